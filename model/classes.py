@@ -1,0 +1,192 @@
+"""The classes a release tells apart, and the numbers that turn its scores into answers.
+
+Classes come from the training folders and a taxonomy file (`taxonomy.json`: main category → the
+sub-categories in it), never from code. A release carries them in `classes.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+HEADS: Final = ("main", "sub", "background", "colour")
+BACKGROUNDS: Final = ("acceptable", "unacceptable")
+COLOURS: Final = (
+    "black",
+    "grey",
+    "white",
+    "beige",
+    "brown",
+    "red",
+    "orange",
+    "yellow",
+    "green",
+    "blue",
+    "purple",
+    "pink",
+    "multi",
+)
+"""The colour names of `labels.csv`; a release keeps those that its training photos had."""
+
+TAXONOMY: Final = Path(__file__).with_name("taxonomy.json")
+"""The taxonomy used when the data folder brings none: common garments."""
+
+FORMAT: Final = 1
+
+
+class ClassesError(ValueError):
+    """Classes that cannot be used; the text says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Classes:
+    """What a release tells apart, and how its scores become probabilities and doubts.
+
+    `temperatures` divide a head's scores before the softmax. `thresholds[head]` maps a promised
+    precision to the probability from which an answer keeps that promise, chosen on photos of senders
+    that training had not seen. `background_threshold` is the probability of "acceptable" from which a
+    background counts as such. `clothing_threshold` is the probability of clothing below which a photo is
+    suspected to show none.
+    """
+
+    mains: tuple[str, ...]
+    subs: tuple[str, ...]
+    main_of: Mapping[str, str]
+    backgrounds: tuple[str, ...] = BACKGROUNDS
+    colours: tuple[str, ...] = COLOURS
+    temperatures: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(HEADS, 1.0))
+    thresholds: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
+    background_threshold: float = 0.5
+    clothing_threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        if missing := [sub for sub in self.subs if self.main_of.get(sub) not in self.mains]:
+            raise ClassesError(f"These sub-categories have no main category: {', '.join(missing)}.")
+        for names in (self.mains, self.subs, self.colours):
+            if len(set(names)) != len(names):
+                raise ClassesError(f"A class is named twice: {', '.join(names)}.")
+
+    def names(self, head: str) -> tuple[str, ...]:
+        """The class names of a head, in the order of its scores."""
+        return {
+            "main": self.mains,
+            "sub": self.subs,
+            "background": self.backgrounds,
+            "colour": self.colours,
+        }[head]
+
+    def same_names(self, other: Classes) -> bool:
+        """Whether both tell the same classes apart (in whatever order)."""
+        return dict(self.main_of) == dict(other.main_of) and set(self.colours) == set(other.colours)
+
+    def threshold(self, head: str, precision: float) -> float:
+        """The probability from which the head's answers keep the promised precision.
+
+        Between two precisions of the table the stricter one counts. Raises ClassesError outside it.
+        """
+        table = self.thresholds.get(head, {})
+        if not table:
+            return 0.0
+        low, high = min(table), max(table)
+        if not low <= precision <= high:
+            raise ClassesError(
+                f"A review precision of {precision:g} cannot be promised: this release knows "
+                f"thresholds from {low:g} to {high:g}."
+            )
+        return table[min(known for known in table if known >= precision - 1e-9)]
+
+    def to_json(self) -> str:
+        """The text of `classes.json`."""
+        content = {
+            "format": FORMAT,
+            "mains": self.mains,
+            "subs": self.subs,
+            "main_of": dict(self.main_of),
+            "backgrounds": self.backgrounds,
+            "colours": self.colours,
+            "temperatures": dict(self.temperatures),
+            "thresholds": {
+                head: {f"{precision:g}": round(value, 6) for precision, value in sorted(table.items())}
+                for head, table in self.thresholds.items()
+            },
+            "background_threshold": self.background_threshold,
+            "clothing_threshold": self.clothing_threshold,
+        }
+        return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Classes:
+        """Read `classes.json`. Raises ClassesError when it is not that."""
+        try:
+            content: dict[str, Any] = json.loads(text)
+            if content["format"] != FORMAT:
+                raise ClassesError(f"classes.json has format {content['format']}; format {FORMAT} is read.")
+            return Classes(
+                mains=tuple(content["mains"]),
+                subs=tuple(content["subs"]),
+                main_of=dict(content["main_of"]),
+                backgrounds=tuple(content["backgrounds"]),
+                colours=tuple(content["colours"]),
+                temperatures={head: float(value) for head, value in content["temperatures"].items()},
+                thresholds={
+                    head: {float(precision): float(value) for precision, value in table.items()}
+                    for head, table in content["thresholds"].items()
+                },
+                background_threshold=float(content["background_threshold"]),
+                clothing_threshold=float(content["clothing_threshold"]),
+            )
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise ClassesError(f"classes.json cannot be used: {type(error).__name__} {error}.") from error
+
+
+def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) -> Classes:
+    """The classes of training folders such as `dress` or `0_pants`, with the taxonomy's mains.
+
+    Raises ClassesError when a folder is in no main category, naming the ones that are not.
+    """
+    subs = tuple(sub_name(folder) for folder in sorted(folders, key=_folder_order))
+    main_by_sub = {_plain(sub): main for main, members in taxonomy.items() for sub in members}
+    if strangers := [sub for sub in subs if _plain(sub) not in main_by_sub]:
+        raise ClassesError(
+            f"The taxonomy names no main category for: {', '.join(strangers)}. Rename the folder, or write a "
+            'taxonomy.json beside the photos, such as {"upperwear": ["shirt"], "footwear": ["shoes"]}.'
+        )
+    main_of = {sub: main_by_sub[_plain(sub)] for sub in subs}
+    return Classes(mains=tuple(sorted(set(main_of.values()))), subs=subs, main_of=main_of)
+
+
+def read_taxonomy(path: Path = TAXONOMY) -> dict[str, list[str]]:
+    """Main category → sub-categories, from a JSON file. Raises ClassesError with what to write instead."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, json.JSONDecodeError) as error:
+        raise ClassesError(f"The taxonomy {path} cannot be read: {error}.") from error
+    if not isinstance(content, dict) or not all(
+        isinstance(subs, list) and all(isinstance(sub, str) for sub in subs) for subs in content.values()
+    ):
+        raise ClassesError(
+            f"The taxonomy {path} must map each main category to a list of sub-categories, such as "
+            '{"upperwear": ["shirt", "jacket"], "footwear": ["heels"]}.'
+        )
+    members = [_plain(sub) for subs in content.values() for sub in subs]
+    if twice := sorted({sub for sub in members if members.count(sub) > 1}):
+        raise ClassesError(f"The taxonomy {path} puts these into two main categories: {', '.join(twice)}.")
+    return content
+
+
+def sub_name(folder: str) -> str:
+    """The class a folder stands for: its name without an ordering number (`3_sneakers` → `sneakers`)."""
+    return re.sub(r"^\d+[_\- ]+", "", folder.strip())
+
+
+def _folder_order(folder: str) -> tuple[int, str]:
+    number = re.match(r"\d+", folder)
+    return (int(number.group()) if number else -1, folder)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_]+", "-", sub_name(name).lower())
