@@ -1,0 +1,80 @@
+"""The command line of the sidecar: `python -m api --help`."""
+
+import argparse
+import ipaddress
+import logging
+import os
+import sys
+
+from api.settings import ApiSettings
+from settings import SettingError, load
+
+EXIT_USAGE = 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until told to end; returns the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        settings = load(ApiSettings, **({"api_port": chosen.port} if chosen.port else {}))
+        check_exposure(settings)
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    run_id = os.environ.get("RUN_ID", "-")
+    logging.basicConfig(
+        level=logging.INFO, format=f"%(asctime)s %(levelname)s {run_id} %(message)s", stream=sys.stdout
+    )
+    logging.getLogger("waitress").setLevel(logging.ERROR)
+    from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
+
+    if chosen.server == "waitress":
+        serve.serve_waitress(settings, until_stdin_closes=chosen.until_stdin_closes)
+    else:
+        serve.serve_gunicorn(settings, until_stdin_closes=chosen.until_stdin_closes)
+    return 0
+
+
+def check_exposure(settings: ApiSettings) -> None:
+    """Refuse to be reachable from other machines without a token.
+
+    Raises:
+        SettingError: API_HOST is no loopback address and API_TOKEN is not set.
+    """
+    try:
+        is_local = ipaddress.ip_address(settings.api_host).is_loopback
+    except ValueError:
+        is_local = settings.api_host == "localhost"
+    if not is_local and settings.api_token is None:
+        raise SettingError(
+            f"API_HOST={settings.api_host}: other machines could use this server; set API_TOKEN too "
+            "(a long random text), or leave API_HOST at 127.0.0.1."
+        )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m api",
+        description="Serve the current model release over HTTP: POST a photo to /predict, read /health, /classes,\n"
+        "/stats, /metrics; /openapi.json describes it all. The night starts one of its own; start this one\n"
+        "by day, or on another machine (then set API_HOST and API_TOKEN).",
+        epilog="example:\n  python -m api &\n  curl -F file=@photo.jpg http://127.0.0.1:5000/predict",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--port", type=int, help="listen here instead of API_PORT")
+    parser.add_argument(
+        "--server",
+        choices=("gunicorn", "waitress"),
+        default="waitress" if sys.platform == "win32" else "gunicorn",
+        help="the web server (default: %(default)s; gunicorn does not run on Windows)",
+    )
+    parser.add_argument(
+        "--until-stdin-closes",
+        action="store_true",
+        help="end when standard input closes, so that no server outlives what started it",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

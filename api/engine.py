@@ -1,0 +1,138 @@
+"""The work on photos: as many at a time as there are cores, no queue without end, no photo without a bound."""
+
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from model.predictor import Prediction, Predictor
+from model.releases import ReleaseError, current
+
+from api.settings import ApiSettings
+from model.preprocess import PhotoError, read_photo
+
+log = logging.getLogger("nightsort.api")
+
+PHOTO_SECONDS = 30.0
+"""The longest that reading one photo may take. A decoder cannot be interrupted, so the process ends."""
+
+REQUESTS_WAITING = 72
+"""So many requests may wait for a core; those beyond are asked to come back."""
+
+EXIT_OVERDUE = 70
+
+
+class BusyError(Exception):
+    """Too many requests are waiting already."""
+
+
+class Engine:
+    """Reads photos and has the network answer them.
+
+    >>> engine = Engine(settings)
+    >>> engine.load()
+    >>> engine.answer([Path("photo.jpg").read_bytes()])
+    """
+
+    def __init__(self, settings: ApiSettings) -> None:
+        self.fault = ""
+        """Why the model cannot be used, once `load` has found out."""
+        self.cores = usable_cores()
+        self._settings = settings
+        self._predictor: Predictor | None = None
+        self._cores_free = threading.BoundedSemaphore(self.cores)
+        self._places = threading.BoundedSemaphore(self.cores + REQUESTS_WAITING)
+        self._watchdog = Watchdog(PHOTO_SECONDS)
+
+    @property
+    def predictor(self) -> Predictor | None:
+        """The model in use; None until it is loaded and has answered its golden photos."""
+        return self._predictor
+
+    def load(self) -> None:
+        """Load the current release and let it answer its golden photos; notes the fault if it cannot be used.
+
+        Call it in the process that serves, after any fork: ONNX Runtime's threads do not survive one.
+        """
+        try:
+            predictor = Predictor(
+                current(self._settings.model_dir), threads=1, review_precision=self._settings.review_precision
+            )
+            predictor.check_golden()
+        except ReleaseError as error:
+            self.fault = str(error)
+            log.error("The model cannot be used: %s", error)
+        else:
+            self._predictor = predictor
+            self._watchdog.start()
+            log.info("Ready: release %s on %d cores", predictor.release.version, self.cores)
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """A place in the queue, to be taken before a request's body is read.
+
+        Raises:
+            BusyError: the queue is full.
+        """
+        if not self._places.acquire(blocking=False):
+            raise BusyError
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def answer(self, photos: Sequence[bytes]) -> list[Prediction | PhotoError]:
+        """An answer for every photo, in order: its prediction, or why it cannot be read."""
+        assert self._predictor is not None  # routes ask only when it is ready
+        with self._cores_free:
+            read = [self._read(photo) for photo in photos]
+            pixels = [found for found in read if not isinstance(found, PhotoError)]
+            predictions = iter(self._predictor.predict(np.stack(pixels)) if pixels else [])
+            return [found if isinstance(found, PhotoError) else next(predictions) for found in read]
+
+    def _read(self, photo: bytes) -> np.ndarray | PhotoError:
+        if len(photo) > self._settings.max_image_mb * 1024 * 1024:
+            return PhotoError("too_large", f"The file is larger than {self._settings.max_image_mb:g} MB.")
+        with self._watchdog.watching():
+            try:
+                return read_photo(photo, max_megapixels=self._settings.max_image_megapixels)
+            except PhotoError as error:
+                return error
+
+
+class Watchdog:
+    """Ends the process when something watched takes too long; whoever started the process starts it again."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._since: dict[int, float] = {}
+
+    def start(self) -> None:
+        """Begin to watch."""
+        threading.Thread(target=self._run, name="watchdog", daemon=True).start()
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[None]:
+        """Watch what this thread does inside."""
+        self._since[threading.get_ident()] = time.monotonic()
+        try:
+            yield
+        finally:
+            del self._since[threading.get_ident()]
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(self._seconds / 10)
+            if any(time.monotonic() - since > self._seconds for since in list(self._since.values())):
+                log.critical("A photo took longer than %g s; ending this process.", self._seconds)
+                os._exit(EXIT_OVERDUE)
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: its affinity, not what the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

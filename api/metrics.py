@@ -1,0 +1,106 @@
+"""What the sidecar counts, for Prometheus and for `/stats`."""
+
+import time
+from collections.abc import Sequence
+
+from flask import Flask, Response, g, request
+from model.predictor import Prediction
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+
+from model.classes import HEADS
+from model.preprocess import PhotoError
+
+
+class Metrics:
+    """The counters of one server."""
+
+    CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self.requests = Counter(
+            "nightsort_requests", "Requests answered", ["path", "status"], registry=self._registry
+        )
+        self.seconds = Histogram(
+            "nightsort_request_seconds", "Time from request to answer", ["path"], registry=self._registry
+        )
+        self._photos = Counter(
+            "nightsort_photos", "Photos answered, by outcome", ["outcome"], registry=self._registry
+        )
+        self._classes = Counter(
+            "nightsort_predictions",
+            "Predictions by head and class",
+            ["head", "name"],
+            registry=self._registry,
+        )
+        self._confidence = Histogram(
+            "nightsort_confidence",
+            "Probability of the chosen class",
+            ["head"],
+            buckets=[0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0],
+            registry=self._registry,
+        )
+        self._batch = Histogram(
+            "nightsort_batch_photos",
+            "Photos in one request",
+            buckets=[1, 4, 16, 64, 256, 1024],
+            registry=self._registry,
+        )
+        self._work = Counter(
+            "nightsort_work_seconds",
+            "Time spent on photos, waiting for a core included",
+            registry=self._registry,
+        )
+
+    def count(self, answers: Sequence[Prediction | PhotoError], seconds: float) -> None:
+        """Count the photos of one request."""
+        self._batch.observe(len(answers))
+        self._work.inc(seconds)
+        for answer in answers:
+            if isinstance(answer, PhotoError):
+                self._photos.labels(answer.code).inc()
+                continue
+            self._photos.labels("review" if answer.needs_review else "sure").inc()
+            for head in HEADS:
+                chosen = getattr(answer, head)
+                self._classes.labels(head, chosen.name).inc()
+                self._confidence.labels(head).observe(chosen.probability)
+
+    def exposition(self) -> bytes:
+        """Everything in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+    def totals(self) -> dict[str, dict[str, int] | dict[str, dict[str, int]]]:
+        """The counts that people ask for."""
+        heads: dict[str, dict[str, int]] = {head: {} for head in HEADS}
+        for labels, value in _values(self._classes):
+            heads[labels["head"]][labels["name"]] = value
+        return {
+            "requests": {
+                f"{labels['path']} {labels['status']}": value for labels, value in _values(self.requests)
+            },
+            "photos": {labels["outcome"]: value for labels, value in _values(self._photos)},
+            "predictions": heads,
+        }
+
+
+def register(app: Flask) -> None:
+    """Count every request of the app."""
+
+    @app.before_request
+    def note_start() -> None:
+        g.started = time.perf_counter()
+
+    @app.after_request
+    def count(response: Response) -> Response:
+        metrics: Metrics = app.extensions["metrics"]
+        # the rule, not the path: what people make up must not become label values without end
+        path = request.url_rule.rule if request.url_rule else "other"
+        metrics.requests.labels(path, response.status_code).inc()
+        metrics.seconds.labels(path).observe(time.perf_counter() - g.get("started", time.perf_counter()))
+        return response
+
+
+def _values(counter: Counter) -> list[tuple[dict[str, str], int]]:
+    samples = [sample for metric in counter.collect() for sample in metric.samples]
+    return [(sample.labels, int(sample.value)) for sample in samples if sample.name.endswith("_total")]

@@ -1,0 +1,205 @@
+"""What the sidecar answers: `/health`, `/classes`, `/predict`, `/predict/batch`, `/stats`, `/metrics`, `/openapi.json`."""
+
+import base64
+import binascii
+import hmac
+import os
+import time
+from typing import Any
+from urllib.parse import parse_qs
+
+from flask import Blueprint, Response, abort, current_app, jsonify, request
+from model.predictor import HeadAnswer, Prediction, Predictor
+
+from api.engine import Engine
+from api.errors import CODES, problem, problem_response
+from api.metrics import Metrics
+from api.openapi import document
+from api.settings import ApiSettings
+from model.classes import HEADS
+from model.preprocess import PhotoError
+
+blueprint = Blueprint("routes", __name__)
+
+BATCH_PHOTOS = 1024
+"""The most photos in one request."""
+
+BATCH_BYTES = 512 * 1024 * 1024
+"""The largest body of any request."""
+
+OPEN_PATHS = ("/health",)
+"""Answered without a token, so that monitors need none."""
+
+STARTED = time.time()
+
+
+@blueprint.before_app_request
+def check_token() -> None:
+    """Refuse requests without the token, when one is set."""
+    token = _settings().api_token
+    if token is None or request.path in OPEN_PATHS:
+        return
+    given = request.headers.get("Authorization", "")
+    if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
+        abort(401, "Send the API_TOKEN as `Authorization: Bearer …`.")
+
+
+@blueprint.after_app_request
+def add_safe_headers(response: Response) -> Response:
+    """No guessing of types, no caching of answers."""
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+@blueprint.get("/health")
+def health() -> tuple[Response, int]:
+    """Whether the server lives (it answers) and is ready (200) or not (503)."""
+    engine = _engine()
+    predictor = engine.predictor
+    status = "ready" if predictor else "broken" if engine.fault else "starting"
+    answer = {
+        "status": status,
+        "model_version": predictor.release.version if predictor else "",
+        "detail": engine.fault,
+        "instance": os.environ.get("API_INSTANCE", ""),
+        "uptime_seconds": round(time.time() - STARTED, 1),
+    }
+    return jsonify(answer), 200 if predictor else 503
+
+
+@blueprint.get("/classes")
+def classes() -> Response:
+    """Which classes each head of the current release tells apart."""
+    release = _predictor().release
+    return jsonify(
+        model_version=release.version,
+        heads={head: list(release.classes.names(head)) for head in HEADS},
+        main_of=dict(release.classes.main_of),
+    )
+
+
+@blueprint.post("/predict")
+def predict() -> Response:
+    """What is on one photo: multipart `file`, a raw image body, or JSON with base64 `image`."""
+    predictor, engine = _predictor(), _engine()
+    # base64 needs four bytes for three, and a form or JSON a little around them
+    request.max_content_length = int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
+    with engine.place():
+        (answer,) = _answer(engine, [_photo()])
+    if isinstance(answer, PhotoError):
+        return problem_response(CODES[answer.code], str(answer))
+    return jsonify(model_version=predictor.release.version, **as_json(answer))
+
+
+@blueprint.post("/predict/batch")
+def predict_batch() -> Response:
+    """What is on many photos (multipart `files`); a photo that cannot be read gets an error of its own."""
+    predictor, engine = _predictor(), _engine()
+    with engine.place():
+        files = request.files.getlist("files")
+        if not files:
+            abort(400, "Send the photos as multipart form data, each as a field `files`.")
+        if len(files) > BATCH_PHOTOS:
+            abort(413, f"At most {BATCH_PHOTOS} photos in one request, these are {len(files)}.")
+        answers = _answer(engine, [file.read() for file in files])
+    results = [
+        {"error": problem(CODES[answer.code], str(answer))}
+        if isinstance(answer, PhotoError)
+        else {"prediction": as_json(answer)}
+        for answer in answers
+    ]
+    return jsonify(model_version=predictor.release.version, results=results)
+
+
+@blueprint.get("/stats")
+def stats() -> Response:
+    """What has been answered since the start, for people."""
+    return jsonify(uptime_seconds=round(time.time() - STARTED, 1), **_metrics().totals())
+
+
+@blueprint.get("/metrics")
+def prometheus() -> Response:
+    """The same for Prometheus."""
+    return Response(_metrics().exposition(), content_type=Metrics.CONTENT_TYPE)
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> Response:
+    """This interface, described."""
+    return jsonify(document(BATCH_PHOTOS))
+
+
+def as_json(prediction: Prediction) -> dict[str, Any]:
+    """A prediction as it is sent: every head's choice, its top three and all its probabilities."""
+    return {
+        **{head: _head_as_json(getattr(prediction, head)) for head in HEADS},
+        "needs_review": prediction.needs_review,
+        "review_reason": prediction.review_reason,
+    }
+
+
+def _head_as_json(answer: HeadAnswer) -> dict[str, Any]:
+    return {
+        "class": answer.name,
+        "probability": round(answer.probability, 4),
+        "top": [{"class": name, "probability": round(value, 4)} for name, value in answer.top(3)],
+        "probabilities": {name: round(value, 4) for name, value in answer.probabilities.items()},
+    }
+
+
+def _answer(engine: Engine, photos: list[bytes]) -> list[Prediction | PhotoError]:
+    started = time.perf_counter()
+    answers = engine.answer(photos)
+    _metrics().count(answers, time.perf_counter() - started)
+    return answers
+
+
+def _photo() -> bytes:
+    """The photo of a request, in whichever of the three ways it came."""
+    if request.mimetype == "multipart/form-data":
+        file = request.files.get("file")
+        photo = file.read() if file else _from_base64(request.form.get("image", ""))
+    elif request.mimetype == "application/json":
+        content = request.get_json()
+        photo = _from_base64(content.get("image") if isinstance(content, dict) else None)
+    else:
+        # curl calls a raw body form-encoded unless told otherwise, so forms are not parsed here by the name
+        photo = request.get_data(cache=False, parse_form_data=False)
+        if photo.startswith(b"image="):
+            photo = _from_base64(parse_qs(photo.decode("ascii", "replace")).get("image", [""])[0])
+    if not photo:
+        abort(400, "Send a photo: multipart field `file`, a raw image body, or JSON with base64 `image`.")
+    return photo
+
+
+def _from_base64(text: object) -> bytes:
+    """The bytes of a base64 text, with or without a `data:` prefix."""
+    if not isinstance(text, str):
+        abort(400, "`image` has to be a base64 text.")
+    try:
+        return base64.b64decode(text.partition(";base64,")[2] or text, validate=True)
+    except (binascii.Error, ValueError):
+        abort(400, "`image` is not valid base64.")
+
+
+def _predictor() -> Predictor:
+    predictor = _engine().predictor
+    if predictor is None:
+        abort(503, _engine().fault or "The model is still loading.")
+    return predictor
+
+
+def _engine() -> Engine:
+    engine: Engine = current_app.extensions["engine"]
+    return engine
+
+
+def _metrics() -> Metrics:
+    metrics: Metrics = current_app.extensions["metrics"]
+    return metrics
+
+
+def _settings() -> ApiSettings:
+    settings: ApiSettings = current_app.extensions["settings"]
+    return settings

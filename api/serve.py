@@ -1,0 +1,92 @@
+"""Running the app: behind gunicorn where there is one, behind waitress on Windows (and anywhere by choice)."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from flask import Flask
+
+from api import create_app
+from api.engine import REQUESTS_WAITING, Engine, usable_cores
+from api.routes import BATCH_BYTES
+from api.settings import ApiSettings
+
+log = logging.getLogger("nightsort.api")
+
+END_SECONDS = 3
+"""How long a server whose owner has died may take to end in order."""
+
+
+def threads() -> int:
+    """One for every request that works or waits, and some so that `/health` is always answered."""
+    return usable_cores() + REQUESTS_WAITING + 4
+
+
+def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
+    """Serve until told to end. One worker process with threads: they share the model and the work evenly."""
+    from gunicorn.app.base import BaseApplication  # not on Windows
+
+    class Server(BaseApplication):  # type: ignore[misc]
+        """gunicorn, told in code what it would read from a file."""
+
+        def load_config(self) -> None:
+            options = {
+                "bind": f"{settings.api_host}:{settings.api_port}",
+                "worker_class": "gthread",
+                "workers": 1,
+                "threads": threads(),
+                "preload_app": True,
+                "timeout": 60,
+                "graceful_timeout": 10,
+                "keepalive": 5,
+                "control_socket_disable": True,
+                "loglevel": "warning",
+                "when_ready": lambda _: _end_with_stdin() if until_stdin_closes else None,
+                "post_fork": lambda *_: engine.load(),
+            }
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Flask:
+            return create_app(settings, engine)
+
+    engine = Engine(settings)
+    Server().run()
+
+
+def serve_waitress(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
+    """Serve until told to end, in this one process."""
+    import waitress
+
+    engine = Engine(settings)
+    engine.load()
+    if until_stdin_closes:
+        _end_with_stdin()
+    waitress.serve(
+        create_app(settings, engine),
+        host=settings.api_host,
+        port=settings.api_port,
+        threads=threads(),
+        max_request_body_size=BATCH_BYTES,
+        channel_timeout=60,
+        ident=None,
+    )
+
+
+def _end_with_stdin() -> None:
+    """End this server when whoever started it ends, however it ends: its end of our standard input closes."""
+    threading.Thread(target=_wait_for_stdin, name="owner", daemon=True).start()
+
+
+def _wait_for_stdin() -> None:
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    log.info("Whoever started this server has ended; so does it.")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(END_SECONDS)
+    if os.name == "posix" and os.getpgrp() == os.getpid():
+        os.killpg(os.getpgrp(), signal.SIGKILL)
+    os._exit(1)

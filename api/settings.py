@@ -1,0 +1,19 @@
+"""What the sidecar can be told: every setting of `api`, with its default and its limits."""
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from settings import ProjectPath, Settings
+
+
+class ApiSettings(Settings):
+    """The settings of the model server. `.env.example` documents each."""
+
+    model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
+    api_host: str = "127.0.0.1"
+    api_port: int = Field(5000, ge=1, le=65535)
+    api_token: SecretStr | None = None
+    max_image_mb: float = Field(50, gt=0, le=1024)
+    max_image_megapixels: float = Field(120, gt=0, le=1000)
+    review_precision: float = Field(0.97, ge=0.8, le=0.995)

@@ -1,0 +1,103 @@
+"""The demo: draws product photos, sorts them in a scratch folder, shows what came out."""
+
+import shutil
+from pathlib import Path
+
+from batch import export, run
+from batch.drawings import Drawing, draw_demo_photos
+from batch.ledger import Ledger, Row
+from batch.lock import LOCK_NAME, LockHeldError, run_lock
+from batch.logs import log
+from batch.settings import BatchSettings
+
+MARK = ".nightsort-demo"
+"""Tells a folder that the demo made, and may empty, from any other."""
+
+
+def demo(settings: BatchSettings) -> int:
+    """Draw, sort, show; returns the night's exit code (3: the drawings include two files that must fail)."""
+    folder = settings.data_dir / "demo"
+    try:
+        with run_lock(folder):
+            if not _make_empty(folder):
+                log.error("%s holds files that the demo did not make; move them away first.", folder)
+                return run.EXIT_FAILED
+            log.info("Drawing photos into %s ...", folder / "incoming")
+            drawings = draw_demo_photos(folder / "incoming")
+            scratch = settings.model_copy(
+                update={"data_dir": folder, "ledger": None, "settle_seconds": 0.0, "ignore": ()}
+            )
+            code = run.sort(scratch)
+    except LockHeldError as error:
+        log.error("Not started: %s.", error)
+        return run.EXIT_LOCKED
+    with Ledger(scratch.ledger_path) as ledger:
+        rows = list(ledger.filed_rows())
+    if rows:
+        log.info("\n%s\n%s", table(rows), score(rows, drawings))
+        log.info(
+            "Look into %s: the sorted photos, and predictions.csv. Now drop your own photos into %s and "
+            "start ./full_batch.sh",
+            folder,
+            settings.incoming,
+        )
+    return code
+
+
+def table(rows: list[Row]) -> str:
+    """The rows as people read them: a line a photo."""
+    header = ("photo", "category", "sure", "background", "colour", "what happened")
+    lines = [header, *(_line(row) for row in sorted(rows, key=lambda row: row.file_name))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    text = [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+    return "\n".join([text[0], "  ".join("-" * width for width in widths), *text[1:]])
+
+
+def score(rows: list[Row], drawings: list[Drawing]) -> str:
+    """How many of the drawn garments were recognised."""
+    drawn = {drawing.file_name: drawing for drawing in drawings if drawing.sub}
+    known = [row for row in rows if row.file_name in drawn and row.sub_category]
+    right = {
+        "sub-category": sum(row.sub_category == drawn[row.file_name].sub for row in known),
+        "background": sum(row.background_quality == drawn[row.file_name].background for row in known),
+        "colour": sum(row.colour == drawn[row.file_name].colour for row in known),
+    }
+    return f"Of {len(known)} drawn garments right: " + ", ".join(
+        f"{head} {number}" for head, number in right.items()
+    )
+
+
+def _line(row: Row) -> tuple[str, ...]:
+    happened = {
+        "processed": row.moved_to.rpartition("/")[0] + "/",
+        "review": f"review/ ({row.review_reason})",
+        "failed": f"failed/ ({row.error})",
+        "duplicate": f"duplicates/ (same as {row.duplicate_of})",
+    }[row.status]
+    if not row.sub_category:
+        return row.file_name, "-", "-", "-", "-", happened
+    return (
+        row.file_name,
+        f"{row.main_category}/{row.sub_category}",
+        export.cells(row)[4][:4],
+        row.background_quality,
+        row.colour,
+        happened,
+    )
+
+
+def _make_empty(folder: Path) -> bool:
+    """Remove what an earlier demo left; False (and nothing removed) when the folder is not the demo's."""
+    found = [entry for entry in folder.iterdir() if entry.name != LOCK_NAME]
+    if found and not (folder / MARK).exists():
+        return False
+    for entry in found:
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != MARK:
+            entry.unlink()
+    (folder / MARK).touch()
+    return True

@@ -1,0 +1,129 @@
+"""The CSVs: exports of the ledger, appended to when nothing else has changed, rebuilt whole otherwise."""
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from batch.ledger import CSV_COLUMNS, Ledger, Row
+
+ROWS_AT_ONCE = 1000
+_MARK = "csv"
+_RISKY = ("=", "+", "-", "@")
+
+
+class ExportError(Exception):
+    """A CSV cannot be written; the ledger has everything, and the next export catches up."""
+
+
+def update_csv(ledger: Ledger, path: Path) -> None:
+    """Bring `predictions.csv` up to date: append the new rows, or rebuild it when it is not as we left it.
+
+    Raises:
+        ExportError: the file cannot be written (it may be open in a spreadsheet).
+    """
+    mark = json.loads(ledger.note(_MARK) or "{}")
+    if not path.exists() or path.stat().st_size != mark.get("bytes"):
+        rebuild_csv(ledger, path)
+        return
+    try:
+        with path.open("ab") as file:
+            last = _write(ledger.filed_rows(after=mark["last_id"]), file)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    _set_mark(ledger, path, last or mark["last_id"])
+
+
+def rebuild_csv(ledger: Ledger, path: Path) -> None:
+    """Write `predictions.csv` anew from the ledger; readers see the old file until the new one is complete.
+
+    Raises:
+        ExportError: the file cannot be written.
+    """
+    last = write_csv(ledger.filed_rows(), path)
+    _set_mark(ledger, path, last)
+
+
+def export_run(ledger: Ledger, folder: Path, run_id: str) -> Path:
+    """Write one run's rows to `<folder>/<run>.csv`.
+
+    Raises:
+        ExportError: the file cannot be written.
+    """
+    path = folder / f"{run_id}.csv"
+    write_csv(ledger.filed_rows(run_id=run_id), path)
+    return path
+
+
+def write_csv(rows: Iterator[Row], path: Path) -> int:
+    """Write rows to a new file that replaces `path` once it is complete; returns the last row's id.
+
+    Raises:
+        ExportError: the file cannot be written.
+    """
+    new = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with new.open("wb") as file:
+            file.write(_text([CSV_COLUMNS]))
+            last = _write(rows, file)
+        new.replace(path)
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    return last
+
+
+def needs_rebuild(ledger: Ledger) -> None:
+    """Let the next update write the whole CSV: rows before its end have changed."""
+    ledger.set_note(_MARK, "{}")
+
+
+def cells(row: Row) -> list[str]:
+    """A row as the CSV has it.
+
+    Probabilities have four decimals. A text that a spreadsheet might run as a formula gets a leading `'`
+    (owasp.org/www-community/attacks/CSV_Injection); the ledger keeps it exact.
+    """
+    return [_cell(getattr(row, column)) for column in CSV_COLUMNS]
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    text = str(value)
+    return f"'{text}" if text.startswith(_RISKY) or (text and text[0] < " ") or text[:1] == "\x7f" else text
+
+
+def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
+    """Write rows as CSV text, down to the disk; returns the last row's id, 0 when there was none."""
+    last = 0
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        file.write(_text(map(cells, some)))
+        last = some[-1].id or 0
+    file.flush()
+    os.fsync(file.fileno())
+    return last
+
+
+def _text(lines: Iterable[list[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue().encode()
+
+
+def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
+    ledger.set_note(_MARK, json.dumps({"bytes": path.stat().st_size, "last_id": last}))
+
+
+def _cannot_write(path: Path, error: OSError) -> ExportError:
+    return ExportError(
+        f"{path} cannot be written ({error.strerror}); is it open in another program? Nothing is lost: close it, "
+        "then `python -m batch export` (or the next night) brings it up to date."
+    )

@@ -1,0 +1,255 @@
+"""Moving photos to their folders: nothing is overwritten, nothing is lost, whatever dies in between.
+
+A move first reserves the new name with an empty file (so that nobody else's file can be overwritten), then
+renames the photo over it. Between two file systems a rename is a copy: written beside the target, synced,
+compared with the checksum, renamed, and only then is the photo in `incoming` removed.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import shutil
+import stat
+import sys
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+from batch.ledger import Ledger, Row
+from batch.logs import log
+from batch.scan import companions_of
+
+NAME_BYTES = 255
+"""The longest file name that common file systems take, in bytes."""
+
+COPYING = ".nightsort-copying"
+"""Ends the name of a copy that is not complete yet; begins with a dot nowhere else in the filing folders."""
+
+
+class FilingError(Exception):
+    """A photo cannot be moved; it is where it was. The message says why."""
+
+
+class PhotoChangedError(Exception):
+    """The file in `incoming` is no longer the one that was looked at: replaced, changed or taken away."""
+
+
+def folder_of(row: Row) -> str:
+    """The folder that a photo belongs in, relative to `DATA_DIR`, with its sub-folders below `incoming`."""
+    folder = {
+        "processed": f"processed/{_component(row.main_category)}/{_component(row.sub_category)}",
+        "review": "review",
+        "failed": "failed",
+        "duplicate": "duplicates",
+    }[row.status]
+    parent = os.path.dirname(os.fsdecode(row.source))  # Path would normalise the name
+    return "/".join([folder, *(_numbered(part, 1) for part in readable(parent).split("/") if part)])
+
+
+def choose_name(data_dir: Path, row: Row, reserved: Collection[str]) -> str:
+    """A free name for the photo, relative to `DATA_DIR`: its own, or with ` (2)`, ` (3)` … before its extension.
+
+    `reserved` are names that photos will get which are not moved yet.
+    """
+    folder = folder_of(row)
+    name = readable(os.path.basename(os.fsdecode(row.source)))
+    number = 1
+    while True:
+        moved_to = f"{folder}/{_numbered(name, number)}"
+        if moved_to not in reserved and not os.path.lexists(data_dir / moved_to):
+            return moved_to
+        number += 1
+
+
+def readable(name: str) -> str:
+    """A name as text: bytes that are not UTF-8 become `\\xNN`; a UTF-8 name stays as it is.
+
+    >>> readable("caf\\udce9.jpg")
+    'caf\\\\xe9.jpg'
+    """
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
+def file_photo(
+    row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str] = ()
+) -> None:
+    """Move a recorded photo, and its companions, to `row.moved_to`; takes another name if that one is taken.
+
+    Raises:
+        PhotoChangedError: it is another file by now, or gone; nothing was moved.
+        FilingError: it could not be moved, and still lies in `incoming`.
+    """
+    source = incoming / os.fsdecode(row.source)
+    if not _is_unchanged(source, row):
+        raise PhotoChangedError(f"{row.file_name} was changed or taken away while it was being sorted")
+    companions = companions_of(source)
+    while True:
+        target = data_dir / row.moved_to
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _move(source, target, row.sha256)
+            break
+        except FileExistsError:  # somebody put a file there after the name was chosen
+            row.moved_to = choose_name(data_dir, row, reserved)
+            ledger.move_elsewhere(row)
+        except OSError as error:
+            raise FilingError(
+                f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}"
+            ) from error
+    for companion in companions:
+        _move_companion(companion, source, target)
+
+
+def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
+    """Finish the moves that an earlier run recorded, but may not have done; returns how many rows that were.
+
+    A photo that still cannot be moved loses its row and stays in `incoming`, for the sweep to try again.
+    """
+    rows = ledger.unfiled()
+    reserved = {row.moved_to for row in rows}
+    for row in rows:
+        try:
+            _finish_move(row, incoming, data_dir, ledger, reserved)
+        except (FilingError, PhotoChangedError) as error:
+            log.warning("%s; it is left in incoming.", error)
+            ledger.withdraw(row)
+    sync_folders({(data_dir / row.moved_to).parent for row in rows} | ({incoming} if rows else set()))
+    ledger.record([], filed=[row.id for row in rows if row.id is not None])
+    return len(rows)
+
+
+def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str]) -> None:
+    source, target = incoming / os.fsdecode(row.source), data_dir / row.moved_to
+    if not _has_bytes_of(source, row):
+        return  # moved before the run died (or taken away since): the row stands
+    if not _has_bytes_of(target, row):
+        _remove_reservation(target)
+        row.mtime_ns = source.lstat().st_mtime_ns  # the same bytes, perhaps touched since
+        file_photo(row, incoming, data_dir, ledger, reserved)
+    elif source.lstat().st_dev != target.lstat().st_dev and _is_unchanged(source, row):
+        source.unlink()  # copied to another file system, but not removed yet
+    # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
+
+
+def sync_folders(folders: Iterable[Path]) -> None:
+    """Make renames in these folders survive a power cut (Windows cannot, and does not need to be asked)."""
+    if sys.platform == "win32":
+        return
+    for folder in folders:
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def remove_empty(incoming: Path, folders: list[str]) -> None:
+    """Remove those sub-folders of `incoming` that are empty now, the deepest first."""
+    for folder in reversed(folders):
+        with contextlib.suppress(OSError):  # not empty, or gone, or in use: it stays
+            (incoming / folder).rmdir()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hex, without reading it into memory at once; `""` for what is no plain file."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _move(source: Path, target: Path, sha256: str) -> None:
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        try:
+            os.replace(source, target)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            _copy(source, target, sha256)
+    except BaseException:
+        _remove_reservation(target)
+        raise
+
+
+def _copy(source: Path, target: Path, sha256: str) -> None:
+    """What a rename is between two file systems."""
+    if not stat.S_ISREG(source.lstat().st_mode):
+        raise OSError(errno.EXDEV, "links and devices cannot be moved to another file system", str(source))
+    copy = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}{COPYING}")
+    try:
+        shutil.copy2(source, copy)
+        with copy.open("rb+") as file:
+            os.fsync(file.fileno())
+        if sha256 and digest(copy) != sha256:
+            raise OSError(errno.EIO, "the copy differs from the photo", str(copy))
+        os.replace(copy, target)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
+    sync_folders([target.parent])
+    source.unlink()
+
+
+def _move_companion(companion: Path, photo: Path, target: Path) -> None:
+    """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word."""
+    ending = companion.name[len(photo.stem) :]
+    if companion.name.startswith(photo.name):
+        ending = companion.name[len(photo.name) :]
+        base = target.name
+    else:
+        base = target.stem
+    number = 1
+    while True:
+        try:
+            _move(companion, target.with_name(_numbered(base + ending, number)), "")
+            return
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            log.warning(
+                "%s could not follow its photo to %s: %s", companion.name, target.parent, error.strerror
+            )
+            return
+
+
+def _is_unchanged(path: Path, row: Row) -> bool:
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (row.size, row.mtime_ns)
+
+
+def _has_bytes_of(path: Path, row: Row) -> bool:
+    try:
+        return path.lstat().st_size == row.size and digest(path) == row.sha256
+    except OSError:
+        return False
+
+
+def _remove_reservation(target: Path) -> None:
+    """Remove the empty file that holds a name; whatever has content is no reservation."""
+    with contextlib.suppress(FileNotFoundError):
+        facts = target.lstat()
+        if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
+            target.unlink()
+
+
+def _component(name: str) -> str:
+    """A class name as a folder name; it comes from the sidecar, so it may not lead anywhere else."""
+    if not name or name in (".", "..") or re.search(r"[/\\:\x00-\x1f]", name):
+        raise FilingError(f"the model server answered a class {name!r}, which cannot be a folder's name")
+    return name
+
+
+def _numbered(name: str, number: int) -> str:
+    """The name with ` (number)` before its extension, from 2 on, cut to what a file system takes."""
+    stem, extension = os.path.splitext(name)
+    ending = f" ({number}){extension}" if number > 1 else extension
+    room = NAME_BYTES - len(ending.encode())
+    if room < 1:  # nearly all extension: cut that
+        stem, ending, room = name, f" ({number})" if number > 1 else "", NAME_BYTES - 8
+    return stem.encode()[:room].decode("utf-8", "ignore") + ending

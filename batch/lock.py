@@ -1,0 +1,115 @@
+"""One run at a time: a lock per data folder that the operating system holds, and frees whatever happens.
+
+Standard library only: `batch.environment` takes the lock before the environment with our packages exists.
+"""
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import BinaryIO
+
+LOCK_NAME = ".nightsort.lock"
+HANDED_OVER = "NIGHTSORT_LOCK_FD"
+
+
+class LockHeldError(Exception):
+    """Another process holds the lock."""
+
+
+class Lock:
+    """A lock on a file, held until `release` or the process's end; no child process inherits it.
+
+    >>> with Lock(Path("/tmp/example.lock")):
+    ...     pass  # alone here
+    """
+
+    def __init__(self, path: Path, *, wait: bool = False) -> None:
+        """Take the lock.
+
+        Raises:
+            LockHeldError: another process holds it (only with `wait=False`).
+            OSError: the file cannot be made.
+        """
+        self.path = path
+        self._file = _handed_over(path) or path.open("a+b")
+        try:
+            _lock(self._file, wait=wait)
+        except OSError:
+            holder = _read_holder(self._file)
+            self._file.close()
+            raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
+        self._file.truncate(0)
+        self._file.write(str(os.getpid()).encode())
+        self._file.flush()
+
+    def __enter__(self) -> "Lock":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """Free the lock; the file stays, so that nobody locks a file that another just removed."""
+        self._file.close()
+
+    def hand_over(self) -> dict[str, str]:
+        """Let the program that this process is about to become (`os.exec…`) keep the lock.
+
+        Returns what its environment needs to find it.
+        """
+        os.set_inheritable(self._file.fileno(), True)
+        return {HANDED_OVER: str(self._file.fileno())}
+
+
+def run_lock(data_dir: Path) -> Lock:
+    """The lock of one run on `data_dir`.
+
+    Raises:
+        LockHeldError: another run is at work there.
+        OSError: the folder cannot be written to.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    return Lock(data_dir / LOCK_NAME)
+
+
+def _handed_over(path: Path) -> BinaryIO | None:
+    """The lock that the program before this one in the same process took, if it is on the same file."""
+    number = os.environ.pop(HANDED_OVER, "")
+    if not number.isdigit():
+        return None
+    with contextlib.suppress(OSError):  # the number of a file that is not open, or not ours: take a new one
+        os.set_inheritable(int(number), False)
+        if os.path.samestat(os.fstat(int(number)), path.stat()):
+            return os.fdopen(int(number), "a+b")
+        os.close(int(number))
+    return None
+
+
+if sys.platform == "win32":
+    import msvcrt
+    import time
+
+    _BYTE = 1 << 30  # a byte far behind the text: Windows forbids reading a locked one
+
+    def _lock(file: BinaryIO, *, wait: bool) -> None:
+        while True:
+            file.seek(_BYTE)
+            try:
+                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+                return
+            except OSError:
+                if not wait:
+                    raise
+                time.sleep(0.2)
+else:
+    import fcntl
+
+    def _lock(file: BinaryIO, *, wait: bool) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _read_holder(file: BinaryIO) -> str:
+    file.seek(0)
+    pid = file.read(20).decode("ascii", "replace")
+    return f" (process {pid})" if pid.isdigit() else ""

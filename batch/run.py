@@ -1,0 +1,195 @@
+"""One night, from the lock to the exit code: recover, start the sidecar, sweep, export, stop the sidecar."""
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from types import FrameType
+
+from batch import export, filing
+from batch.ledger import Ledger, LedgerError, Run
+from batch.lock import LockHeldError, run_lock
+from batch.logs import log
+from batch.scan import Scan
+from batch.settings import BatchSettings
+from batch.sidecar import Sidecar, SidecarDownError
+from batch.sweep import Sweep, SweepError, Tally
+
+EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1, 2, 3, 75
+
+
+class NightError(Exception):
+    """The night could not do its work; the message says why and what to do."""
+
+
+def night(settings: BatchSettings, *, wait: bool = False) -> int:
+    """Sort what lies in `incoming`; returns the exit code (see the README).
+
+    Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
+    """
+    try:
+        with run_lock(settings.data_dir):
+            return sort(settings, wait=wait)
+    except LockHeldError as error:
+        log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
+        return EXIT_LOCKED
+
+
+def sort(settings: BatchSettings, *, wait: bool = False) -> int:
+    """The night itself, for one who holds the run's lock; returns the exit code."""
+    try:
+        settings.make_folders()
+        with Ledger(settings.ledger_path) as ledger:
+            return _run(settings, ledger, wait=wait)
+    except LedgerError as error:
+        log.error("Not started: %s", error)
+        return EXIT_FAILED
+    except OSError as error:
+        log.error("The run could not go on: %s (%s). What is done is kept.", error.strerror, error.filename)
+        return EXIT_FAILED
+
+
+def export_all(settings: BatchSettings) -> int:
+    """Rebuild `predictions.csv` whole from the ledger; returns the exit code."""
+    try:
+        with run_lock(settings.data_dir), Ledger(settings.ledger_path) as ledger:
+            export.rebuild_csv(ledger, settings.csv_path)
+            for run in ledger.runs():
+                export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
+    except LockHeldError as error:
+        log.error("Not exported: %s.", error)
+        return EXIT_LOCKED
+    except (LedgerError, export.ExportError) as error:
+        log.error("Not exported: %s", error)
+        return EXIT_FAILED
+    log.info("Rebuilt %s from the ledger.", settings.csv_path)
+    return EXIT_ALL_SWEPT
+
+
+def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
+    run = Run(run_id=datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), started_at=_now())
+    ledger.start_run(run)
+    tally, problems = Tally(), []
+    with _interruptible() as interrupted:
+        try:
+            finished = filing.recover(ledger, settings.incoming, settings.data_dir)
+            if finished:
+                log.info("Finished %d moves that an earlier run had begun.", finished)
+            tally = _sweep(settings, ledger, run, interrupted, wait=wait)
+        except NightError as error:
+            problems.append(str(error))
+            tally = error.args[1] if len(error.args) > 1 else tally
+        problems += _export(settings, ledger, run)
+    if tally.left_behind:
+        problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")
+    for problem in problems:
+        log.error("%s", problem)
+    run.exit_code = _exit_code(tally, problems, interrupted)
+    run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
+    ledger.end_run(run)
+    log.info("%s", summary(run, tally, settings))
+    return run.exit_code
+
+
+def _sweep(
+    settings: BatchSettings, ledger: Ledger, run: Run, interrupted: "Interruption", *, wait: bool
+) -> Tally:
+    waiting = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
+    if next(iter(waiting), None) is None and not (wait and waiting.young):
+        return Tally(too_young=waiting.young, left_alone=waiting.left_alone)  # no need to start a server
+    sidecar = Sidecar(
+        log_dir=settings.log_dir,
+        url=str(settings.api_url or ""),
+        token=settings.api_token.get_secret_value() if settings.api_token else "",
+        run_id=run.run_id,
+    )
+    sweep = Sweep(settings, ledger, sidecar, run)
+    interrupted.on_signal(sweep.stop.set)
+    try:
+        with sidecar:
+            run.model_version = sidecar.model_version
+            started = time.monotonic()
+            try:
+                return sweep.all_photos(wait=wait)
+            finally:
+                run.seconds = time.monotonic() - started
+    except (SidecarDownError, SweepError) as error:
+        raise NightError(f"Stopped: {error}", sweep.tally) from error
+
+
+def _export(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
+    """Write the CSVs; returns what went wrong."""
+    try:
+        export.update_csv(ledger, settings.csv_path)
+        export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
+    except export.ExportError as error:
+        return [str(error)]
+    return []
+
+
+def summary(run: Run, tally: Tally, settings: BatchSettings) -> str:
+    """The last line of a night."""
+    words = {0: "Done", EXIT_FAILED_PHOTOS: "Done, with failed photos", EXIT_FAILED: "NOT DONE"}
+    rate = tally.swept / run.seconds if run.seconds else 0.0
+    rest = [
+        f"{tally.too_young} too young" if tally.too_young else "",
+        f"{tally.left_behind} left in incoming" if tally.left_behind else "",
+        f"{tally.left_alone} other files left alone" if tally.left_alone else "",
+    ]
+    return (
+        f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "
+        f"(processed {tally.processed}, for review {tally.review}, failed {tally.failed}, "
+        f"duplicates {tally.duplicate}{''.join(', ' + part for part in rest if part)}) "
+        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; CSV: {settings.csv_path}"
+    )
+
+
+def _exit_code(tally: Tally, problems: list[str], interrupted: "Interruption") -> int:
+    if interrupted.signal:
+        return 128 + interrupted.signal
+    if problems:
+        return EXIT_FAILED
+    return EXIT_FAILED_PHOTOS if tally.failed else EXIT_ALL_SWEPT
+
+
+class Interruption:
+    """Which signal asked the night to end, if one did."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+        self._callbacks: list[Callable[[], None]] = []
+
+    def on_signal(self, callback: Callable[[], None]) -> None:
+        """Call this when a signal comes, or now if one has come."""
+        self._callbacks.append(callback)
+        if self.signal:
+            callback()
+
+    def handle(self, number: int, _frame: FrameType | None) -> None:
+        """Note the signal; a second one ends the process at once, as if there were no handler."""
+        if self.signal:
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self.signal = number
+        log.warning("Interrupted: finishing what is in flight, leaving the rest in incoming ...")
+        for callback in self._callbacks:
+            callback()
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[Interruption]:
+    """Let SIGINT and SIGTERM end the night in order instead of in the middle of something."""
+    interruption = Interruption()
+    before = {
+        number: signal.signal(number, interruption.handle) for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield interruption
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,91 @@
+"""What a night can be told: every setting of `batch`, with its default and its limits."""
+
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
+
+from settings import ProjectPath, Settings
+
+NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "afs", "ncpfs", "fuse.sshfs", "davfs", "glusterfs")
+
+
+class BatchSettings(Settings):
+    """The settings of a night. `.env.example` documents each."""
+
+    data_dir: ProjectPath = Field(Path("data"), validate_default=True)
+    log_dir: ProjectPath = Field(Path("logs"), validate_default=True)
+    ledger: ProjectPath | None = None
+    api_url: HttpUrl | None = None
+    api_token: SecretStr | None = None
+    max_image_mb: float = Field(50, gt=0, le=1024)
+    settle_seconds: float = Field(10, ge=0, le=86400)
+    audit_share: float = Field(0.01, ge=0, le=1)
+    error_budget: float = Field(0.5, gt=0, le=1)
+    ignore: Annotated[tuple[str, ...], NoDecode] = ()
+
+    @field_validator("ignore", mode="before")
+    @classmethod
+    def _split_patterns(cls, value: object) -> object:
+        return (
+            [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+        )
+
+    @model_validator(mode="after")
+    def _ledger_is_on_a_local_disk(self) -> Self:
+        kind = network_file_system(self.ledger_path)
+        if kind:
+            raise ValueError(
+                f"the ledger {self.ledger_path} would lie on a network share ({kind}), where SQLite loses data; "
+                "set LEDGER to a path on a local disk"
+            )
+        return self
+
+    @property
+    def incoming(self) -> Path:
+        """Where people drop photos."""
+        return self.data_dir / "incoming"
+
+    @property
+    def ledger_path(self) -> Path:
+        """The SQLite journal; beside the data unless `LEDGER` says otherwise."""
+        return self.ledger or self.data_dir / "ledger.sqlite3"
+
+    @property
+    def csv_path(self) -> Path:
+        """All nights' predictions."""
+        return self.data_dir / "predictions.csv"
+
+    @property
+    def max_bytes(self) -> int:
+        """The largest photo file that is read, in bytes."""
+        return int(self.max_image_mb * 1024 * 1024)
+
+    def make_folders(self) -> None:
+        """Create what is missing: `incoming`, the logs' folder and the ledger's.
+
+        Raises:
+            OSError: a folder cannot be made.
+        """
+        for folder in (self.incoming, self.log_dir, self.ledger_path.parent):
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """The kind of network share that `path` lies on, or `""` for a local disk (or where it cannot be told)."""
+    if str(path).startswith(("\\\\", "//")):
+        return "UNC path"
+    try:
+        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
+    except OSError:  # no such list on this system: assume the usual, a local disk
+        return ""
+    best_point, best_kind = "", ""
+    for line in lines:
+        _, point, kind, *_ = line.split(" ")
+        point = point.encode("latin-1", "replace").decode("unicode_escape")  # blanks are written \040
+        inside = point == "/" or str(path) == point or str(path).startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best_point):
+            best_point, best_kind = point, kind
+    return best_kind if any(fnmatch(best_kind, f"{name}*") for name in NETWORK_FILE_SYSTEMS) else ""

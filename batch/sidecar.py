@@ -1,0 +1,174 @@
+"""The sidecar's life: start the model server beside the night, wait until it is ready, bring it back, stop it."""
+
+import contextlib
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from batch.client import Client, RefusedError, SidecarError
+from batch.logs import log, tail
+from settings import ROOT
+
+START_SECONDS = 60
+"""How long the server may take until it is ready."""
+
+STARTS = 5
+"""How often it is started in a row without answering a single request in between."""
+
+STOP_SECONDS = 10
+LOG_BYTES = 5_000_000
+
+
+class SidecarDownError(Exception):
+    """There is no model server to work with; the message says why and what to do."""
+
+
+class Sidecar:
+    """A model server: our own, started on a free loopback port, or one that somebody else runs at `url`.
+
+    >>> with Sidecar(log_dir=Path("logs")) as sidecar:
+    ...     sidecar.client.predict([Path("photo.jpg").read_bytes()])
+    """
+
+    def __init__(self, *, log_dir: Path, url: str = "", token: str = "", run_id: str = "") -> None:
+        self.is_ours = not url
+        self.model_version = ""
+        self._log = log_dir / "sidecar.log"
+        self._run_id = run_id
+        self._token = token
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self._nonce = ""
+        self._starts = 0
+        self._lock = threading.Lock()
+        self.client = Client(url, token)
+
+    def __enter__(self) -> "Sidecar":
+        """Start it and wait until it is ready.
+
+        Raises:
+            SidecarDownError: it does not get ready.
+        """
+        try:
+            self.make_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def make_ready(self) -> None:
+        """Return when the server answers that it is ready; start it (again) when it is ours and is not alive.
+
+        Raises:
+            SidecarDownError: it does not get ready, or has died too often.
+        """
+        with self._lock:  # several requests may notice at once that it is gone
+            deadline = time.monotonic() + START_SECONDS
+            problem = ""
+            while time.monotonic() < deadline:
+                if self.is_ours and (self._process is None or self._process.poll() is not None):
+                    self._start()
+                    deadline = time.monotonic() + START_SECONDS
+                try:
+                    health = self.client.health()
+                except (SidecarError, RefusedError) as error:
+                    problem = str(error)
+                else:
+                    if self.is_ours and health.instance != self._nonce:
+                        problem = f"another program answers at {self.client.url}"
+                        self._end_process()  # and take another port
+                    elif health.broken:
+                        raise SidecarDownError(f"the model cannot be used: {health.detail}")
+                    elif health.ready:
+                        self.model_version = health.model_version
+                        return
+                    else:
+                        problem = health.detail or "it is still loading"
+                time.sleep(0.05 if self.is_ours else 0.5)
+            raise SidecarDownError(
+                f"the model server did not get ready within {START_SECONDS} s: {problem}.{self._last_words()}"
+            )
+
+    def worked(self) -> None:
+        """It has answered: earlier deaths are forgiven."""
+        self._starts = 0
+
+    def kill(self) -> None:
+        """End our server at once: it hangs. `make_ready` brings it back."""
+        if self.is_ours and self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> None:
+        """End our server, whatever state it is in; somebody else's is left alone."""
+        self._end_process()
+        if self._output:
+            self._output.close()
+            self._output = None
+
+    def _start(self) -> None:
+        if self._starts == STARTS:
+            raise SidecarDownError(f"the model server ended {STARTS} times in a row.{self._last_words()}")
+        self._end_process()
+        if self._starts:
+            log.warning("The model server ended; starting it again (%d of %d).", self._starts + 1, STARTS)
+            time.sleep(min(2.0 ** (self._starts - 1), 8.0))
+        self._starts += 1
+        self._nonce = secrets.token_hex(16)
+        port = _free_port()
+        self.client = Client(f"http://127.0.0.1:{port}", self._token)
+        environment = os.environ | {
+            "API_INSTANCE": self._nonce,
+            "RUN_ID": self._run_id,
+            "API_HOST": "127.0.0.1",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "api", "--port", str(port), "--until-stdin-closes"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,  # closes when this process ends, however it ends; then the server ends too
+            stdout=self._open_log(),
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name == "posix",  # Ctrl-C ends the night, which then ends its server
+        )
+
+    def _end_process(self) -> None:
+        if self._process is None:
+            return
+        assert self._process.stdin is not None  # always started with a pipe
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._process = None
+
+    def _open_log(self) -> IO[bytes]:
+        if self._output is None:
+            if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+                self._log.replace(self._log.with_suffix(".log.1"))
+            self._output = self._log.open("ab")
+        return self._output
+
+    def _last_words(self) -> str:
+        words = tail(self._log) if self.is_ours else ""
+        return f" Its last words, the rest in {self._log}:\n{words}" if words else ""
+
+
+def _free_port() -> int:
+    """A port that is free now; should another program be quicker, the nonce tells."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

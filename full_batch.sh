@@ -1,0 +1,21 @@
+#!/bin/sh
+# One night: sorts the photos in data/incoming. Start it by hand, from cron, from anywhere.
+#   ./full_batch.sh          sort the photos that lie in data/incoming
+#   ./full_batch.sh --demo   draw some photos, sort them in data/demo, show the table
+#   ./full_batch.sh --help   all options
+# Exit codes: 0 all swept, 1 could not do its work, 2 wrong usage or setting, 3 swept with failed photos,
+# 75 another run is at work, 130/143 interrupted.
+set -eu
+root=$(dirname -- "$(readlink -f -- "$0")")
+cd -- "$root"
+# cron knows few folders; these are where Python usually lives
+export PATH="${PATH:-/usr/bin:/bin}:/usr/local/bin:/usr/bin:/bin:/opt/homebrew/bin:${HOME:-/nonexistent}/.pyenv/shims"
+
+for python in "${PYTHON:-}" .venv/bin/python python3.13 python3.12 python3.11 python3; do
+    if [ -n "$python" ] && "$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+        exec "$python" -m batch.environment "$@"
+    fi
+done
+echo "Nightsort needs Python 3.11 or newer with venv, and found none. Install it (on Debian: apt install python3 python3-venv)," >&2
+echo "or name one: PYTHON=/path/to/python3 ./full_batch.sh" >&2
+exit 1
