@@ -37,12 +37,10 @@ class PhotoChangedError(Exception):
 
 def folder_of(row: Row) -> str:
     """The folder that a photo belongs in, relative to `DATA_DIR`, with its sub-folders below `incoming`."""
-    folder = {
-        "processed": f"processed/{_component(row.main_category)}/{_component(row.sub_category)}",
-        "review": "review",
-        "failed": "failed",
-        "duplicate": "duplicates",
-    }[row.status]
+    if row.status == "processed":
+        folder = f"processed/{_component(row.main_category)}/{_component(row.sub_category)}"
+    else:
+        folder = {"review": "review", "failed": "failed", "duplicate": "duplicates"}[row.status]
     parent = os.path.dirname(os.fsdecode(row.source))  # Path would normalise the name
     return "/".join([folder, *(_numbered(part, 1) for part in readable(parent).split("/") if part)])
 

@@ -20,7 +20,11 @@ EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1,
 
 
 class NightError(Exception):
-    """The night could not do its work; the message says why and what to do."""
+    """The night could not do all its work; the message says why and what to do, `tally` what it did."""
+
+    def __init__(self, message: str, tally: Tally) -> None:
+        super().__init__(message)
+        self.tally = tally
 
 
 def night(settings: BatchSettings, *, wait: bool = False) -> int:
@@ -79,7 +83,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
             tally = _sweep(settings, ledger, run, interrupted, wait=wait)
         except NightError as error:
             problems.append(str(error))
-            tally = error.args[1] if len(error.args) > 1 else tally
+            tally = error.tally
         problems += _export(settings, ledger, run)
     if tally.left_behind:
         problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")

@@ -1,0 +1,346 @@
+"""One night, end to end, against a sidecar that answers what the photo says."""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batch.ledger import CSV_COLUMNS
+from batch.lock import run_lock
+from tests.batch.conftest import Night
+from tests.fake_sidecar import FakeSidecar, photo
+
+CONTRACT = (
+    "file_name, main_category, main_category_probability, sub_category, sub_category_probability, "
+    "background_quality, background_quality_probability, colour, colour_probability, needs_review, "
+    "review_reason, status, error, moved_to, sha256, run_id, processed_at, model_version, duplicate_of"
+)
+
+
+def test_the_csv_has_exactly_the_columns_of_the_data_contract() -> None:
+    assert ", ".join(CSV_COLUMNS) == CONTRACT
+
+
+def test_a_sure_photo_is_filed_under_its_categories_with_one_row(night: Night) -> None:
+    content = photo("a", sub="pants")
+    night.drop("a.jpg", content)
+    assert night.run() == 0
+    (row,) = night.csv()
+    assert list(row) == CSV_COLUMNS
+    assert row["file_name"] == "a.jpg"
+    assert (row["main_category"], row["main_category_probability"]) == ("bottomwear", "0.9876")
+    assert (row["sub_category"], row["sub_category_probability"]) == ("pants", "0.9000")
+    assert (row["background_quality"], row["background_quality_probability"]) == ("acceptable", "0.7500")
+    assert (row["colour"], row["colour_probability"]) == ("red", "0.6666")
+    assert (row["status"], row["needs_review"], row["review_reason"], row["error"]) == ("processed", "false", "", "")
+    assert row["moved_to"] == "processed/bottomwear/pants/a.jpg"
+    assert row["sha256"] == hashlib.sha256(content).hexdigest()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["processed_at"])
+    assert (row["model_version"], row["duplicate_of"]) == ("fake-1", "")
+    assert night.files() == {"processed/bottomwear/pants/a.jpg": content}
+    assert night.waiting() == []
+
+
+def test_a_doubtful_photo_goes_to_review_with_the_reason(night: Night) -> None:
+    night.drop("a.jpg", photo("a", doubt=True))
+    assert night.run() == 0
+    (row,) = night.csv()
+    assert (row["status"], row["needs_review"], row["moved_to"]) == ("review", "true", "review/a.jpg")
+    assert row["review_reason"] == "sub category unsure (0.50 < 0.83)"
+
+
+def test_photos_that_cannot_be_read_fail_with_a_reason_and_the_night_ends_with_3(night: Night) -> None:
+    night.drop("broken.jpg", photo("a", broken=True))
+    night.drop("list.pdf", b"%PDF-1.7")
+    night.drop("empty.jpg", b"")
+    night.drop("good.jpg", photo("b"))
+    assert night.run() == 3
+    rows = {row["file_name"]: row for row in night.csv()}
+    assert rows["broken.jpg"]["error"] == "The photo is damaged."
+    assert rows["list.pdf"]["error"] == "This is no photo."
+    assert rows["empty.jpg"]["error"] == "The file is empty."
+    assert [rows[name]["status"] for name in sorted(rows)] == ["failed", "failed", "processed", "failed"]
+    assert rows["list.pdf"]["main_category"] == rows["list.pdf"]["main_category_probability"] == ""
+    assert set(night.files()) == {
+        "failed/broken.jpg",
+        "failed/list.pdf",
+        "failed/empty.jpg",
+        "processed/upperwear/t-shirt/good.jpg",
+    }
+
+
+def test_a_file_larger_than_the_limit_fails_without_being_sent(
+    make_night: Callable[..., Night], sidecar: FakeSidecar
+) -> None:
+    night = make_night(max_image_mb=0.001)
+    night.drop("big.jpg", photo("x" * 2000))
+    assert night.run() == 3
+    assert "MAX_IMAGE_MB" in night.csv()[0]["error"]
+    assert sidecar.asked == []
+
+
+def test_nothing_to_do_is_fine_and_asks_nobody(night: Night, sidecar: FakeSidecar) -> None:
+    assert night.run() == 0
+    assert night.csv() == []
+    assert sidecar.asked == []
+
+
+def test_a_second_night_adds_no_row_and_changes_no_file(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    rows, files = night.csv(), night.files()
+    assert night.run() == 0
+    assert (night.csv(), night.files()) == (rows, files)
+
+
+def test_rows_are_appended_night_after_night(night: Night) -> None:
+    for name in ("a", "b", "c"):
+        night.drop(f"{name}.jpg", photo(name))
+        night.run()
+    assert [row["file_name"] for row in night.csv()] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert len({row["run_id"] for row in night.csv()}) == 3
+
+
+def test_each_night_also_has_a_csv_of_its_own(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    run_id = night.csv()[0]["run_id"]
+    text = (night.settings.data_dir / "predictions" / f"{run_id}.csv").read_text("utf-8")
+    assert text == night.settings.csv_path.read_text("utf-8")
+
+
+def test_the_same_bytes_again_become_a_duplicate_that_costs_no_prediction(night: Night, sidecar: FakeSidecar) -> None:
+    night.drop("first.jpg", photo("a", sub="shoes"))
+    night.run()
+    asked = len(sidecar.photos_asked())
+    night.drop("again/other name.jpg", photo("a", sub="shoes"))
+    assert night.run() == 0
+    first, second = night.csv()
+    assert second["status"] == "duplicate"
+    assert second["duplicate_of"] == first["moved_to"] == "processed/footwear/shoes/first.jpg"
+    assert second["moved_to"] == "duplicates/again/other name.jpg"
+    assert second["sub_category"] == "shoes"
+    assert second["sub_category_probability"] == "0.9000"
+    assert len(sidecar.photos_asked()) == asked
+
+
+def test_copies_within_one_night_are_asked_about_once(night: Night, sidecar: FakeSidecar) -> None:
+    for number in range(300):
+        night.drop(f"{number:03}.jpg", photo("same"))
+    assert night.run() == 0
+    assert len(sidecar.photos_asked()) == 1
+    rows = night.csv()
+    assert [row["status"] for row in rows].count("processed") == 1
+    assert {row["duplicate_of"] for row in rows if row["status"] == "duplicate"} == {rows[0]["moved_to"]}
+    assert len(night.files()) == 300
+
+
+def test_bytes_that_only_failed_before_are_tried_again(night: Night, sidecar: FakeSidecar) -> None:
+    night.drop("a.jpg", photo("a", broken=True))
+    night.run()
+    night.drop("a.jpg", photo("a", broken=True))
+    assert night.run() == 3
+    assert len(sidecar.photos_asked()) == 2
+    assert [row["moved_to"] for row in night.csv()] == ["failed/a.jpg", "failed/a (2).jpg"]
+
+
+def test_a_taken_name_gets_a_number_and_nothing_is_overwritten(night: Night) -> None:
+    for content in ("a", "b", "c"):
+        night.drop("x.jpg", photo(content))
+        night.run()
+    assert night.files() == {
+        "processed/upperwear/t-shirt/x.jpg": photo("a"),
+        "processed/upperwear/t-shirt/x (2).jpg": photo("b"),
+        "processed/upperwear/t-shirt/x (3).jpg": photo("c"),
+    }
+
+
+def test_sub_folders_are_kept_below_the_target_and_removed_from_incoming(night: Night) -> None:
+    night.drop("order 7/a.jpg", photo("a"))
+    night.drop("order 7/back/a.jpg", photo("b"))
+    assert night.run() == 0
+    assert set(night.files()) == {
+        "processed/upperwear/t-shirt/order 7/a.jpg",
+        "processed/upperwear/t-shirt/order 7/back/a.jpg",
+    }
+    assert night.waiting() == []
+
+
+def test_companions_follow_their_photo(night: Night) -> None:
+    night.drop("IMG_1.jpg", photo("a"))
+    night.drop("IMG_1.AAE", b"edits")
+    night.drop("IMG_1.jpg.xmp", b"metadata")
+    night.drop("IMG_1.mov", b"film")
+    night.drop("IMG_2.JPG", photo("b", doubt=True))
+    night.drop("IMG_2.xmp", b"metadata 2")
+    assert night.run() == 0
+    files = night.files()
+    assert files["processed/upperwear/t-shirt/IMG_1.AAE"] == b"edits"
+    assert files["processed/upperwear/t-shirt/IMG_1.jpg.xmp"] == b"metadata"
+    assert files["processed/upperwear/t-shirt/IMG_1.mov"] == b"film"
+    assert files["review/IMG_2.xmp"] == b"metadata 2"
+    assert len(night.csv()) == 2
+    assert night.waiting() == []
+
+
+def test_companions_take_the_new_name_of_their_photo(night: Night) -> None:
+    for content in ("a", "b"):
+        night.drop("IMG_1.jpg", photo(content))
+        night.drop("IMG_1.xmp", content.encode())
+        night.run()
+    assert night.files()["processed/upperwear/t-shirt/IMG_1 (2).xmp"] == b"b"
+
+
+def test_a_film_without_a_photo_is_a_failed_row(night: Night) -> None:
+    night.drop("film.mov", b"\0\0\0\x14ftypqt  ")
+    assert night.run() == 3
+    assert night.csv()[0]["moved_to"] == "failed/film.mov"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [".DS_Store", ".hidden.jpg", "Thumbs.db", "desktop.ini", "a.part", "a.filepart", "a.crdownload",
+     ".~lock.a.jpg#", ".folder/a.jpg", "THUMBS.DB"],
+)  # fmt: skip
+def test_what_is_nobodys_photo_is_left_alone(night: Night, name: str) -> None:
+    path = night.drop(name, photo("a"))
+    assert night.run() == 0
+    assert path.exists()
+    assert night.csv() == []
+
+
+def test_further_patterns_can_be_left_alone(make_night: Callable[..., Night]) -> None:
+    night = make_night(ignore="*.tmp, ~*")
+    night.drop("a.tmp", photo("a"))
+    night.drop("~a.jpg", photo("b"))
+    night.drop("c.jpg", photo("c"))
+    assert night.run() == 0
+    assert night.waiting() == ["a.tmp", "~a.jpg"]
+
+
+def test_a_photo_that_is_too_young_waits_for_the_next_night(make_night: Callable[..., Night]) -> None:
+    night = make_night(settle_seconds=30)
+    path = night.drop("a.jpg", photo("a"))
+    assert night.run() == 0
+    assert night.waiting() == ["a.jpg"]
+    os.utime(path, (time.time() - 60,) * 2)
+    assert night.run() == 0
+    assert night.waiting() == []
+
+
+def test_with_wait_a_young_photo_is_swept_at_the_end_of_the_night(make_night: Callable[..., Night]) -> None:
+    night = make_night(settle_seconds=1)
+    night.drop("a.jpg", photo("a"))
+    assert night.run(wait=True) == 0
+    assert night.waiting() == []
+    assert len(night.csv()) == 1
+
+
+def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(make_night: Callable[..., Night]) -> None:
+    night = make_night(audit_share=0.2)
+    for number in range(200):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.drop("doubt.jpg", photo("doubt", doubt=True))
+    night.run()
+    marked = [row for row in night.csv() if "audit" in row["review_reason"]]
+    assert 20 <= len(marked) <= 60
+    assert {(row["status"], row["needs_review"]) for row in marked} == {("processed", "false")}
+
+
+def test_a_name_that_a_spreadsheet_would_run_is_made_harmless_in_the_csv_only(night: Night) -> None:
+    name = '=HYPERLINK("evil").jpg'
+    night.drop(name, photo("a"))
+    night.run()
+    assert night.csv()[0]["file_name"] == f"'{name}"
+    assert night.rows()[0].file_name == name
+    assert f"processed/upperwear/t-shirt/{name}" in night.files()
+
+
+def test_a_name_that_is_not_utf_8_is_kept_exact_in_the_ledger_and_readable_elsewhere(night: Night) -> None:
+    night.drop(b"caf\xe9.jpg", photo("a"))
+    assert night.run() == 0
+    assert night.rows()[0].source == b"caf\xe9.jpg"
+    assert night.csv()[0]["file_name"] == r"caf\xe9.jpg"
+    assert set(night.files()) == {r"processed/upperwear/t-shirt/caf\xe9.jpg"}
+
+
+def test_links_and_pipes_are_never_opened_but_get_a_row(night: Night, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.jpg"
+    secret.write_bytes(photo("secret"))
+    (night.incoming / "link.jpg").symlink_to(secret)
+    os.mkfifo(night.incoming / "pipe.jpg")
+    assert night.run() == 3
+    assert {row["status"] for row in night.csv()} == {"failed"}
+    assert (night.settings.data_dir / "failed" / "link.jpg").is_symlink()
+    assert secret.exists()
+    assert night.waiting() == []
+
+
+def test_a_run_that_holds_the_lock_makes_the_second_one_end_with_75_and_touch_nothing(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    with run_lock(night.settings.data_dir):
+        assert night.run() == 75
+    assert night.waiting() == ["a.jpg"]
+    assert not night.settings.csv_path.exists()
+
+
+def test_the_last_line_sums_the_night_up(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    from batch.logs import set_up
+
+    set_up(night.settings.log_dir)
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", doubt=True))
+    night.drop("c.jpg", b"no photo")
+    night.drop("d.jpg", photo("a"))
+    night.run()
+    last = capsys.readouterr().out.strip().splitlines()[-1]
+    assert "swept 4 (processed 1, for review 1, failed 1, duplicates 1)" in last
+    assert "photos/s" in last
+    assert str(night.settings.csv_path) in last
+    assert last in (night.settings.log_dir / "nightsort.log").read_text("utf-8")
+
+
+def test_when_most_photos_fail_the_night_stops_before_it_files_them(night: Night, sidecar: FakeSidecar) -> None:
+    for number in range(200):
+        night.drop(f"{number}.jpg", photo(str(number), broken=True))
+    assert night.run() == 1
+    assert len(night.waiting()) == 200
+    assert night.csv() == []
+
+
+def test_files_that_are_no_photos_at_all_do_not_use_up_the_error_budget(night: Night) -> None:
+    for number in range(100):
+        night.drop(f"{number}.txt", f"text {number}".encode())
+    assert night.run() == 3
+    assert night.waiting() == []
+
+
+def test_an_error_budget_of_one_is_no_budget(make_night: Callable[..., Night]) -> None:
+    night = make_night(error_budget=1)
+    for number in range(100):
+        night.drop(f"{number}.jpg", photo(str(number), broken=True))
+    assert night.run() == 3
+    assert night.waiting() == []
+
+
+def test_a_class_that_would_lead_out_of_the_folder_stops_the_night(night: Night, sidecar: FakeSidecar) -> None:
+    from tests import fake_sidecar
+
+    night.drop("a.jpg", photo("a", sub=".."))
+    fake_sidecar.MAIN_OF[".."] = ".."
+    try:
+        assert night.run() == 1
+    finally:
+        del fake_sidecar.MAIN_OF[".."]
+    assert night.waiting() == ["a.jpg"]
+
+
+def test_a_wrong_token_stops_the_night_and_leaves_everything(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.token = "right"
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == 1
+    assert night.waiting() == ["a.jpg"]
