@@ -183,6 +183,16 @@ def sub_name(folder: str) -> str:
     return re.sub(r"^\d+[_\- ]+", "", folder.strip())
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two spellings name one class: case, blanks and ordering numbers do not count."""
+    return _plain(one) == _plain(other)
+
+
+def main_of_label(label: str, taxonomy: Mapping[str, Iterable[str]]) -> str | None:
+    """The main category that the taxonomy names for a label, if any."""
+    return next((main for main, subs in taxonomy.items() if any(same_name(label, sub) for sub in subs)), None)
+
+
 def _folder_order(folder: str) -> tuple[int, str]:
     number = re.match(r"\d+", folder)
     return (int(number.group()) if number else -1, folder)

@@ -77,7 +77,9 @@ def read_photo(data: bytes, *, max_megapixels: float, size: int = INPUT_SIZE) ->
 @lru_cache(maxsize=1)
 def require_codecs() -> None:
     """Raise CodecError when this Pillow was built without a decoder that we promise."""
-    missing = [name for name in ("jpg", "zlib", "webp", "avif", "libtiff", "littlecms2") if not features.check(name)]
+    missing = [
+        name for name in ("jpg", "zlib", "webp", "avif", "libtiff", "littlecms2") if not features.check(name)
+    ]
     if missing:
         raise CodecError(
             f"Pillow is installed without {', '.join(missing)}: install Pillow's own wheel again "

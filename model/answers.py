@@ -1,0 +1,134 @@
+"""From the network's scores to answers a person can read, and to doubts.
+
+answers = decode(scores, classes, review_precision=0.97)
+answers[0].sub.name, answers[0].needs_review, answers[0].review_reason
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from model.classes import HEADS, Classes
+
+
+@dataclass(frozen=True)
+class HeadAnswer:
+    """One head's answer: the chosen class, its probability, and every class's."""
+
+    name: str
+    probability: float
+    probabilities: dict[str, float]
+
+    def top(self, k: int = 3) -> list[tuple[str, float]]:
+        """The k most probable classes, best first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Everything said about one photo; `review_reason` names every doubt, also those that move nothing."""
+
+    main: HeadAnswer
+    sub: HeadAnswer
+    background: HeadAnswer
+    colour: HeadAnswer
+    needs_review: bool
+    review_reason: str
+
+
+def decode(
+    scores: Mapping[str, np.ndarray], classes: Classes, *, review_precision: float
+) -> list[Prediction]:
+    """Answers for N photos from every head's scores, float (N, classes), and `clothing`, (N,)."""
+    probable = probabilities(scores, classes)
+    limits = {head: classes.threshold(head, review_precision) for head in HEADS}
+    answers = []
+    for i in range(len(probable["sub"])):
+        sub = int(probable["sub"][i].argmax())
+        chosen = {
+            "sub": sub,
+            "main": classes.mains.index(classes.main_of[classes.subs[sub]]),
+            "background": 0 if probable["background"][i, 0] >= classes.background_threshold else 1,
+            "colour": int(probable["colour"][i].argmax()),
+        }
+        heads = {head: _answer(classes.names(head), probable[head][i], chosen[head]) for head in HEADS}
+        clothing = float(probable["clothing"][i])
+        bare = clothing < classes.clothing_threshold
+        doubts = [f"may show no clothing ({clothing:.2f} < {classes.clothing_threshold:.2f})"] if bare else []
+        doubts += [
+            _doubt(head, heads[head], limits[head]) for head in _ORDER if _unsure(heads[head], limits[head])
+        ]
+        needs_review = bare or any(_unsure(heads[head], limits[head]) for head in ("sub", "main"))
+        answers.append(Prediction(**heads, needs_review=needs_review, review_reason="; ".join(doubts)))
+    return answers
+
+
+def probabilities(scores: Mapping[str, np.ndarray], classes: Classes) -> dict[str, np.ndarray]:
+    """Calibrated probabilities of every head, float64 (N, classes); `clothing` is (N,).
+
+    A main category's probability is the sum of its sub-categories', so the two never contradict each other.
+    """
+    sub, _ = joint(scores["sub"], scores["main"], classes)
+    found = {"sub": softmax(sub / classes.temperatures["sub"])}
+    found["main"] = np.stack([found["sub"][:, members].sum(1) for members in _members(classes)], axis=1)
+    for head in ("background", "colour"):
+        found[head] = softmax(np.asarray(scores[head], np.float64) / classes.temperatures[head])
+    found["clothing"] = 1 / (1 + np.exp(-np.asarray(scores["clothing"], np.float64)))
+    return found
+
+
+def joint(sub: np.ndarray, main: np.ndarray, classes: Classes) -> tuple[np.ndarray, np.ndarray]:
+    """Scores of sub and main that agree: each sub-category's is helped by what the main head says of its main."""
+    helped = log_softmax(np.asarray(sub, np.float64))
+    mains = log_softmax(np.asarray(main, np.float64))
+    members = _members(classes)
+    for index, subs in enumerate(members):
+        helped[:, subs] += mains[:, [index]]
+    helped = log_softmax(helped)
+    return helped, np.stack([np.logaddexp.reduce(helped[:, subs], axis=1) for subs in members], axis=1)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Probabilities that sum to 1 along the last axis."""
+    result: np.ndarray = np.exp(log_softmax(scores))
+    return result
+
+
+def log_softmax(scores: np.ndarray) -> np.ndarray:
+    """Logarithms of `softmax`, without overflow."""
+    shifted = scores - scores.max(axis=-1, keepdims=True)
+    result: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return result
+
+
+_ORDER = ("sub", "main", "background", "colour")
+_SPOKEN = {
+    "sub": "sub category",
+    "main": "main category",
+    "background": "background",
+    "colour": "colour",
+}
+
+
+def _members(classes: Classes) -> list[list[int]]:
+    """The indices of each main category's sub-categories."""
+    return [
+        [i for i, sub in enumerate(classes.subs) if classes.main_of[sub] == main] for main in classes.mains
+    ]
+
+
+def _answer(names: tuple[str, ...], probable: np.ndarray, chosen: int) -> HeadAnswer:
+    return HeadAnswer(
+        names[chosen], float(probable[chosen]), dict(zip(names, map(float, probable), strict=True))
+    )
+
+
+def _unsure(answer: HeadAnswer, limit: float) -> bool:
+    return answer.probability < limit
+
+
+def _doubt(head: str, answer: HeadAnswer, limit: float) -> str:
+    return f"{_SPOKEN[head]} unsure ({answer.probability:.2f} < {limit:.2f})"

@@ -1,0 +1,246 @@
+"""What a training step sees: photos cropped, flipped, relit, and items set on other backgrounds.
+
+Three things happen to a photo, each drawn anew every time:
+
+- a crop (or the whole frame) is squashed to the training size, perhaps mirrored;
+- the item is cut out and laid on another background, real or made, whose quality is then known exactly;
+  this is what keeps the background and colour heads from learning the rooms of the training photos;
+- the light changes: a little for all, wildly for a few, whose colour and background then do not count.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812
+
+from model.data import MASK_SIZE, UNKNOWN, Photos
+
+WHOLE_FRAME: Final = 0.25
+"""Share of photos seen whole, as in serving."""
+
+NEW_BACKGROUND: Final = 0.35
+WILD_LIGHT: Final = 0.2
+NOTHING: Final = 0.05
+"""Shares of photos laid on another background, relit wildly, and replaced by a background without any item."""
+
+ITEM_SHARE: Final = (0.06, 0.75)
+"""A mask is trusted when the item covers this much of the photo."""
+
+
+@dataclass
+class Batch:
+    """One training step's photos. pixels: float (N, 3, s, s), 0 to 1. Labels: int64 (N,), UNKNOWN = not counted.
+
+    mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
+    box: float (N, 4), the crop's left, top, right, bottom as shares of the frame; left > right when mirrored.
+    own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0.
+    """
+
+    index: Tensor
+    pixels: Tensor
+    main: Tensor
+    sub: Tensor
+    background: Tensor
+    colour: Tensor
+    clothing: Tensor
+    mask: Tensor
+    masked: Tensor
+    box: Tensor
+    own: Tensor
+
+
+class Augmenter:
+    """Draws training batches from photos; the same `rng` draws the same batches."""
+
+    def __init__(self, photos: Photos) -> None:
+        self.photos = photos
+        share = photos.masks.mean((1, 2)) / 255
+        self.masked = (share > ITEM_SHARE[0]) & (share < ITEM_SHARE[1])
+        known = self.masked & (photos.background != UNKNOWN)
+        self.rooms = {
+            quality: [
+                _without_item(photos, i) for i in np.flatnonzero(known & (photos.background == quality))
+            ]
+            for quality in (0, 1)
+        }
+
+    def batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> Batch:
+        """The photos at these indices, as one training step sees them at this size."""
+        return _stack([self._example(int(i), size, rng) for i in indices], rng)
+
+    def _example(self, i: int, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
+        photos = self.photos
+        box = _box(rng)
+        pixels = _crop(torch.from_numpy(photos.pixels[i]).permute(2, 0, 1), box, size)
+        mask = _crop(torch.from_numpy(photos.masks[i])[None], box, size)
+        background, clothing, own = int(photos.background[i]), 1.0, True
+        main, sub, colour = int(photos.main[i]), int(photos.sub[i]), int(photos.colour[i])
+        masked = bool(self.masked[i])
+        if rng.random() < NOTHING:
+            background = int(rng.integers(2))
+            pixels, mask, masked = self._room(background, size, rng), torch.zeros_like(mask), True
+            main, sub, colour, background, clothing, own = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, False
+        elif masked and rng.random() < NEW_BACKGROUND:
+            background = int(rng.integers(2))
+            pixels = _lay(pixels, mask, self._room(background, size, rng), rng)
+            own = False
+        return {
+            "index": torch.tensor(i),
+            "pixels": pixels,
+            "main": torch.tensor(main),
+            "sub": torch.tensor(sub),
+            "background": torch.tensor(background),
+            "colour": torch.tensor(colour),
+            "clothing": torch.tensor(clothing),
+            "mask": F.interpolate(mask[None], size=(size // 8, size // 8), mode="area")[0],
+            "masked": torch.tensor(masked),
+            "box": torch.tensor(box, dtype=torch.float32),
+            "own": torch.tensor(own),
+        }
+
+    def _room(self, quality: int, size: int, rng: np.random.Generator) -> Tensor:
+        """A background without an item: float (3, size, size). Quality 0 is acceptable, 1 is not."""
+        real = self.rooms[quality]
+        if real and rng.random() < 0.6:
+            return _crop(torch.from_numpy(real[int(rng.integers(len(real)))]), _box(rng), size)
+        return _light(size, rng) if quality == 0 else _unacceptable(size, rng)
+
+
+def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator) -> Batch:
+    stacked = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
+    stacked["pixels"], wild = _relight(stacked["pixels"], rng)
+    stacked["colour"][wild] = UNKNOWN
+    stacked["background"][wild] = UNKNOWN
+    return Batch(**stacked)
+
+
+def _box(rng: np.random.Generator) -> tuple[float, float, float, float]:
+    """A crop of 45 to 100 % of the frame, or all of it; mirrored half of the time."""
+    left, top, right, bottom = 0.0, 0.0, 1.0, 1.0
+    if rng.random() >= WHOLE_FRAME:
+        area, aspect = rng.uniform(0.45, 1), np.exp(rng.uniform(-0.3, 0.3))
+        width, height = min(1.0, (area * aspect) ** 0.5), min(1.0, (area / aspect) ** 0.5)
+        left, top = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
+        right, bottom = left + width, top + height
+    return (right, top, left, bottom) if rng.random() < 0.5 else (left, top, right, bottom)
+
+
+def _crop(picture: Tensor, box: tuple[float, float, float, float], size: int) -> Tensor:
+    """Cut the box out of a uint8 (C, h, w) picture: float (C, size, size), 0 to 1."""
+    height, width = picture.shape[1:]
+    left, right = sorted((round(box[0] * width), round(box[2] * width)))
+    top, bottom = round(box[1] * height), round(box[3] * height)
+    part = picture[None, :, top : max(bottom, top + 1), left : max(right, left + 1)]
+    small = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)[0].float() / 255
+    return small.flip(2) if box[0] > box[2] else small
+
+
+def _lay(pixels: Tensor, mask: Tensor, room: Tensor, rng: np.random.Generator) -> Tensor:
+    """The item on another background, often with a soft shadow."""
+    alpha = ((mask - 0.3) / 0.4).clamp(0, 1)
+    if rng.random() < 0.6:
+        shift = tuple(int(s) for s in rng.integers(-size_share(mask), size_share(mask) + 1, 2))
+        blurred = F.avg_pool2d(mask[None], 9, 1, 4)[0].roll(shift, (1, 2))
+        room = room * (1 - blurred * float(rng.uniform(0.1, 0.5)))
+    return pixels * alpha + room * (1 - alpha)
+
+
+def size_share(mask: Tensor) -> int:
+    """How far a shadow may fall, in pixels."""
+    return max(1, mask.shape[-1] // 24)
+
+
+def _light(size: int, rng: np.random.Generator) -> Tensor:
+    """White to cream, wrinkled, shaded, with at most a sliver of something else."""
+    lightness, warmth = rng.uniform(0.8, 1.0), rng.beta(1, 2) * 0.2
+    base = torch.tensor([lightness, lightness * (1 - warmth * 0.45), lightness * (1 - warmth)])
+    room = base.view(3, 1, 1).float() * (1 + _wrinkles(size, rng) * float(rng.uniform(0, 0.06)))
+    if rng.random() < 0.2:
+        room = _strip(room, _unacceptable(size, rng), rng.uniform(0.01, 0.08), rng)
+    return room.clamp(0, 1)
+
+
+def _unacceptable(size: int, rng: np.random.Generator) -> Tensor:
+    """Coloured, dark, grey or patterned, or light with too much of something else."""
+    kind = rng.random()
+    if kind < 0.2:
+        return _strip(_light(size, rng), _plain(rng, size), rng.uniform(0.22, 0.6), rng)
+    room = _plain(rng, size)
+    if kind < 0.5:
+        room = torch.where(_pattern(size, rng), room, _plain(rng, size))
+    return (room * (1 + _wrinkles(size, rng) * float(rng.uniform(0, 0.15)))).clamp(0, 1)
+
+
+def _plain(rng: np.random.Generator, size: int) -> Tensor:
+    """One colour that is not light, or not neutral."""
+    colour = rng.uniform(0, 1, 3)
+    if rng.random() < 0.35:
+        colour = rng.uniform(0.05, 0.62) * (1 + rng.uniform(-0.06, 0.06, 3))
+    elif colour.min() > 0.6:
+        colour[rng.integers(3)] *= 0.5
+    return torch.tensor(colour).float().view(3, 1, 1).expand(3, size, size).clone()
+
+
+def _pattern(size: int, rng: np.random.Generator) -> Tensor:
+    """Stripes, checks or blots: bool (1, size, size)."""
+    kind = rng.integers(3)
+    if kind == 2:
+        return _wrinkles(size, rng, cells=int(rng.integers(6, 24))) > 0
+    period = int(rng.integers(4, max(5, size // 4)))
+    stripes = torch.arange(size) % period < period // 2
+    rows, columns = stripes[None, :, None].expand(1, size, size), stripes[None, None, :].expand(1, size, size)
+    return rows ^ columns if kind == 1 else (rows if rng.random() < 0.5 else columns)
+
+
+def _strip(room: Tensor, other: Tensor, share: float, rng: np.random.Generator) -> Tensor:
+    """Along one edge, something else."""
+    width = max(1, round(share * room.shape[-1]))
+    turned = room.clone()
+    turned[:, :, :width] = other[:, :, :width]
+    return torch.rot90(turned, int(rng.integers(4)), (1, 2))
+
+
+def _wrinkles(size: int, rng: np.random.Generator, cells: int | None = None) -> Tensor:
+    """Smooth noise of deviation about 1: float (1, size, size)."""
+    cells = cells or int(rng.integers(3, 12))
+    noise = torch.from_numpy(rng.standard_normal((1, 1, cells, cells)).astype(np.float32))
+    return F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)[0]
+
+
+def _relight(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Change the light of (N, 3, s, s); returns the photos and which of them it changed beyond recognition."""
+    n = len(pixels)
+
+    def draw(low: float, high: float, *shape: int) -> Tensor:
+        return torch.from_numpy(rng.uniform(low, high, (n, *shape)).astype(np.float32))
+
+    gain = draw(0.82, 1.15, 1, 1, 1) * draw(0.95, 1.05, 3, 1, 1)
+    middle = pixels.mean((2, 3), keepdim=True)
+    pixels = (pixels - middle) * draw(0.85, 1.15, 1, 1, 1) + middle * gain
+    wild = torch.from_numpy(rng.random(n) < WILD_LIGHT)
+    if wild.any():
+        mix = torch.from_numpy(rng.dirichlet((0.4, 0.4, 0.4), (int(wild.sum()), 3)).astype(np.float32))
+        pixels[wild] = torch.einsum("noc,nchw->nohw", mix, pixels[wild]) * draw(0.6, 1.4, 1, 1, 1)[wild]
+    return pixels.clamp(0, 1), wild
+
+
+def _without_item(photos: Photos, i: int) -> np.ndarray:
+    """A photo's background, the item filled in from around it: uint8 (3, 128, 128)."""
+    pixels = torch.from_numpy(photos.pixels[i]).permute(2, 0, 1)[None].float()
+    pixels = F.interpolate(pixels, size=(MASK_SIZE, MASK_SIZE), mode="area")
+    item = F.max_pool2d(torch.from_numpy(photos.masks[i])[None, None].float() / 255, 9, 1, 4)
+    seen = (item < 0.15).float()
+    levels = [(pixels * seen, seen)]
+    while levels[-1][1].shape[-1] > 1:
+        levels.append((F.avg_pool2d(levels[-1][0], 2), F.avg_pool2d(levels[-1][1], 2)))
+    filled = levels[-1][0] / levels[-1][1].clamp(min=1e-6)
+    for colours, weight in reversed(levels[:-1]):
+        coarse = F.interpolate(filled, size=colours.shape[2:], mode="bilinear", align_corners=False)
+        filled = torch.where(weight > 0, colours / weight.clamp(min=1e-6), coarse)
+    room: np.ndarray = filled[0].round().clamp(0, 255).byte().numpy()
+    return room

@@ -1,0 +1,133 @@
+"""The network: one ResNet-18, a look at the item and its surroundings, four linear heads.
+
+Main and sub category read the backbone's pooled features. Background quality and colour, which a
+backbone learns by heart from the rooms it has seen, read something simpler instead: the colours of the
+item and of what surrounds it, told apart by a small map that the network draws itself (`ground`).
+A fifth score says whether there is any clothing at all.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812 - everyone's name for it
+
+from model.classes import Classes
+from model.torch_ops import torchvision
+
+MEAN: Final = (0.485, 0.456, 0.406)
+STD: Final = (0.229, 0.224, 0.225)
+"""ImageNet's mean and deviation of sRGB values from 0 to 1, as every set of weights here expects."""
+
+PAINTS: Final = 48
+"""Size of a colour description: how much of each of so many learned paints a surface shows."""
+
+
+class Scores(NamedTuple):
+    """The network's answers for N photos, before any softmax; `ground` and `map` serve training only."""
+
+    main: Tensor  # (N, mains)
+    sub: Tensor  # (N, subs)
+    background: Tensor  # (N, 2)
+    colour: Tensor  # (N, colours)
+    clothing: Tensor  # (N,)
+    ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
+    map: Tensor  # (N, 512, h / 32, w / 32): the backbone's last map
+
+
+class Network(nn.Module):
+    """ResNet-18 with its heads; takes normalised pixels, float (N, 3, h, w)."""
+
+    def __init__(self, classes: Classes, *, dropout: float = 0.2) -> None:
+        super().__init__()
+        body = torchvision.models.resnet18(weights=None)
+        self.stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
+        self.layer1, self.layer2 = body.layer1, body.layer2
+        self.layer3, self.layer4 = body.layer3, body.layer4
+        self.fine = nn.Conv2d(128, 32, 1)
+        self.coarse = nn.Conv2d(256, 32, 1)
+        self.ground = nn.Conv2d(32, 1, 1)
+        self.paint = nn.Sequential(nn.Conv2d(3, 32, 1), nn.ReLU(), nn.Conv2d(32, PAINTS, 1), nn.ReLU())
+        self.dropout = nn.Dropout(dropout)
+        self.main = nn.Linear(512, len(classes.mains))
+        self.sub = nn.Linear(512, len(classes.subs))
+        self.background = nn.Linear(2 * PAINTS + 128, len(classes.backgrounds))
+        self.colour = nn.Linear(2 * PAINTS + 128, len(classes.colours))
+        self.clothing = nn.Linear(512, 1)
+
+    def forward(self, pixels: Tensor) -> Scores:
+        """Score N photos."""
+        texture = self.layer2(self.layer1(self.stem(pixels)))
+        parts = self.layer3(texture)
+        whole = self.layer4(parts)
+        ground = self._ground(texture, parts)
+        paints = F.avg_pool2d(self.paint(F.avg_pool2d(pixels, 4)), 2)
+        item = torch.sigmoid(ground)
+        surroundings = 1 - item
+        seen_item = _mean(paints, item)
+        seen_around = _mean(paints, surroundings)
+        features = self.dropout(whole.mean((2, 3)))
+        around = torch.cat([seen_around, seen_item, _mean(texture.detach(), surroundings)], 1)
+        inside = torch.cat([seen_item, seen_around, _mean(texture.detach(), item)], 1)
+        return Scores(
+            main=self.main(features),
+            sub=self.sub(features),
+            background=self.background(self.dropout(around)),
+            colour=self.colour(self.dropout(inside)),
+            clothing=self.clothing(features)[:, 0],
+            ground=ground,
+            map=whole,
+        )
+
+    def _ground(self, texture: Tensor, parts: Tensor) -> Tensor:
+        """Where the item is, from fine texture and coarser parts."""
+        coarse = F.interpolate(
+            self.coarse(parts), size=texture.shape[2:], mode="bilinear", align_corners=False
+        )
+        seen: Tensor = self.ground(torch.relu(self.fine(texture) + coarse))
+        return seen
+
+
+def _mean(values: Tensor, weights: Tensor) -> Tensor:
+    """The mean of (N, C, h, w) values under (N, 1, h, w) weights: (N, C)."""
+    return (values * weights).mean((2, 3)) / (weights.mean((2, 3)) + 1e-3)
+
+
+def normalise(pixels: Tensor) -> Tensor:
+    """Values from 0 to 1, (N, 3, h, w), as the network expects them."""
+    mean = torch.tensor(MEAN, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(STD, device=pixels.device).view(1, 3, 1, 1)
+    return (pixels - mean) / std
+
+
+def load_backbone(network: Network, init: Path | None) -> list[str]:
+    """Start from pretrained weights in torchvision's key layout; returns the tensors that start at random.
+
+    Without a file, torchvision's IMAGENET1K_V1 weights are downloaded.
+    """
+    if init is None:
+        weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
+    else:
+        weights = {name: _float(tensor) for name, tensor in load_file(init).items()}
+    renamed = {_our_name(name): tensor for name, tensor in weights.items() if not name.startswith("fc.")}
+    result = network.load_state_dict(renamed, strict=False)
+    if result.unexpected_keys:
+        raise ValueError(
+            f"{init} is no ResNet-18 in torchvision's layout: it holds {result.unexpected_keys[0]}."
+        )
+    own = ("fine", "coarse", "ground", "paint", "main", "sub", "background", "colour", "clothing")
+    return [name for name in result.missing_keys if not name.startswith(own)]
+
+
+def _float(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _our_name(name: str) -> str:
+    """torchvision's name of a tensor → ours (`conv1` and `bn1` are the stem's first two)."""
+    first, _, rest = name.partition(".")
+    return {"conv1": "stem.0", "bn1": "stem.1"}.get(first, first) + "." + rest

@@ -1,0 +1,84 @@
+"""The model in service: pixels in, answers out.
+
+predictor = Predictor(releases.current(Path("model/releases")))
+predictor.predict(pixels)[0].sub.name       # pixels: uint8 (N, 224, 224, 3)
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+
+from model.answers import HeadAnswer, Prediction, decode
+from model.classes import HEADS
+from model.preprocess import INPUT_SIZE, read_photo
+from model.releases import Release, ReleaseError
+
+__all__ = ["HeadAnswer", "Prediction", "Predictor"]
+
+STEP: Final = 8
+"""Photos that the network sees at a time. It only ever sees 1 or this many: ONNX Runtime keeps memory for
+every batch size it has met."""
+
+
+class Predictor:
+    """A release, ready to answer. Make it in the process that uses it (after a fork, not before).
+
+    Raises ReleaseError when the network cannot be opened, ClassesError when the release cannot promise
+    `review_precision`. May be called from several threads.
+    """
+
+    def __init__(self, release: Release, *, threads: int = 1, review_precision: float = 0.97) -> None:
+        import onnxruntime as ort
+
+        self.release = release
+        self._review_precision = review_precision
+        for head in HEADS:
+            release.classes.threshold(head, review_precision)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3  # errors only
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        try:
+            self._session = ort.InferenceSession(release.network, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no common base of their own
+            raise ReleaseError(
+                f"The network of release {release.version} cannot be opened: {error}"
+            ) from error
+        self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        if missing := [name for name in (*HEADS, "clothing") if name not in self._outputs]:
+            raise ReleaseError(f"The network of release {release.version} lacks the output {missing[0]}.")
+
+    def predict(self, pixels: np.ndarray) -> list[Prediction]:
+        """Answers for N photos as `read_photo` gives them: uint8 (N, 224, 224, 3)."""
+        return decode(self.scores(pixels), self.release.classes, review_precision=self._review_precision)
+
+    def scores(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """The network's raw scores, head → float32 (N, classes); `clothing` is (N,)."""
+        if pixels.ndim != 4 or pixels.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"uint8 (N, {INPUT_SIZE}, {INPUT_SIZE}, 3) is meant, not {pixels.dtype} {pixels.shape}."
+            )
+        whole = len(pixels) - len(pixels) % STEP
+        steps = [pixels[i : i + STEP] for i in range(0, whole, STEP)] + [p[None] for p in pixels[whole:]]
+        parts = [self._session.run(self._outputs, {self._input: step}) for step in steps or [pixels]]
+        return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(self._outputs)}
+
+    def check_golden(self) -> None:
+        """Answer the golden photos. Raises ReleaseError when one gets an answer it must not get."""
+        if not self.release.golden:
+            raise ReleaseError(f"Release {self.release.version} has no golden photos: export it again.")
+        for file, wanted in self.release.golden.items():
+            pixels = read_photo(file.read_bytes(), max_megapixels=50)
+            answer = self.predict(pixels[None])[0]
+            for head, name in wanted.items():
+                given = getattr(answer, head).name
+                if given != name:
+                    raise ReleaseError(
+                        f"Release {self.release.version} gets the golden photo {file.name} wrong ({head}: {given} instead "
+                        f"of {name}): it must not be used here. `python -m model rollback` returns to the one before."
+                    )
