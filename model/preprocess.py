@@ -16,6 +16,7 @@ import io
 import struct
 import warnings
 from functools import lru_cache
+from importlib import import_module
 from typing import Final, Literal
 
 import numpy as np
@@ -37,6 +38,8 @@ pixels that differ by 1.3 % of the range on average.
 
 Code = Literal["unsupported", "unreadable", "too_large"]
 
+for _plugin in ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif"):
+    import_module(f"PIL.{_plugin}ImagePlugin")  # Pillow knows a format once its module is loaded
 pillow_heif.register_heif_opener(thumbnails=False)
 Image.MAX_IMAGE_PIXELS = None  # our own limit, checked before anything is decoded, takes its place
 warnings.filterwarnings("ignore", module=r"PIL\..*")  # odd metadata is no news worth a line on stderr
