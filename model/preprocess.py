@@ -26,8 +26,8 @@ from PIL import Image, ImageCms, features
 INPUT_SIZE: Final = 224
 """Side of the square that the network sees, in pixels."""
 
-FORMATS: Final = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
-"""The only decoders that are ever opened (an EPS, for one, would start Ghostscript)."""
+FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+"""The only decoders that are ever opened (an EPS, for one, would start Ghostscript); Pillow reads MPO as JPEG."""
 
 DRAFT_SHARE: Final = 0.89
 """A JPEG is decoded at the smallest of its scales (1, 1/2, 1/4, 1/8) that keeps this share of the wanted side.
