@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFilter
 
 from batch.garments import MAIN_OF, Cloth, Piece, Points, Rgb, sewn, spaced
 
@@ -192,7 +192,7 @@ class _View:
     def to_pixels(self, points: Points) -> Points:
         """Place points: cloth never lies quite straight, and the camera stands a little askew."""
         swapped = points[:, ::-1]
-        waves = 0.6 * np.sin(swapped / 9 + self.sway) + 0.2 * np.sin(swapped / 2.5 - self.sway)
+        waves = 0.6 * np.sin(swapped / 9 + self.sway) + 0.13 * np.sin(swapped / 3 - self.sway)
         x, y = (points + waves - self.middle).T
         cos, sin, near = np.cos(self.angle), np.sin(self.angle), self.scale / (1 + self.tilt * y)
         return np.stack([(x * cos - y * sin) * near, (x * sin + y * cos) * near], 1) + np.array(self.size) / 2
@@ -285,9 +285,10 @@ def _expose(pixels: Array, rng: Rng) -> Image.Image:
     aslant = rng.normal(0, 0.06, 2).astype(np.float32)
     falloff = 1 + aslant[0] * x + aslant[1] * y - np.float32(0.06) * (x**2 + y**2)
     warmth = (1 + rng.normal(0.01, 0.012) * np.array([1, 0.1, -1])).astype(np.float32)
-    grain = 0.014 * _soften(_noise(pixels.shape[:2], rng), 1.5) + 0.008 * _noise(pixels.shape[:2], rng)
-    photo = pixels * falloff[..., None] * warmth + grain[..., None]
-    return Image.fromarray((np.clip(photo, 0, 1) * 255).astype(np.uint8))
+    lit = Image.fromarray((np.clip(pixels * falloff[..., None] * warmth, 0, 1) * 255).astype(np.uint8))
+    blurred = np.asarray(lit.filter(ImageFilter.GaussianBlur(width / 1000)), np.float32)
+    grain = 3.5 * _soften(_noise((height, width), rng), 1.5) + 2 * _noise((height, width), rng)
+    return Image.fromarray(np.clip(blurred + grain[..., None], 0, 255).astype(np.uint8))
 
 
 # --- cloth -----------------------------------------------------------------------------------------------
@@ -317,10 +318,11 @@ def _paint(cloth: Cloth, x: Array, y: Array, rng: Rng) -> Array:
 def _grain(weave: str, shape: tuple[int, ...], rng: Rng) -> Array:
     """Return how much lighter or darker each spot is than the cloth as a whole."""
     size = shape[1], shape[0]
+    grain: Array = 1 + 0.02 * _noise(shape, rng) + 0.03 * _cloud(size, 60, rng)
     if weave == "denim":
         slub = _resized(_noise((max(2, size[1] // 14), size[0]), rng), size)
-        return 1 + 0.05 * _noise(shape, rng) + 0.05 * slub + 0.09 * _cloud(size, 70, rng)
-    return 1 + 0.02 * _noise(shape, rng) + 0.03 * _cloud(size, 60, rng)
+        grain += 0.03 * _noise(shape, rng) + 0.05 * slub + 0.09 * _cloud(size, 70, rng)
+    return grain
 
 
 def _woven(weave: str, x: Array, y: Array) -> Array:

@@ -173,7 +173,7 @@ _DENIM_SHORTS = (
 )
 _ELASTIC = """
     seam shade=0.6 line=0.4: 0 4, 0.4 16, 0 28
-    seams shade=0.55 line=0.5: 17.5 5, 21.5 20
+    seams shade=0.55 line=0.5: 16.5 5, 19.5 20
     middle shade=0.9 weave=ribbed lift=0.6: 0 -1.5, 18.5 -2, 19.4 3.5, 0 4
     seams dye=cord line=0.7: 1 2, 3.4 8, 2.2 17
 """
@@ -188,7 +188,7 @@ _SPORTS_SHORTS = (
     """
     sides creases=20: 19.2 1, 24 16, 31.5 44, 18 49, 6.5 48.5, 0.3 26, 0 2
     seams shade=0.65 line=0.25: 31 42, 18 46.8, 6.4 46.4
-    seams dye=cord line=1.2: 21.3 6, 25.8 22, 30.6 43.2
+    seams dye=cord line=1.2: 20.2 6, 24.6 22, 29.6 43.6
 """
     + _ELASTIC
 )
