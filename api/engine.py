@@ -12,7 +12,8 @@ from model.predictor import Prediction, Predictor
 from model.releases import ReleaseError, current
 
 from api.settings import ApiSettings
-from model.preprocess import PhotoError, read_photo
+from model.classes import ClassesError
+from model.preprocess import CodecError, PhotoError, read_photo, require_codecs
 
 log = logging.getLogger("nightsort.api")
 
@@ -58,11 +59,12 @@ class Engine:
         Call it in the process that serves, after any fork: ONNX Runtime's threads do not survive one.
         """
         try:
+            require_codecs()
             predictor = Predictor(
                 current(self._settings.model_dir), threads=1, review_precision=self._settings.review_precision
             )
             predictor.check_golden()
-        except ReleaseError as error:
+        except (ReleaseError, ClassesError, CodecError) as error:
             self.fault = str(error)
             log.error("The model cannot be used: %s", error)
         else:

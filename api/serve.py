@@ -45,7 +45,7 @@ def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
                 "control_socket_disable": True,
                 "loglevel": "warning",
                 "when_ready": lambda _: _end_with_stdin() if until_stdin_closes else None,
-                "post_fork": lambda *_: engine.load(),
+                "post_fork": lambda _server, _worker: engine.load(),
             }
             for name, value in options.items():
                 self.cfg.set(name, value)

@@ -36,7 +36,12 @@ def test_a_sure_photo_is_filed_under_its_categories_with_one_row(night: Night) -
     assert (row["sub_category"], row["sub_category_probability"]) == ("pants", "0.9000")
     assert (row["background_quality"], row["background_quality_probability"]) == ("acceptable", "0.7500")
     assert (row["colour"], row["colour_probability"]) == ("red", "0.6666")
-    assert (row["status"], row["needs_review"], row["review_reason"], row["error"]) == ("processed", "false", "", "")
+    assert (row["status"], row["needs_review"], row["review_reason"], row["error"]) == (
+        "processed",
+        "false",
+        "",
+        "",
+    )
     assert row["moved_to"] == "processed/bottomwear/pants/a.jpg"
     assert row["sha256"] == hashlib.sha256(content).hexdigest()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", row["processed_at"])
@@ -113,7 +118,9 @@ def test_each_night_also_has_a_csv_of_its_own(night: Night) -> None:
     assert text == night.settings.csv_path.read_text("utf-8")
 
 
-def test_the_same_bytes_again_become_a_duplicate_that_costs_no_prediction(night: Night, sidecar: FakeSidecar) -> None:
+def test_the_same_bytes_again_become_a_duplicate_that_costs_no_prediction(
+    night: Night, sidecar: FakeSidecar
+) -> None:
     night.drop("first.jpg", photo("a", sub="shoes"))
     night.run()
     asked = len(sidecar.photos_asked())
@@ -240,7 +247,9 @@ def test_with_wait_a_young_photo_is_swept_at_the_end_of_the_night(make_night: Ca
     assert len(night.csv()) == 1
 
 
-def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(make_night: Callable[..., Night]) -> None:
+def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(
+    make_night: Callable[..., Night],
+) -> None:
     night = make_night(audit_share=0.2)
     for number in range(200):
         night.drop(f"{number}.jpg", photo(str(number)))
@@ -304,7 +313,9 @@ def test_the_last_line_sums_the_night_up(night: Night, capsys: pytest.CaptureFix
     assert last in (night.settings.log_dir / "nightsort.log").read_text("utf-8")
 
 
-def test_when_most_photos_fail_the_night_stops_before_it_files_them(night: Night, sidecar: FakeSidecar) -> None:
+def test_when_most_photos_fail_the_night_stops_before_it_files_them(
+    night: Night, sidecar: FakeSidecar
+) -> None:
     for number in range(200):
         night.drop(f"{number}.jpg", photo(str(number), broken=True))
     assert night.run() == 1
@@ -327,7 +338,9 @@ def test_an_error_budget_of_one_is_no_budget(make_night: Callable[..., Night]) -
     assert night.waiting() == []
 
 
-def test_a_class_that_would_lead_out_of_the_folder_stops_the_night(night: Night, sidecar: FakeSidecar) -> None:
+def test_a_class_that_would_lead_out_of_the_folder_stops_the_night(
+    night: Night, sidecar: FakeSidecar
+) -> None:
     from tests import fake_sidecar
 
     night.drop("a.jpg", photo("a", sub=".."))

@@ -1,0 +1,238 @@
+"""The sidecar's interface, as the design promises it."""
+
+import base64
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from api.routes import BATCH_PHOTOS
+from tests import small_release
+from tests.api.conftest import picture
+
+
+def send(client: FlaskClient, photo: bytes, name: str = "a.jpg") -> TestResponse:
+    return client.post("/predict", data={"file": (io.BytesIO(photo), name)})
+
+
+def send_many(client: FlaskClient, photos: list[bytes]) -> TestResponse:
+    files = [(io.BytesIO(photo), f"{number}.jpg") for number, photo in enumerate(photos)]
+    return client.post("/predict/batch", data={"files": files})
+
+
+def assert_problem(response: TestResponse, status: int, words: str = "") -> None:
+    assert response.status_code == status
+    assert response.content_type == "application/problem+json"
+    content = json.loads(response.data)
+    assert content["status"] == status
+    assert set(content) == {"type", "title", "status", "detail"}
+    assert words in content["detail"]
+
+
+def test_predict_answers_every_head_with_its_choice_and_its_top_three(client: FlaskClient) -> None:
+    answer = send(client, picture("red")).get_json()
+    assert answer["model_version"] == "small-1"
+    assert answer["needs_review"] is False
+    for head, wanted in {
+        "main": "upperwear",
+        "sub": "t-shirt",
+        "colour": "red",
+        "background": "acceptable",
+    }.items():
+        assert answer[head]["class"] == wanted
+        assert 0 <= answer[head]["probability"] <= 1
+        assert answer[head]["top"][0] == {"class": wanted, "probability": answer[head]["probability"]}
+        assert len(answer[head]["top"]) == min(3, len(answer[head]["probabilities"]))
+        assert sum(answer[head]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("way", ["multipart", "multipart base64", "raw", "raw as curl calls it", "json", "data url",
+                                 "form base64"])  # fmt: skip
+def test_a_photo_may_come_in_every_promised_way(client: FlaskClient, way: str) -> None:
+    photo = picture("green")
+    text = base64.b64encode(photo).decode()
+    form = "application/x-www-form-urlencoded"
+    requests: dict[str, dict[str, Any]] = {
+        "multipart": {"data": {"file": (io.BytesIO(photo), "a.jpg")}},
+        "multipart base64": {"data": {"image": text}, "content_type": "multipart/form-data"},
+        "raw": {"data": photo, "content_type": "image/jpeg"},
+        "raw as curl calls it": {"data": photo, "content_type": form},
+        "json": {"json": {"image": text}},
+        "data url": {"json": {"image": f"data:image/jpeg;base64,{text}"}},
+        "form base64": {"data": {"image": text}, "content_type": form},
+    }
+    response = client.post("/predict", **requests[way])
+    assert response.status_code == 200, response.data
+    assert response.get_json()["sub"]["class"] == "pants"
+
+
+def test_flasks_own_form_limits_do_not_stand_before_ours(client: FlaskClient) -> None:
+    noisy = Path(__file__).read_bytes() * 400  # over 500 kB: Flask's limit for a form's field
+    text = base64.b64encode(picture() + noisy).decode()
+    assert len(text) > 2_000_000
+    for request in (
+        {"data": {"image": text}, "content_type": "multipart/form-data"},
+        {"json": {"image": text}},
+    ):
+        assert client.post("/predict", **request).status_code == 200  # type: ignore[arg-type]
+
+
+def test_a_batch_answers_photo_by_photo_in_order(client: FlaskClient) -> None:
+    answer = send_many(client, [picture("blue"), b"no photo", picture("red")]).get_json()
+    assert answer["model_version"] == "small-1"
+    first, second, third = answer["results"]
+    assert first["prediction"]["sub"]["class"] == "shoes"
+    assert second["error"]["status"] == 415
+    assert third["prediction"]["sub"]["class"] == "t-shirt"
+
+
+@pytest.mark.parametrize("number", [1, 64, BATCH_PHOTOS])
+def test_a_batch_may_be_as_large_as_promised(client: FlaskClient, number: int) -> None:
+    assert len(send_many(client, [picture()] * number).get_json()["results"]) == number
+
+
+def test_a_batch_of_too_many_photos_is_refused_with_the_limit(client: FlaskClient) -> None:
+    assert_problem(send_many(client, [b"x"] * (BATCH_PHOTOS + 1)), 413, str(BATCH_PHOTOS))
+
+
+@pytest.mark.parametrize("number", [0])
+def test_a_batch_without_photos_says_how_to_send_them(client: FlaskClient, number: int) -> None:
+    assert_problem(send_many(client, []), 400, "`files`")
+
+
+def test_what_cannot_be_read_is_told_apart(make_client: Callable[..., FlaskClient]) -> None:
+    client = make_client(max_image_megapixels=0.01)
+    assert_problem(send(client, b"%PDF-1.7"), 415)
+    assert_problem(send(client, picture()[:300]), 422)
+    assert_problem(send(client, picture(size=(200, 200))), 413)
+
+
+def test_a_file_over_the_size_limit_is_refused(make_client: Callable[..., FlaskClient]) -> None:
+    client = make_client(max_image_mb=0.001)
+    large = picture() + b"\0" * 2000
+    assert_problem(send(client, large), 413)
+    assert_problem(client.post("/predict", data=b"\0" * 100_000, content_type="image/jpeg"), 413)
+    assert send_many(client, [large]).get_json()["results"][0]["error"]["status"] == 413
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [{}, {"data": b""}, {"json": {}}, {"json": []}, {"json": {"image": 7}}, {"json": {"image": "%%%"}},
+     {"data": "{", "content_type": "application/json"}, {"data": {"other": "x"}, "content_type": "multipart/form-data"}],
+)  # fmt: skip
+def test_a_request_without_a_photo_says_how_to_send_one(
+    client: FlaskClient, request_: dict[str, Any]
+) -> None:
+    assert_problem(client.post("/predict", **request_), 400)
+
+
+def test_wrong_paths_and_methods_are_problems_too(client: FlaskClient) -> None:
+    assert_problem(client.get("/nowhere"), 404)
+    response = client.get("/predict")
+    assert_problem(response, 405)
+    assert "POST" in response.headers["Allow"]
+
+
+def test_a_fault_shows_neither_a_trace_nor_a_path(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("/secret/path")
+
+    monkeypatch.setattr(client.application.extensions["engine"], "answer", fail)
+    response = send(client, picture())
+    assert_problem(response, 500)
+    assert b"secret" not in response.data
+
+
+def test_a_full_queue_asks_to_come_back(client: FlaskClient) -> None:
+    engine = client.application.extensions["engine"]
+    places = 0
+    while engine._places.acquire(blocking=False):
+        places += 1
+    response = send(client, picture())
+    assert_problem(response, 503)
+    assert int(response.headers["Retry-After"]) >= 1
+    assert client.get("/health").status_code == 200
+    assert places >= 64
+
+
+def test_health_tells_starting_from_ready(
+    make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("API_INSTANCE", "nonce")
+    waiting = make_client(loaded=False)
+    assert (waiting.get("/health").status_code, waiting.get("/health").get_json()["status"]) == (
+        503,
+        "starting",
+    )
+    assert_problem(send(waiting, picture()), 503)
+    ready = make_client().get("/health")
+    assert ready.status_code == 200
+    assert ready.get_json()["status"] == "ready"
+    assert ready.get_json()["instance"] == "nonce"
+
+
+def test_a_release_that_gets_a_golden_photo_wrong_is_never_ready(
+    make_client: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    from model.releases import seal
+
+    folder = small_release.make(tmp_path)
+    (folder / "golden" / "golden.json").write_text('{"red.png": {"sub": "shoes"}}', "utf-8")
+    seal(folder)
+    client = make_client(model_dir=tmp_path)
+    answer = client.get("/health")
+    assert (answer.status_code, answer.get_json()["status"]) == (503, "broken")
+    assert "red.png" in answer.get_json()["detail"]
+    assert_problem(send(client, picture()), 503)
+
+
+def test_a_token_is_asked_for_everywhere_but_at_health(make_client: Callable[..., FlaskClient]) -> None:
+    client = make_client(api_token="geheim")
+    assert client.get("/health").status_code == 200
+    for path in ("/classes", "/stats", "/metrics", "/openapi.json"):
+        assert_problem(client.get(path), 401)
+        assert client.get(path, headers={"Authorization": "Bearer geheim"}).status_code == 200
+        assert_problem(client.get(path, headers={"Authorization": "Bearer wrong"}), 401)
+    assert_problem(send(client, picture()), 401)
+
+
+def test_classes_names_what_each_head_tells_apart(client: FlaskClient) -> None:
+    answer = client.get("/classes").get_json()
+    assert answer["heads"]["sub"] == ["pants", "shoes", "t-shirt"]
+    assert answer["heads"]["background"] == ["acceptable", "unacceptable"]
+    assert answer["main_of"]["shoes"] == "footwear"
+
+
+def test_stats_and_metrics_count_what_was_answered(client: FlaskClient) -> None:
+    send_many(client, [picture("red"), picture("red"), b"no photo"])
+    stats = client.get("/stats").get_json()
+    assert stats["photos"] == {"sure": 2, "unsupported": 1}
+    assert stats["predictions"]["sub"] == {"t-shirt": 2}
+    text = client.get("/metrics").get_data(as_text=True)
+    assert 'nightsort_predictions_total{head="sub",name="t-shirt"} 2.0' in text
+    assert "nightsort_request_seconds_bucket" in text
+
+
+def test_openapi_describes_every_route_there_is(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    described = {(path, method.upper()) for path, item in document["paths"].items() for method in item}
+    served = {
+        (rule.rule, method)
+        for rule in client.application.url_map.iter_rules()
+        for method in rule.methods or set()
+        if method in ("GET", "POST")
+    }
+    assert described == served
+
+
+def test_answers_are_never_guessed_at_or_cached(client: FlaskClient) -> None:
+    headers = client.get("/health").headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"] == "no-store"

@@ -1,0 +1,88 @@
+"""A release with a network of a few numbers, for tests that need answers and no accuracy.
+
+Its scores depend on a photo's mean red, green and blue alone: red photos are t-shirts, green ones pants,
+blue ones shoes.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from PIL import Image
+
+from model.classes import HEADS, Classes
+from model.predictor import Predictor
+from model.preprocess import read_photo
+from model.releases import load, promote, seal
+
+SUBS = ("pants", "shoes", "t-shirt")
+MAINS = ("bottomwear", "footwear", "upperwear")
+COLOURS = ("blue", "green", "red")
+WEIGHTS = {
+    "main": [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
+    "sub": [[0, 0, 1], [1, 0, 0], [0, 1, 0]],
+    "background": [[1, 0], [0, 1], [0, 1]],
+    "colour": [[0, 0, 1], [0, 1, 0], [1, 0, 0]],
+    "clothing": [[1], [1], [1]],
+}
+"""Head → (3 channels, classes)."""
+
+
+def make(model_dir: Path, version: str = "small-1", *, sub_threshold: float = 0.0) -> Path:
+    """Write the release below `model_dir` and make it the current one; returns its folder."""
+    folder = model_dir / version
+    (folder / "golden").mkdir(parents=True)
+    onnx.save(_network(), folder / "model.onnx")
+    classes = Classes(
+        mains=MAINS,
+        subs=SUBS,
+        main_of=dict(zip(SUBS, MAINS, strict=True)),
+        colours=COLOURS,
+        thresholds={head: {0.8: 0.0, 0.995: sub_threshold if head == "sub" else 0.0} for head in HEADS},
+    )
+    (folder / "classes.json").write_text(classes.to_json(), "utf-8")
+    scores = {head: {"accuracy": 1.0} for head in HEADS}
+    agreement = {head: {"same": 1.0, "lost": 0.0} for head in HEADS}
+    (folder / "metrics.json").write_text(json.dumps({"scores": scores, "agreement": agreement}), "utf-8")
+    (folder / "card.md").write_text("For tests.\n", "utf-8")
+    Image.new("RGB", (64, 64), (200, 20, 20)).save(folder / "golden" / "red.png")
+    (folder / "golden" / "golden.json").write_text(
+        json.dumps({"red.png": {"sub": "t-shirt", "colour": "red"}}), "utf-8"
+    )
+    seal(folder)
+    promote(model_dir, version, new_classes=True)
+    return folder
+
+
+def answer(folder: Path, photo: bytes) -> str:
+    """The sub-category that the release gives a photo."""
+    pixels = read_photo(photo, max_megapixels=50)
+    return Predictor(load(folder)).predict(np.stack([pixels]))[0].sub.name
+
+
+def _network() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
+        helper.make_node("Div", ["means", "scale"], ["scaled"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.array([1, 2], np.int64), "axes"),
+        numpy_helper.from_array(np.array(10, np.float32), "scale"),
+        numpy_helper.from_array(np.array([-1], np.int64), "flat"),
+    ]
+    outputs = []
+    for head, weights in WEIGHTS.items():
+        constants.append(numpy_helper.from_array(np.array(weights, np.float32), f"{head}_weights"))
+        if head == "clothing":
+            nodes.append(helper.make_node("MatMul", ["scaled", f"{head}_weights"], ["column"]))
+            nodes.append(helper.make_node("Reshape", ["column", "flat"], [head]))
+            outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, ["N"]))
+        else:
+            nodes.append(helper.make_node("MatMul", ["scaled", f"{head}_weights"], [head]))
+            outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, ["N", len(weights[0])]))
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 224, 224, 3])
+    graph = helper.make_graph(nodes, "small", [pixels], outputs, constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
