@@ -1,0 +1,17 @@
+#!/bin/sh
+# Lint, types, tests: `bash tests/run.sh`. Makes an environment of its own in .venv-tests.
+# What is given is handed to pytest: `bash tests/run.sh tests/batch -k duplicate`.
+set -eu
+cd -- "$(dirname -- "$(readlink -f -- "$0")")/.."
+venv=.venv-tests
+wanted=$(cat requirements-serve.txt requirements.txt requirements-dev.txt | cksum)
+if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$wanted" ]; then
+    echo "Making $venv (once; some minutes) ..."
+    "${PYTHON:-python3}" -m venv --clear "$venv"
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+    echo "$wanted" > "$venv/made-from"
+fi
+"$venv/bin/ruff" check .
+"$venv/bin/ruff" format --check --quiet .
+"$venv/bin/mypy"
+exec "$venv/bin/python" -m pytest "$@"
