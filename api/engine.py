@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from model.predictor import Prediction, Predictor
-from model.releases import ReleaseError, current
 
 from api.settings import ApiSettings
 from model.classes import ClassesError
+from model.predictor import Prediction, Predictor
 from model.preprocess import CodecError, PhotoError, read_photo, require_codecs
+from model.releases import ReleaseError, current
 
 log = logging.getLogger("nightsort.api")
 
