@@ -79,7 +79,7 @@ def test_flasks_own_form_limits_do_not_stand_before_ours(client: FlaskClient) ->
         {"data": {"image": text}, "content_type": "multipart/form-data"},
         {"json": {"image": text}},
     ):
-        assert client.post("/predict", **request).status_code == 200  # type: ignore[arg-type]
+        assert client.post("/predict", **request).status_code == 200
 
 
 def test_a_batch_answers_photo_by_photo_in_order(client: FlaskClient) -> None:
