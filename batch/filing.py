@@ -85,7 +85,6 @@ def file_photo(
     while True:
         target = data_dir / row.moved_to
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _move(source, target, row.sha256)
             break
         except FileExistsError:  # somebody put a file there after the name was chosen
@@ -159,7 +158,7 @@ def digest(path: Path) -> str:
 
 
 def _move(source: Path, target: Path, sha256: str) -> None:
-    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    _reserve(target)
     try:
         try:
             os.replace(source, target)
@@ -170,6 +169,16 @@ def _move(source: Path, target: Path, sha256: str) -> None:
     except BaseException:
         _remove_reservation(target)
         raise
+
+
+def _reserve(target: Path) -> None:
+    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    try:
+        handle = os.open(target, flags, 0o666)
+    except FileNotFoundError:  # the first photo of its folder
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(target, flags, 0o666)
+    os.close(handle)
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:

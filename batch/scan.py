@@ -98,12 +98,12 @@ def is_companion(path: Path) -> bool:
 
 def companions_of(path: Path) -> list[Path]:
     """The companions that lie beside a photo."""
-    stem, extension = os.path.splitext(path)
+    stem, extension = os.path.splitext(path)  # Path's suffix knows no name that begins with a dot
     if extension.lower() in COMPANIONS:
         return []
-    names = [base + end for base in (stem, str(path)) for kind in COMPANIONS for end in (kind, kind.upper())]
+    names = [stem + kind for kind in COMPANIONS] + [f"{path}.xmp"]
     found: dict[tuple[int, int], Path] = {}
-    for name in names:
+    for name in (*names, *(name[: -len(".xmp")] + name[-len(".xmp") :].upper() for name in names)):
         try:
             facts = os.lstat(name)
         except OSError:  # not there, or a name too long to be there

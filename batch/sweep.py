@@ -125,11 +125,12 @@ class Sweep:
         """Checksums of photos in flight."""
         self._left: set[str] = set()
         """Names of photos that could not be read or moved: not tried twice in one night."""
+        self._failed: dict[str, Row] = {}
+        """Photos that failed in this run, by checksum: copies of them are not asked about again tonight."""
         self._filed: list[int] = []
         """Rows whose photos are moved for good, to be marked with the next transaction."""
         self._moves_failed = 0
         self._photos = self._photos_failed = 0
-        self._companions_moved = 0
 
     def all_photos(self, *, wait: bool = False) -> Tally:
         """Sweep until nothing is left to do; with `wait` also what is still too young at first.
@@ -211,9 +212,7 @@ class Sweep:
         if photo is None:
             return None
         row.sha256 = hashlib.sha256(photo).hexdigest()
-        if row.sha256 in self._asked or self._ledger.predicted(row.sha256):
-            return _Item(row)
-        if self._ledger.failed_in_run(self._run.run_id, row.sha256):
+        if row.sha256 in self._asked or row.sha256 in self._failed or self._ledger.predicted(row.sha256):
             return _Item(row)
         self._asked.add(row.sha256)
         return _Item(row, photo, looks_like_a_photo(photo))
@@ -256,6 +255,7 @@ class Sweep:
                 row.model_version = answer.model_version
                 if answer.prediction is None:
                     row.error = answer.error
+                    self._failed[row.sha256] = row
                 else:
                     fill_in(row, answer.prediction, self._settings.audit_share)
                 decided[row.sha256] = row
@@ -268,11 +268,7 @@ class Sweep:
 
     def _copy_first(self, row: Row, decided: dict[str, Row]) -> bool:
         """Give a photo with known bytes the answers of the first one with these bytes."""
-        first = (
-            decided.get(row.sha256)
-            or self._ledger.predicted(row.sha256)
-            or self._ledger.failed_in_run(self._run.run_id, row.sha256)
-        )
+        first = decided.get(row.sha256) or self._failed.get(row.sha256) or self._ledger.predicted(row.sha256)
         if first is None:
             return False
         for name in _ANSWERS:
@@ -407,6 +403,8 @@ def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None
         setattr(row, f"{column}_probability", answer["probability"])
         everything[head] = answer.get("probabilities", {})
     row.probabilities = json.dumps(everything, separators=(",", ":"))
+    if isinstance(measures := prediction.get("measures"), dict):
+        row.measures = json.dumps(measures, separators=(",", ":"))
     row.needs_review = prediction.get("needs_review") is True
     row.review_reason = str(prediction.get("review_reason", ""))
     row.status = "review" if row.needs_review else "processed"
