@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -28,6 +29,19 @@ EXIT_OVERDUE = 70
 
 class BusyError(Exception):
     """Too many requests are waiting already."""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What is said of a photo, and what was measured on the way: `batch` watches it for drift."""
+
+    prediction: Prediction
+    seconds: float
+    """What reading it took."""
+    brightness: float
+    """The mean of its pixels, 0 to 255."""
+    contrast: float
+    """Their standard deviation."""
 
 
 class Engine:
@@ -86,23 +100,33 @@ class Engine:
         finally:
             self._places.release()
 
-    def answer(self, photos: Sequence[bytes]) -> list[Prediction | PhotoError]:
-        """An answer for every photo, in order: its prediction, or why it cannot be read."""
+    def answer(self, photos: Sequence[bytes]) -> list[Answered | PhotoError]:
+        """An answer for every photo, in order: what is on it, or why it cannot be read."""
         assert self._predictor is not None  # routes ask only when it is ready
         with self._cores_free:
             read = [self._read(photo) for photo in photos]
-            pixels = [found for found in read if not isinstance(found, PhotoError)]
+            pixels = [found[0] for found in read if not isinstance(found, PhotoError)]
             predictions = iter(self._predictor.predict(np.stack(pixels)) if pixels else [])
-            return [found if isinstance(found, PhotoError) else next(predictions) for found in read]
+            return [
+                found if isinstance(found, PhotoError) else _answered(next(predictions), *found)
+                for found in read
+            ]
 
-    def _read(self, photo: bytes) -> np.ndarray | PhotoError:
+    def _read(self, photo: bytes) -> tuple[np.ndarray, float] | PhotoError:
+        """A photo's pixels and the seconds that they took, or why there are none."""
         if len(photo) > self._settings.max_image_mb * 1024 * 1024:
             return PhotoError("too_large", f"The file is larger than {self._settings.max_image_mb:g} MB.")
         with self._watchdog.watching():
+            started = time.perf_counter()
             try:
-                return read_photo(photo, max_megapixels=self._settings.max_image_megapixels)
+                pixels = read_photo(photo, max_megapixels=self._settings.max_image_megapixels)
             except PhotoError as error:
                 return error
+            return pixels, time.perf_counter() - started
+
+
+def _answered(prediction: Prediction, pixels: np.ndarray, seconds: float) -> Answered:
+    return Answered(prediction, seconds, float(pixels.mean()), float(pixels[::4, ::4].std()))
 
 
 class Watchdog:

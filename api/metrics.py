@@ -4,9 +4,16 @@ import time
 from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
-from model.predictor import Prediction
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 
+from api.engine import Answered
 from model.classes import HEADS
 from model.preprocess import PhotoError
 
@@ -23,6 +30,14 @@ class Metrics:
         )
         self.seconds = Histogram(
             "nightsort_request_seconds", "Time from request to answer", ["path"], registry=self._registry
+        )
+        self.in_flight = Gauge(
+            "nightsort_requests_in_flight",
+            "Requests being read, waiting for a core, or worked on",
+            registry=self._registry,
+        )
+        self._release = Gauge(
+            "nightsort_release", "1 for the release in use", ["version"], registry=self._registry
         )
         self._photos = Counter(
             "nightsort_photos", "Photos answered, by outcome", ["outcome"], registry=self._registry
@@ -52,7 +67,7 @@ class Metrics:
             registry=self._registry,
         )
 
-    def count(self, answers: Sequence[Prediction | PhotoError], seconds: float) -> None:
+    def count(self, answers: Sequence[Answered | PhotoError], seconds: float) -> None:
         """Count the photos of one request."""
         self._batch.observe(len(answers))
         self._work.inc(seconds)
@@ -60,14 +75,17 @@ class Metrics:
             if isinstance(answer, PhotoError):
                 self._photos.labels(answer.code).inc()
                 continue
-            self._photos.labels("review" if answer.needs_review else "sure").inc()
+            prediction = answer.prediction
+            self._photos.labels("review" if prediction.needs_review else "sure").inc()
             for head in HEADS:
-                chosen = getattr(answer, head)
+                chosen = getattr(prediction, head)
                 self._classes.labels(head, chosen.name).inc()
                 self._confidence.labels(head).observe(chosen.probability)
 
-    def exposition(self) -> bytes:
-        """Everything in Prometheus' text format."""
+    def exposition(self, release: str) -> bytes:
+        """Everything in Prometheus' text format; `release` is the one in use, or nothing while there is none."""
+        self._release.clear()
+        self._release.labels(release).set(bool(release))
         return generate_latest(self._registry)
 
     def totals(self) -> dict[str, dict[str, int] | dict[str, dict[str, int]]]:
@@ -90,6 +108,7 @@ def register(app: Flask) -> None:
     @app.before_request
     def note_start() -> None:
         g.started = time.perf_counter()
+        app.extensions["metrics"].in_flight.inc()
 
     @app.after_request
     def count(response: Response) -> Response:
@@ -99,6 +118,11 @@ def register(app: Flask) -> None:
         metrics.requests.labels(path, response.status_code).inc()
         metrics.seconds.labels(path).observe(time.perf_counter() - g.get("started", time.perf_counter()))
         return response
+
+    @app.teardown_request
+    def note_end(_: BaseException | None) -> None:
+        if "started" in g:
+            app.extensions["metrics"].in_flight.dec()
 
 
 def _values(counter: Counter) -> list[tuple[dict[str, str], int]]:

@@ -95,6 +95,9 @@ def _schemas() -> dict[str, Any]:
         **dict.fromkeys(HEADS, _ref("Head")),
         "needs_review": {"type": "boolean"},
         "review_reason": {"type": "string"},
+        "measures": _object(
+            {name: {"type": "number", "minimum": 0} for name in ("seconds", "brightness", "contrast")}
+        ),
     }
     version = {"model_version": {"type": "string"}}
     result = {

@@ -9,14 +9,14 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
-from model.predictor import HeadAnswer, Prediction, Predictor
 
-from api.engine import Engine
+from api.engine import Answered, Engine
 from api.errors import CODES, problem, problem_response
 from api.metrics import Metrics
 from api.openapi import document
 from api.settings import ApiSettings
 from model.classes import HEADS
+from model.predictor import HeadAnswer, Predictor
 from model.preprocess import PhotoError
 
 blueprint = Blueprint("routes", __name__)
@@ -121,7 +121,9 @@ def stats() -> Response:
 @blueprint.get("/metrics")
 def prometheus() -> Response:
     """The same for Prometheus."""
-    return Response(_metrics().exposition(), content_type=Metrics.CONTENT_TYPE)
+    predictor = _engine().predictor
+    version = predictor.release.version if predictor else ""
+    return Response(_metrics().exposition(version), content_type=Metrics.CONTENT_TYPE)
 
 
 @blueprint.get("/openapi.json")
@@ -130,12 +132,18 @@ def openapi() -> Response:
     return jsonify(document(BATCH_PHOTOS))
 
 
-def as_json(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as it is sent: every head's choice, its top three and all its probabilities."""
+def as_json(answer: Answered) -> dict[str, Any]:
+    """An answer as it is sent: every head's choice, its top three and all its probabilities, and the measures."""
+    prediction = answer.prediction
     return {
         **{head: _head_as_json(getattr(prediction, head)) for head in HEADS},
         "needs_review": prediction.needs_review,
         "review_reason": prediction.review_reason,
+        "measures": {
+            "seconds": round(answer.seconds, 4),
+            "brightness": round(answer.brightness, 1),
+            "contrast": round(answer.contrast, 1),
+        },
     }
 
 
@@ -148,7 +156,7 @@ def _head_as_json(answer: HeadAnswer) -> dict[str, Any]:
     }
 
 
-def _answer(engine: Engine, photos: list[bytes]) -> list[Prediction | PhotoError]:
+def _answer(engine: Engine, photos: list[bytes]) -> list[Answered | PhotoError]:
     started = time.perf_counter()
     answers = engine.answer(photos)
     _metrics().count(answers, time.perf_counter() - started)

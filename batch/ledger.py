@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
-VERSION = 1
+VERSION = 2
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
@@ -50,6 +50,8 @@ class Row:
     mtime_ns: int = 0
     probabilities: str = ""
     """Every class's probability of every head, as JSON."""
+    measures: str = ""
+    """What the sidecar measured while it answered (seconds, brightness, contrast), as JSON."""
     filed: bool = False
     superseded: bool = False
     """Put back or corrected since: another row counts now."""
@@ -57,7 +59,11 @@ class Row:
 
 
 COLUMNS = [column.name for column in fields(Row) if column.name != "id"]
+_JSON_OF_RUNS = ("counts", "settings", "summary")
 CSV_COLUMNS = COLUMNS[: COLUMNS.index("source")]
+_INSERT = (
+    f"INSERT INTO photos (id, {', '.join(COLUMNS)}) VALUES (:id, {', '.join(f':{name}' for name in COLUMNS)})"
+)
 _FLAGS = {"needs_review", "filed", "superseded"}
 
 
@@ -73,7 +79,34 @@ class Run:
     seconds: float = 0.0
     counts: dict[str, int] = field(default_factory=dict)
     message: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    """What it was told."""
+    summary: dict[str, Any] = field(default_factory=dict)
+    """What it saw (`batch.summary`), small enough to keep for ever."""
 
+
+@dataclass
+class Act:
+    """Something done to a filed photo later: put back, archived, deleted. Written before it is done."""
+
+    action: Literal["requeue", "archive", "delete"]
+    photo_id: int
+    source: str
+    """Where the photo lay, relative to `DATA_DIR`."""
+    target: bytes = b""
+    """Where it goes, as the file system has it, relative to `DATA_DIR`; nothing for a deleted one."""
+    at: str = ""
+    done: bool = False
+    id: int | None = field(default=None, compare=False)
+
+
+_ACTS = """
+CREATE TABLE acts (
+    id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target BLOB, at TEXT, done INTEGER
+);
+CREATE INDEX acts_undone ON acts (id) WHERE NOT done;
+CREATE INDEX acts_photo ON acts (photo_id);
+"""
 
 _SCHEMA = f"""
 CREATE TABLE photos (
@@ -85,12 +118,24 @@ CREATE INDEX photos_run ON photos (run_id);
 CREATE INDEX photos_unfiled ON photos (id) WHERE NOT filed;
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, started_at TEXT, finished_at TEXT, exit_code INTEGER,
-    model_version TEXT, seconds REAL, counts TEXT, message TEXT
+    model_version TEXT, seconds REAL, counts TEXT, message TEXT, settings TEXT, summary TEXT
 );
+{_ACTS}
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
+
+_UPGRADES = {
+    1: f"""
+ALTER TABLE photos ADD COLUMN measures DEFAULT '';
+ALTER TABLE runs ADD COLUMN settings TEXT DEFAULT '{{}}';
+ALTER TABLE runs ADD COLUMN summary TEXT DEFAULT '{{}}';
+{_ACTS}
+PRAGMA user_version = 2;
+""",
+}
+"""What brings a ledger of each older version one version further."""
 
 
 class Ledger:
@@ -143,16 +188,17 @@ class Ledger:
         self._db.execute("PRAGMA synchronous = FULL")
         if not tables:
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
+        for older in range(version, VERSION) if tables else ():
+            self._db.executescript(f"BEGIN IMMEDIATE;{_UPGRADES[older]}COMMIT;")
 
     def record(self, rows: Iterable[Row], *, filed: Iterable[int] = ()) -> None:
         """Write new rows (their `id` is set) and mark earlier ones as filed, in one transaction."""
-        marks = ", ".join(f":{name}" for name in COLUMNS)
+        rows = list(rows)
         with _transaction(self._db) as db:
-            for row in rows:
-                row.id = db.execute(
-                    f"INSERT INTO photos ({', '.join(COLUMNS)}) VALUES ({marks})",  # our own names
-                    asdict(row),
-                ).lastrowid
+            last = db.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0]
+            for number, row in enumerate(rows, last + 1):
+                row.id = number
+            db.executemany(_INSERT, map(vars, rows))
             db.executemany("UPDATE photos SET filed = 1 WHERE id = ?", [(number,) for number in filed])
 
     def move_elsewhere(self, row: Row) -> None:
@@ -169,15 +215,7 @@ class Ledger:
         """The current row of a photo with these bytes that has a prediction."""
         return self._one(
             "SELECT * FROM photos WHERE sha256 = ? AND status IN ('processed', 'review') AND NOT superseded"
-            " ORDER BY id LIMIT 1",
-            sha256,
-        )
-
-    def failed_in_run(self, run_id: str, sha256: str) -> Row | None:
-        """The row of a photo with these bytes that has failed in this run."""
-        return self._one(
-            "SELECT * FROM photos WHERE run_id = ? AND sha256 = ? AND status = 'failed' LIMIT 1",
-            run_id,
+            " AND moved_to != '' ORDER BY id LIMIT 1",  # a deleted photo is nobody's first
             sha256,
         )
 
@@ -208,7 +246,60 @@ class Ledger:
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
         found = self._db.execute("SELECT * FROM runs ORDER BY started_at, rowid")
-        return [Run(**{**dict(row), "counts": json.loads(row["counts"])}) for row in found]
+        return [
+            Run(**{**dict(row), **{name: json.loads(row[name]) for name in _JSON_OF_RUNS}}) for row in found
+        ]
+
+    def matching(self, condition: str, *values: object) -> Iterator[Row]:
+        """The current rows of filed photos that an SQL condition of our own picks, oldest first."""
+        return self._rows(
+            f"SELECT * FROM photos WHERE filed AND NOT superseded AND ({condition}) ORDER BY id", *values
+        )
+
+    def plan(self, acts: Iterable[Act]) -> None:
+        """Write down what is about to be done to photos (each gets its `id`), in one transaction.
+
+        A photo that is put back loses its place in the CSV at once.
+        """
+        with _transaction(self._db) as db:
+            for act in acts:
+                act.id = db.execute(
+                    "INSERT INTO acts (action, photo_id, source, target, at, done) "
+                    "VALUES (:action, :photo_id, :source, :target, :at, :done)",
+                    asdict(act),
+                ).lastrowid
+                if act.action == "requeue":
+                    db.execute("UPDATE photos SET superseded = 1 WHERE id = ?", (act.photo_id,))
+
+    def finish(self, acts: Iterable[Act]) -> None:
+        """Note that planned acts are done: where an archived photo lies now, that a deleted one lies nowhere."""
+        with _transaction(self._db) as db:
+            for act in acts:
+                db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
+                if act.action != "requeue":
+                    place = act.target.decode("utf-8", "backslashreplace")
+                    db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (place, act.photo_id))
+
+    def undo(self, act: Act) -> None:
+        """Forget a planned act that cannot be done; the photo's row counts again."""
+        with _transaction(self._db) as db:
+            db.execute("DELETE FROM acts WHERE id = ?", (act.id,))
+            if act.action == "requeue":
+                db.execute("UPDATE photos SET superseded = 0 WHERE id = ?", (act.photo_id,))
+
+    def unfinished_acts(self) -> list[Act]:
+        """Acts that are planned, but not known to be done."""
+        found = self._db.execute("SELECT * FROM acts WHERE NOT done ORDER BY id")
+        return [Act(**{**dict(row), "done": bool(row["done"])}) for row in found]
+
+    def acts_on_run(self, run_id: str) -> dict[str, int]:
+        """How many photos of a run have been put back, archived or deleted since."""
+        found = self._db.execute(
+            "SELECT action, count(*) FROM acts JOIN photos ON photos.id = photo_id "
+            "WHERE run_id = ? AND done GROUP BY action",
+            (run_id,),
+        )
+        return {str(action): int(count) for action, count in found}
 
     def note(self, key: str) -> str:
         """A value kept under a key, or `""`."""
@@ -221,7 +312,8 @@ class Ledger:
             db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
     def _save_run(self, run: Run) -> None:
-        values = asdict(run) | {"counts": json.dumps(run.counts)}
+        values = asdict(run)
+        values |= {name: json.dumps(values[name]) for name in _JSON_OF_RUNS}
         marks = ", ".join(f":{name}" for name in values)
         with _transaction(self._db) as db:
             db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
