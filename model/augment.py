@@ -64,7 +64,7 @@ class Augmenter:
         known = self.masked & (photos.background != UNKNOWN)
         self.rooms = {
             quality: [
-                _without_item(photos, i) for i in np.flatnonzero(known & (photos.background == quality))
+                _without_item(photos, int(i)) for i in np.flatnonzero(known & (photos.background == quality))
             ]
             for quality in (0, 1)
         }

@@ -42,6 +42,10 @@ class ClassesError(ValueError):
     """Classes that cannot be used; the text says what is wrong and what to do."""
 
 
+class DataError(ValueError):
+    """A data folder that cannot be learned from; the text says what is wrong and what to do."""
+
+
 @dataclass(frozen=True)
 class Classes:
     """What a release tells apart, and how its scores become probabilities and doubts.

@@ -17,13 +17,13 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from model.classes import COLOURS, Classes, from_folders, main_of_label, read_taxonomy, same_name
+from model.classes import COLOURS, Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name
 from model.preprocess import PhotoError, read_photo
 
 STORED_SIZE: Final = 256
@@ -35,10 +35,6 @@ UNKNOWN: Final = -1
 """The label of a photo that does not count for a head."""
 
 log = logging.getLogger(__name__)
-
-
-class DataError(ValueError):
-    """A data folder that cannot be learned from; the text says what is wrong and what to do."""
 
 
 @dataclass
@@ -65,12 +61,14 @@ class Photos:
 
     def take(self, which: np.ndarray) -> Photos:
         """The photos at these indices (or where this mask is true)."""
-        kept = {name: getattr(self, name)[which] for name in _PER_PHOTO}
+        kept: dict[str, Any] = {name: getattr(self, name)[which] for name in _PER_PHOTO}
         return replace(self, **kept)
 
     def joined(self, other: Photos) -> Photos:
         """These photos followed by the other's, which must have the same classes."""
-        both = {name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_PHOTO}
+        both: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_PHOTO
+        }
         return replace(self, **both, broken=self.broken + other.broken)
 
     def labels(self, head: str) -> np.ndarray:
@@ -105,8 +103,8 @@ def load(
     """Read the photos of `root/<part>/<sub>/` (or `root/<sub>/`) with their labels.
 
     `classes` fixes what is told apart (evaluation); without it the folders and the taxonomy say so.
-    `masks` is a folder of greyscale pictures of the items, `<masks>/<part>/<sub>/<photo>.png`. Files that
-    cannot be read are listed in `broken` and in the log, and skipped. Raises DataError.
+    `masks` is an extraction of `python -m model.lab extract`, made of the same folder. Files that cannot be
+    read are listed in `broken` and in the log, and skipped. Raises DataError.
     """
     folder = root / part if (root / part).is_dir() else root
     names = _class_folders(folder)
@@ -182,6 +180,17 @@ def load_extra(folder: Path, classes: Classes, *, masks: Path | None = None, pro
         masks=_read_masks(masks, keys),
         broken=tuple((file.name, reason) for file, reason in broken.items()),
     )
+
+
+def with_extra(
+    photos: Photos, learn: np.ndarray, held_out: np.ndarray, folder: Path, masks: Path | None
+) -> tuple[np.ndarray, Photos]:
+    """Add a folder of more photos to learn from, but none of a held-out sender."""
+    extra = load_extra(folder, photos.classes, masks=masks)
+    kept = set(photos.sender[held_out].astype(str)) - {""}
+    extra = extra.take(~np.isin(extra.sender.astype(str), list(kept)))
+    more = np.arange(len(photos), len(photos) + len(extra))
+    return np.concatenate([learn, more]), photos.joined(extra)
 
 
 def fingerprint(photos: Photos) -> str:
@@ -300,14 +309,18 @@ def _read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
 
 
 def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
+    """The items' masks from an extraction of the lab (`masks.csv`: key, file; `masks.npz`: key → uint8 (h, w))."""
     masks = np.zeros((len(keys), MASK_SIZE, MASK_SIZE), np.uint8)
     if folder is None:
         return masks
-    for index, key in enumerate(keys):
-        file = (folder / key).with_suffix(".png")
-        if file.is_file():
-            with Image.open(file, formats=("PNG",)) as picture:
-                masks[index] = np.asarray(
-                    picture.convert("L").resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX)
-                )
+    if not (folder / "masks.csv").is_file():
+        raise DataError(
+            f"{folder} holds no masks.csv: `python -m model.lab extract PHOTOS --out {folder}` makes it."
+        )
+    named = {row["file"]: row["key"] for row in _read_csv(folder / "masks.csv", ("key", "file"))}
+    with np.load(folder / "masks.npz", allow_pickle=False) as stored:
+        for index, key in enumerate(keys):
+            if key in named:
+                mask = Image.fromarray(stored[named[key]])
+                masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
     return masks

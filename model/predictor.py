@@ -44,7 +44,7 @@ class Predictor:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             self._session = ort.InferenceSession(release.network, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # noqa: BLE001 - ONNX Runtime's exceptions have no common base of their own
+        except Exception as error:
             raise ReleaseError(
                 f"The network of release {release.version} cannot be opened: {error}"
             ) from error

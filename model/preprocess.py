@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 import numpy as np
 import pillow_heif
-from PIL import Image, ImageCms, features
+from PIL import Image, ImageCms, UnidentifiedImageError, features
 
 INPUT_SIZE: Final = 224
 """Side of the square that the network sees, in pixels."""
@@ -71,7 +71,7 @@ def read_photo(data: bytes, *, max_megapixels: float, size: int = INPUT_SIZE) ->
             return _squash(image, size)
     except PhotoError:
         raise
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise _not_recognised(data) from None
     except _DECODER_ERRORS as error:
         raise PhotoError("unreadable", f"The photo is damaged or cut off: {_reason(error)}.") from error
@@ -149,7 +149,7 @@ def _squash(image: Image.Image, size: int) -> np.ndarray:
     orientation = _orientation(image)
     profile = image.info.get("icc_profile")
     drafted = round(size * DRAFT_SHARE)
-    image.draft(None, (drafted, drafted))  # type: ignore[arg-type]  # None keeps the mode
+    image.draft(None, (drafted, drafted))
     small = _resizable(image).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
     if orientation in _TURNS:
         small = small.transpose(_TURNS[orientation])
@@ -189,7 +189,7 @@ def _resizable(image: Image.Image) -> Image.Image:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     """A 16-bit, 32-bit or floating-point greyscale picture in 8 bits."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float32))
+    values: np.ndarray = np.nan_to_num(np.asarray(image, dtype=np.float32))
     top = float(values.max(initial=0))
     if image.mode.startswith("I;16") or (image.mode == "I" and 255 < top <= 65535):
         values = values / 257

@@ -63,15 +63,17 @@ def compress(maps: np.ndarray) -> np.ndarray:
     keep = np.argsort(values)[::-1][:depth]
     # Dividing by the fourth root of the variance evens the directions out, but not wholly: the last are noise.
     project = (directions[:, keep] / np.maximum(values[keep], 1e-8) ** 0.25).astype(np.float32)
-    small = np.stack([(photo.astype(np.float32) - centre) @ project for photo in maps])
-    return (small / small.std()).transpose(0, 3, 1, 2).astype(np.float16)
+    small: np.ndarray = np.stack([(photo.astype(np.float32) - centre) @ project for photo in maps])
+    result: np.ndarray = (small / small.std()).transpose(0, 3, 1, 2).astype(np.float16)
+    return result
 
 
 def _look(photos: Photos, weights: Path, progress: bool) -> np.ndarray:
     network = torchvision.models.resnet50(weights=None)
     state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(weights).items()}
     network.load_state_dict(state, strict=False)
-    body = nn.Sequential(*list(network.children())[:-2]).eval().to(memory_format=torch.channels_last)
+    body = nn.Sequential(*list(network.children())[:-2]).eval()
+    body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     side = photos.pixels.shape[1] // 32
     maps = np.empty((len(photos), side, side, 2048), np.float16)
     with torch.inference_mode():

@@ -26,12 +26,12 @@ def _declare_missing() -> torch.library.Library | None:
     folder = Path((spec.submodule_search_locations or ["."])[0]) if spec else Path()
     try:
         for operators in folder.glob("_C.*"):
-            torch.ops.load_library(str(operators))
+            torch.ops.load_library(str(operators))  # type: ignore[no-untyped-call]
     except OSError:
-        library = torch.library.Library("torchvision", "FRAGMENT")
+        library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
         for name, schema in _SCHEMAS.items():
             if not hasattr(torch.ops.torchvision, name):
-                library.define(schema)
+                library.define(schema)  # type: ignore[no-untyped-call]
         return library
     return None
 

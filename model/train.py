@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
@@ -28,33 +29,8 @@ from model.augment import Augmenter, Batch
 from model.classes import HEADS, Classes
 from model.data import UNKNOWN, Photos
 from model.network import Network, Scores, load_backbone, normalise
-from model.teacher import at_boxes
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """Everything a run depends on beside the photos and the initial weights."""
-
-    epochs: int = 18
-    last_epochs: int = 3
-    """Epochs at the end that train at `last_size` instead of `size`: cheap first, exact last."""
-    size: int = 128
-    last_size: int = 224
-    batch: int = 32
-    rate: float = 4e-4
-    """Peak learning rate of layer3; layer2 gets a quarter of it, layer4 and the heads five times as much."""
-    decay: float = 0.02
-    dropout: float = 0.2
-    smoothing: float = 0.1
-    average: float = 0.998
-    """Decay, per step, of the moving average of the weights, which is what is kept."""
-    even_classes: float = 0.4
-    even_senders: float = 0.25
-    """A photo is drawn in proportion to (its class's size) ** -even_classes × (its sender's) ** -even_senders."""
-    distil: float = 1.0
-    patience: int = 8
-    """Epochs without a better held-out score after which training stops."""
-    seed: int = 0
+from model.recipe import Recipe
+from model.teacher import DEPTH, at_boxes
 
 
 def train(
@@ -65,17 +41,19 @@ def train(
     run: Path,
     *,
     init: Path | None = None,
+    start: Path | None = None,
     teacher: np.ndarray | None = None,
     progress: bool = True,
 ) -> Network:
     """Train on the photos at `learn`, score every epoch on those at `held_out` (may be empty).
 
+    `init` is a file of pretrained ResNet-18 weights, `start` another run's folder to go on from instead.
     `teacher` holds the teacher's maps of all photos (model.teacher.feature_maps). Goes on from the run's
-    checkpoint when there is one. Returns the averaged network, in evaluation mode.
+    own checkpoint when there is one. Returns the averaged network, in evaluation mode.
     """
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    state = _State.begin(photos.classes, recipe, init)
+    state = _State.begin(photos.classes, recipe, init, start)
     state.resume(run / "checkpoint.pt", recipe)
     augmenter = Augmenter(photos)
     rates = _draw_rates(photos, learn, recipe)
@@ -104,14 +82,18 @@ class _State:
     best_epoch: int = 0
 
     @staticmethod
-    def begin(classes: Classes, recipe: Recipe, init: Path | None) -> _State:
+    def begin(classes: Classes, recipe: Recipe, init: Path | None, start: Path | None) -> _State:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = Network(classes, dropout=recipe.dropout)
-        load_backbone(network, init)
+        adapter = nn.Conv2d(512, DEPTH, 1)
+        if start:
+            network.load_state_dict(load_file(start / "weights.safetensors"))
+        else:
+            load_backbone(network, init)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = Network(classes, dropout=recipe.dropout).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average.load_state_dict(network.state_dict())
-        adapter = nn.Conv2d(512, 256, 1).to(device)
+        adapter = adapter.to(device)
         for frozen in (network.stem, network.layer1):
             frozen.requires_grad_(False)
         heads = [p for name, p in network.named_parameters() if not name.startswith(("stem", "layer"))]
@@ -121,7 +103,10 @@ class _State:
             {"params": [*network.layer4.parameters(), *heads, *adapter.parameters()], "scale": 5.0},
         ]
         return _State(
-            network, average, adapter, torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay)
+            network,
+            average,
+            adapter,
+            torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay, fused=True),
         )
 
     def learning(self) -> None:
@@ -192,7 +177,7 @@ def _train_epoch(
                 losses["distil"] = recipe.distil * _distil(state.adapter(scores.map), maps, batch)
         loss = torch.stack(list(losses.values())).sum()
         state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
         state.optimiser.step()
         _average(state, recipe, state.epoch * len(steps) + step)
@@ -223,9 +208,9 @@ def _cross_entropy(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
 
 
 def _distil(seen: Tensor, maps: Tensor, batch: Batch) -> Tensor:
-    """How far the network's map is from the teacher's, over photos whose background is their own."""
+    """How far the network's map is from the teacher's, over photos that have one and keep their background."""
     wanted = at_boxes(maps, batch.box, (seen.shape[2], seen.shape[3]))
-    own = batch.own.float().view(-1, 1, 1, 1)
+    own = (batch.own & maps.flatten(1).any(1)).float().view(-1, 1, 1, 1)
     return ((seen - wanted) ** 2 * own).sum() / (own.sum() * seen[0].numel() + 1e-6)
 
 
@@ -233,13 +218,10 @@ def _average(state: _State, recipe: Recipe, step: int) -> None:
     """Move the averaged weights a little towards the present ones."""
     keep = min(recipe.average, (1 + step) / (10 + step))
     with torch.no_grad():
-        for mean, now in zip(
-            state.average.state_dict().values(), state.network.state_dict().values(), strict=True
-        ):
-            if mean.is_floating_point():
-                mean.lerp_(now, 1 - keep)
-            else:
-                mean.copy_(now)
+        for mean, now in zip(state.average.parameters(), state.network.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        for kept, seen in zip(state.average.buffers(), state.network.buffers(), strict=True):
+            kept.copy_(seen)
 
 
 def _set_rates(optimiser: torch.optim.AdamW, recipe: Recipe, done: float) -> None:
@@ -253,7 +235,7 @@ def _set_rates(optimiser: torch.optim.AdamW, recipe: Recipe, done: float) -> Non
 def _fast_bfloat16(device: torch.device) -> bool:
     """Whether bfloat16 is done in hardware; emulated, it is ten times slower than float32."""
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     flags = Path("/proc/cpuinfo")
     return flags.is_file() and any(flag in flags.read_text() for flag in (" avx512_bf16", " amx_bf16"))
 
@@ -320,6 +302,11 @@ def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 
     return {head: np.concatenate(parts) for head, parts in found.items()}
 
 
+def label_sets(photos: Photos, which: np.ndarray) -> dict[str, np.ndarray]:
+    """The labels of some photos, by head."""
+    return {head: photos.labels(head)[which] for head in HEADS}
+
+
 def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dict[str, float]:
     """Every head's accuracy on whole photos (background: balanced), over those with a label."""
     scores = raw_scores(network, photos, which, size)
@@ -343,10 +330,10 @@ def _record(run: Path, line: dict[str, Any]) -> None:
 
     with (run / "scores.jsonl").open("a", encoding="utf-8") as file:
         file.write(json.dumps(line) + "\n")
-    with SummaryWriter(str(run / "events")) as writer:  # type: ignore[no-untyped-call]
+    with SummaryWriter(str(run / "events")) as writer:
         for name, value in line.items():
             if name != "epoch":
-                writer.add_scalar(name, value, line["epoch"])  # type: ignore[no-untyped-call]
+                writer.add_scalar(name, value, line["epoch"])
     _draw_curves(run)
 
 

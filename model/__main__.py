@@ -1,0 +1,317 @@
+"""`python -m model`: train, evaluate, export, compare; list, promote and roll back releases.
+
+Every command is a thin layer on a library call. `list`, `promote` and `rollback` need no torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from model import releases
+from model.classes import HEADS, ClassesError, DataError
+from model.releases import ReleaseError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from model.data import Photos
+
+MODEL_DIR = Path(os.environ.get("MODEL_DIR", "model/releases"))
+INSTALL = ".venv/bin/pip install -r requirements.txt"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 1 with a sentence on stderr, or 2 for wrong usage."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], None] = options.command
+    try:
+        command(options)
+    except (ReleaseError, ClassesError, DataError) as error:
+        print(f"python -m model: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted. The same command goes on where it was.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def train(options: argparse.Namespace) -> None:
+    """Learn from a data folder and keep the run."""
+    _need_torch()
+    import numpy as np
+    import torch
+
+    from model import data, export, teacher
+    from model.recipe import Recipe
+    from model.train import train as learn_from
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
+    photos = data.load(options.data, masks=options.masks)
+    learn, held_out = np.arange(len(photos)), np.array([], dtype=int)
+    if options.fold is not None:
+        learn, held_out = photos.fold(options.fold, of=options.folds)
+    if options.extra:
+        learn, photos = data.with_extra(photos, learn, held_out, options.extra, options.masks)
+    _say_what(photos, learn, held_out)
+    maps = (
+        teacher.feature_maps(photos, options.teacher, cache=options.run / "teacher.npy")
+        if options.teacher
+        else None
+    )
+    network = learn_from(
+        photos, learn, held_out, recipe, options.run, init=options.init, start=options.start, teacher=maps
+    )
+    told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
+    export.save_run(options.run, export.Run(network, photos.classes, told))
+    if len(held_out):
+        export.save_held_out(options.run, network, photos, held_out)
+    print(f"The run is in {options.run}; its curves in {options.run / 'curves.png'}.")
+
+
+def export_release(options: argparse.Namespace) -> None:
+    """Make a release of a run."""
+    _need_torch()
+    from model import data, export
+
+    run = export.load_run(options.run)
+    held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
+    calibration = data.load(options.data, classes=run.classes)
+    test = data.load(options.data, part=options.part, classes=run.classes)
+    release = export.export(
+        run,
+        held_out,
+        calibration,
+        test,
+        golden=options.golden,
+        out=MODEL_DIR,
+        version=options.version,
+        quantised=not options.float,
+    )
+    print(
+        f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
+    )
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Score a release on a folder of photos."""
+    _need_torch()
+    from model import data
+    from model.answers import probabilities
+    from model.evaluate import as_text, review, write_pages
+    from model.evaluate import evaluate as score
+    from model.export import scores_of, serving_pixels
+
+    release = _release(options.release)
+    photos = data.load(options.folder, part=options.part, classes=release.classes)
+    scores = scores_of(release.network, serving_pixels(photos))
+    probable = probabilities(scores, release.classes)
+    report = score(scores, photos, release.classes)
+    print(as_text(report))
+    filed = review(probable, photos, release.classes, options.review_precision)
+    print(
+        f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
+        f"{filed['precision']:.1%} of these rightly."
+    )
+    for path in write_pages(report, probable, photos, release.classes, options.out):
+        print(path)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Compare two releases on the same photos."""
+    _need_torch()
+    from model import data
+    from model.evaluate import compare as both
+    from model.export import scores_of, serving_pixels
+
+    first, second = _release(options.first), _release(options.second)
+    if not first.classes.same_names(second.classes):
+        raise ReleaseError(
+            f"{first.version} and {second.version} tell different classes apart: nothing to compare."
+        )
+    photos = data.load(options.folder, part=options.part, classes=first.classes)
+    pixels = serving_pixels(photos)
+    again = data.load(options.folder, part=options.part, classes=second.classes, progress=False)
+    table = both(scores_of(first.network, pixels), scores_of(second.network, pixels), photos, again)
+    print(f"{'head':<12}{'photos':>7}{'first':>8}{'second':>8}  {'gain, 95 % interval':<22}{'McNemar p':>10}")
+    for head, row in table.items():
+        print(
+            f"{head:<12}{row['photos']:>7.0f}{row['first']:>8.3f}{row['second']:>8.3f}  "
+            f"{row['gain_low']:+.3f} to {row['gain_high']:+.3f}      {row['p']:>10.3f}"
+        )
+
+
+def list_releases(_: argparse.Namespace) -> None:
+    """Show the releases, their scores, and which one is in use."""
+    versions = releases.versions(MODEL_DIR)
+    if not versions:
+        print(f"There are no releases in {MODEL_DIR}.")
+    line = (
+        (MODEL_DIR / releases.CURRENT).read_text().strip() if (MODEL_DIR / releases.CURRENT).is_file() else ""
+    )
+    for version in versions:
+        try:
+            scores = releases.load(MODEL_DIR / version).metrics.get("scores", {})
+            told = ", ".join(
+                f"{h} {scores[h]['score']:.3f}" for h in HEADS if scores.get(h, {}).get("photos")
+            )
+        except ReleaseError as error:
+            told = str(error)
+        print(f"{'*' if version == line else ' '} {version}  {told}")
+
+
+def promote(options: argparse.Namespace) -> None:
+    """Put a release to use."""
+    release = releases.promote(MODEL_DIR, options.version, new_classes=options.new_classes)
+    print(f"{release.version} is in use from the next start of the sidecar on.")
+
+
+def rollback(_: argparse.Namespace) -> None:
+    """Return to the release used before."""
+    print(f"{releases.rollback(MODEL_DIR).version} is in use again from the next start of the sidecar on.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m model",
+        description="Train a model on your own photos, see how good it is, and choose which one the night uses.",
+        epilog="A first training: python -m model train --data photos --run runs/first --fold 0",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_train(commands)
+    _add_export(commands)
+    scored = commands.add_parser(
+        "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
+    )
+    scored.add_argument(
+        "folder", type=Path, help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one"
+    )
+    scored.add_argument("--release", help="version or release folder (default: the one in use)")
+    scored.add_argument(
+        "--part", default="validation", help="sub-folder to score, if there (default: %(default)s)"
+    )
+    scored.add_argument(
+        "--out", type=Path, default=Path("runs/evaluation"), help="pictures go here (%(default)s)"
+    )
+    scored.add_argument(
+        "--review-precision", type=float, default=0.97, help="promised precision (%(default)s)"
+    )
+    scored.set_defaults(command=evaluate)
+    both = commands.add_parser(
+        "compare", help="compare two releases on the same photos", description=compare.__doc__
+    )
+    both.add_argument("first", help="version or release folder")
+    both.add_argument("second", help="version or release folder")
+    both.add_argument("folder", type=Path, help="photos as for evaluate")
+    both.add_argument(
+        "--part", default="validation", help="sub-folder to score, if there (default: %(default)s)"
+    )
+    both.set_defaults(command=compare)
+    commands.add_parser("list", help="show the releases", description=list_releases.__doc__).set_defaults(
+        command=list_releases
+    )
+    chosen = commands.add_parser("promote", help="put a release to use", description=promote.__doc__)
+    chosen.add_argument("version")
+    chosen.add_argument("--new-classes", action="store_true", help="the classes are meant to change")
+    chosen.set_defaults(command=promote)
+    commands.add_parser(
+        "rollback", help="return to the release used before", description=rollback.__doc__
+    ).set_defaults(command=rollback)
+    return parser
+
+
+def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "train",
+        help="learn from a data folder",
+        description="Learn from DATA/train/<sub>/*.jpg and DATA/labels.csv (file,background,colour,sender), if there is "
+        "one. The same command goes on after an interruption.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument("--run", type=Path, default=Path("runs/model"), help="where the run is kept")
+    parser.add_argument(
+        "--init", type=Path, help="ResNet-18 weights (safetensors); torchvision's are fetched without it"
+    )
+    parser.add_argument("--start", type=Path, help="go on from another run's weights instead of --init")
+    parser.add_argument(
+        "--masks", type=Path, help="an extraction of `python -m model.lab extract`: items to cut out"
+    )
+    parser.add_argument(
+        "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
+    )
+    parser.add_argument("--teacher", type=Path, help="ResNet-50 weights (safetensors) to learn from as well")
+    parser.add_argument(
+        "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
+    )
+    parser.add_argument("--folds", type=int, default=5, help="number of folds")
+    parser.add_argument("--threads", type=int, default=0, help="threads of torch, 0 = its own choice")
+    _add_recipe(parser)
+    parser.set_defaults(command=train)
+
+
+def _add_recipe(parser: argparse.ArgumentParser) -> None:
+    """One option for every field of the recipe."""
+    from model.recipe import Recipe
+
+    for field in fields(Recipe):
+        name, meaning = f"--{field.name.replace('_', '-')}", field.metadata["help"].replace("%", "%%")
+        parser.add_argument(name, type=type(field.default), default=field.default, help=meaning)
+
+
+def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = commands.add_parser(
+        "export",
+        help="make a release of a run",
+        description=export_release.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("run", type=Path, help="the run to release")
+    parser.add_argument("version", help="name of the release, such as 2026-11-21")
+    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument("--part", default="validation", help="its part to measure on")
+    parser.add_argument(
+        "--held-out", type=Path, help="held_out.npz of the run that set senders aside (this run's own)"
+    )
+    parser.add_argument(
+        "--golden", type=Path, default=Path("model/golden"), help="photos named <sub>-<colour>-<background>"
+    )
+    parser.add_argument("--float", action="store_true", help="do not quantise")
+    parser.set_defaults(command=export_release)
+
+
+def _release(name: str | None) -> releases.Release:
+    """The release of this version or folder; the one in use without a name."""
+    if name is None:
+        return releases.current(MODEL_DIR)
+    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else MODEL_DIR / name)
+
+
+def _need_torch() -> None:
+    missing = [
+        name for name in ("torch", "torchvision", "onnx", "sklearn") if importlib.util.find_spec(name) is None
+    ]
+    if missing:
+        raise ReleaseError(f"This command needs {', '.join(missing)}: {INSTALL}")
+
+
+def _say_what(photos: Photos, learn: np.ndarray, held_out: np.ndarray) -> None:
+    print(
+        f"{len(learn)} photos to learn from, {len(held_out)} held out, {len(photos.broken)} could not be read."
+    )
+    for name, reason in photos.broken:
+        print(f"  {name}: {reason}")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

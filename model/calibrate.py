@@ -1,0 +1,123 @@
+"""From held-out scores to honest probabilities and to thresholds that keep a promise.
+
+    classes = calibrate(classes, scores, labels)
+
+`scores` must come from photos of senders that training has not seen; anything else flatters.
+
+- Temperatures minimise the negative log-likelihood (Guo et al. 2017, "On Calibration of Modern Neural
+  Networks").
+- Thresholds follow selective risk control (Geifman & El-Yaniv 2017, "Selective Classification for Deep
+  Neural Networks") by fixed-sequence testing: from the surest answers downwards, a threshold is accepted
+  as long as the upper confidence bound of the errors above it stays within the promise. With confidence
+  1 - DOUBT the precision of what is filed is then at least the one promised, on photos like these.
+- The background's threshold is the one with the best balanced accuracy: no prior enters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.stats import beta
+
+from model.answers import joint, log_softmax, probabilities
+from model.classes import HEADS, Classes
+from model.data import UNKNOWN
+
+PRECISIONS: Final = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
+DOUBT: Final = 0.1
+"""Probability, per head, that the promise is not kept on further photos like the held-out ones."""
+
+CLOTHING_LOST: Final = 0.02
+"""Share of held-out clothing photos that may be suspected of showing none."""
+
+STEPS: Final = 60
+"""Thresholds tried: enough to be fine, few enough for the tests to keep their strength."""
+
+
+def calibrate(
+    classes: Classes, scores: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+) -> Classes:
+    """The classes with temperatures and thresholds fitted to held-out scores and labels (UNKNOWN = not counted)."""
+    fitted = replace(classes, temperatures=dict.fromkeys(HEADS, 1.0))
+    raw = {"sub": joint(scores["sub"], scores["main"], classes)[0]}
+    raw |= {head: scores[head] for head in ("background", "colour")}
+    temperatures = {head: _temperature(values, labels[head]) for head, values in raw.items()}
+    fitted = replace(fitted, temperatures={**temperatures, "main": temperatures["sub"]})
+    probable = probabilities(scores, fitted)
+    fitted = replace(
+        fitted, background_threshold=_best_balance(probable["background"][:, 0], labels["background"])
+    )
+    return replace(
+        fitted,
+        thresholds={head: _thresholds(head, probable[head], labels[head], fitted) for head in HEADS},
+        clothing_threshold=float(np.quantile(probable["clothing"], CLOTHING_LOST)),
+    )
+
+
+def keep_promise(sure: np.ndarray, right: np.ndarray, precision: float) -> float:
+    """The lowest threshold above which answers are right with the promised precision; 1 + when there is none.
+
+    sure: float (N,), the answers' probabilities. right: bool (N,).
+    """
+    order = np.argsort(-sure, kind="stable")
+    sure, right = sure[order], right[order]
+    accepted = 1.000001  # nothing is that sure: every photo goes to a person
+    least = int(np.ceil(np.log(DOUBT) / np.log(precision)))  # fewer cannot show it, however right
+    for n in np.unique(np.linspace(min(least, len(sure)), len(sure), STEPS).astype(int)):
+        if n < least or _most_errors(int((~right[:n]).sum()), int(n)) > 1 - precision:
+            if n > least:
+                break
+            continue
+        accepted = float(sure[n - 1])
+    return accepted
+
+
+def _most_errors(errors: int, n: int) -> float:
+    """Clopper and Pearson's upper bound of an error rate."""
+    return 1.0 if errors >= n else float(beta.ppf(1 - DOUBT, errors + 1, n - errors))
+
+
+def _thresholds(head: str, probable: np.ndarray, labels: np.ndarray, classes: Classes) -> dict[float, float]:
+    known = labels != UNKNOWN
+    if not known.any():
+        return {}
+    probable, labels = probable[known], labels[known]
+    chosen = probable.argmax(1)
+    if head == "background":
+        chosen = np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
+    sure = probable[np.arange(len(probable)), chosen]
+    table, floor = {}, 0.0
+    for precision in PRECISIONS:
+        floor = max(floor, keep_promise(sure, chosen == labels, precision))
+        table[precision] = floor
+    return table
+
+
+def _temperature(scores: np.ndarray, labels: np.ndarray) -> float:
+    """What divides the scores so that their softmax is most likely."""
+    known = labels != UNKNOWN
+    if known.sum() < 2:
+        return 1.0
+    scores, labels = np.asarray(scores[known], np.float64), labels[known]
+
+    def surprise(logarithm: float) -> float:
+        logs = log_softmax(scores / np.exp(logarithm))
+        return float(-logs[np.arange(len(labels)), labels].mean())
+
+    return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
+
+
+def _best_balance(acceptable: np.ndarray, labels: np.ndarray) -> float:
+    """The probability of "acceptable" that divides best, half-way to the next lower one."""
+    good, bad = np.sort(acceptable[labels == 0]), np.sort(acceptable[labels == 1])
+    if not len(good) or not len(bad):
+        return 0.5
+    values = np.unique(np.concatenate([[0.0], good, bad, [1.0]]))
+    limits = (values[1:] + values[:-1]) / 2
+    balance = (1 - np.searchsorted(good, limits) / len(good) + np.searchsorted(bad, limits) / len(bad)) / 2
+    best = limits[balance >= balance.max() - 1e-9]
+    return float(np.median(best))

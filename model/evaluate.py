@@ -1,0 +1,324 @@
+"""How good a release is, as numbers and as pictures.
+
+report = evaluate(scores, photos, classes)             # numbers, ready for metrics.json
+write_pages(report, probable, photos, Path("report"))  # confusion matrices, curves, worst mistakes
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from PIL import Image
+
+from model.answers import probabilities
+from model.classes import HEADS, Classes
+from model.data import UNKNOWN, Photos
+
+BINS: Final = 15
+"""Equally wide bins of probability for the expected calibration error."""
+
+RESAMPLES: Final = 1000
+
+
+def evaluate(scores: Mapping[str, np.ndarray], photos: Photos, classes: Classes) -> dict[str, dict[str, Any]]:
+    """Every head's scores on photos: head → accuracy with its 95 % interval, top-3, macro scores, per class.
+
+    Photos without a label for a head do not count for it. The background head's `score` is its balanced
+    accuracy, the others' their accuracy.
+    """
+    probable = probabilities(scores, classes)
+    return {head: _head(head, probable[head], photos.labels(head), classes) for head in HEADS}
+
+
+def chosen(head: str, probable: np.ndarray, classes: Classes) -> np.ndarray:
+    """The class each photo is given: int64 (N,). The same rule as model.answers.decode but for main."""
+    if head == "background":
+        return np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
+    result: np.ndarray = probable.argmax(1)
+    return result
+
+
+def _head(head: str, probable: np.ndarray, labels: np.ndarray, classes: Classes) -> dict[str, Any]:
+    known = labels != UNKNOWN
+    probable, labels = probable[known], labels[known]
+    if not len(labels):
+        return {"photos": 0}
+    given = chosen(head, probable, classes)
+    names = classes.names(head)
+    table = per_class(labels, given, names)
+    present = [row for row in table.values() if row["photos"]]
+    right = given == labels
+    sure = probable[np.arange(len(labels)), given]
+    measure = balanced if head == "background" else accuracy
+    low, high = interval(labels, given, measure)
+    return {
+        "photos": len(labels),
+        "score": measure(labels, given),
+        "interval": [low, high],
+        "accuracy": float(right.mean()),
+        "top3": float((np.argsort(-probable, axis=1)[:, :3] == labels[:, None]).any(1).mean()),
+        "precision": float(np.mean([row["precision"] for row in present])),
+        "recall": float(np.mean([row["recall"] for row in present])),
+        "f1": float(np.mean([row["f1"] for row in present])),
+        "calibration_error": calibration_error(sure, right),
+        "classes": table,
+    }
+
+
+def accuracy(labels: np.ndarray, given: np.ndarray) -> float:
+    """Share of right answers."""
+    return float((labels == given).mean())
+
+
+def balanced(labels: np.ndarray, given: np.ndarray) -> float:
+    """Mean over the classes of the share of right answers."""
+    return float(np.mean([(given[labels == c] == c).mean() for c in np.unique(labels)]))
+
+
+def interval(
+    labels: np.ndarray, given: np.ndarray, measure: Callable[[np.ndarray, np.ndarray], float]
+) -> tuple[float, float]:
+    """The measure's 95 % bootstrap interval over photos (percentiles, seeded)."""
+    rng = np.random.default_rng(0)
+    draws = rng.integers(len(labels), size=(RESAMPLES, len(labels)))
+    values = np.array([measure(labels[draw], given[draw]) for draw in draws])
+    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
+
+
+def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
+    """Expected calibration error: the mean gap between probability and truth over BINS bins, by photos."""
+    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
+    gaps = [
+        abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)
+    ]
+    return float(np.sum(gaps))
+
+
+def per_class(labels: np.ndarray, given: np.ndarray, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and photos of each class."""
+    table = {}
+    for index, name in enumerate(names):
+        hit = int(((labels == index) & (given == index)).sum())
+        wanted, found = int((labels == index).sum()), int((given == index).sum())
+        precision, recall = hit / found if found else 0.0, hit / wanted if wanted else 0.0
+        f1 = 2 * hit / (wanted + found) if wanted + found else 0.0
+        table[name] = {"precision": precision, "recall": recall, "f1": f1, "photos": wanted}
+    return table
+
+
+def coverage(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The risk-coverage curve: share of photos answered, surest first, and share of wrong ones among them."""
+    order = np.argsort(-sure, kind="stable")
+    n = np.arange(1, len(order) + 1)
+    return n / len(order), np.cumsum(~right[order]) / n
+
+
+def review(
+    probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes, precision: float
+) -> dict[str, float]:
+    """What filing at a promised precision does: share filed without a person, and the precision among them."""
+    given = chosen("sub", probable["sub"], classes)
+    mains = np.array([classes.mains.index(classes.main_of[classes.subs[s]]) for s in given])
+    sub_sure = probable["sub"][np.arange(len(given)), given]
+    main_sure = probable["main"][np.arange(len(given)), mains]
+    filed = (sub_sure >= classes.threshold("sub", precision)) & (
+        main_sure >= classes.threshold("main", precision)
+    )
+    filed &= probable["clothing"] >= classes.clothing_threshold
+    known = photos.sub != UNKNOWN
+    right = (given == photos.sub)[filed & known]
+    return {
+        "promised": precision,
+        "filed": float(filed[known].mean()) if known.any() else 0.0,
+        "precision": float(right.mean()) if len(right) else 1.0,
+    }
+
+
+def compare(
+    one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray], photos: Photos, again: Photos
+) -> dict[str, dict[str, float]]:
+    """Two releases on the same photos: each head's accuracy, the gain's 95 % interval, McNemar's exact p.
+
+    `photos` and `again` are the same photos, each with the classes of its release.
+    """
+    from scipy.stats import binomtest
+
+    first, second = photos.classes, again.classes
+    probable = probabilities(one, first), probabilities(other, second)
+    result = {}
+    for head in HEADS:
+        labels = photos.labels(head)
+        known = labels != UNKNOWN
+        if not known.any():
+            continue
+        a = chosen(head, probable[0][head], first)[known] == labels[known]
+        b = chosen(head, probable[1][head], second)[known] == again.labels(head)[known]
+        only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
+        draws = np.random.default_rng(0).integers(len(a), size=(RESAMPLES, len(a)))
+        gains = b[draws].mean(1) - a[draws].mean(1)
+        result[head] = {
+            "photos": len(a),
+            "first": float(a.mean()),
+            "second": float(b.mean()),
+            "gain_low": float(np.quantile(gains, 0.025)),
+            "gain_high": float(np.quantile(gains, 0.975)),
+            "p": float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
+        }
+    return result
+
+
+def as_text(report: Mapping[str, Mapping[str, Any]]) -> str:
+    """The report as a table for the terminal."""
+    titles = "".join(f"{title:>7}" for title in ("top-3", "prec.", "recall", "F1", "ECE"))
+    lines = [f"{'head':<12}{'photos':>7}{'score':>8}  {'95 % interval':<16}{titles}"]
+    for head, row in report.items():
+        if not row["photos"]:
+            lines.append(f"{head:<12}{0:>7}  no labels")
+            continue
+        low, high = row["interval"]
+        lines.append(
+            f"{head:<12}{row['photos']:>7}{row['score']:>8.3f}  {low:.3f} to {high:.3f}  {row['top3']:>7.3f}"
+            f"{row['precision']:>7.3f}{row['recall']:>7.3f}{row['f1']:>7.3f}{row['calibration_error']:>7.3f}"
+        )
+    for head, row in report.items():
+        lines += ["", f"{head}: {'class':<16}{'photos':>7}{'prec.':>7}{'recall':>7}{'F1':>7}"]
+        lines += [
+            f"{'':<{len(head) + 2}}{name:<16}{c['photos']:>7}{c['precision']:>7.3f}{c['recall']:>7.3f}{c['f1']:>7.3f}"
+            for name, c in row.get("classes", {}).items()
+        ]
+    return "\n".join(lines)
+
+
+def write_pages(
+    report: Mapping[str, Mapping[str, Any]],
+    probable: Mapping[str, np.ndarray],
+    photos: Photos,
+    classes: Classes,
+    folder: Path,
+) -> list[Path]:
+    """Write confusion matrices, reliability diagrams, the risk-coverage curve and the worst mistakes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for head in HEADS:
+        known = photos.labels(head) != UNKNOWN
+        if known.any():
+            written.append(
+                _draw_head(head, probable[head][known], photos.labels(head)[known], classes, folder)
+            )
+    worst = worst_mistakes(probable["sub"], photos.sub)
+    written += [_draw_worst(worst, probable["sub"], photos, classes, folder), folder / "index.html"]
+    written[-1].write_text(
+        _page(report, written[:-1], worst, probable["sub"], photos, classes), encoding="utf-8"
+    )
+    return written
+
+
+def worst_mistakes(probable: np.ndarray, labels: np.ndarray, most: int = 40) -> np.ndarray:
+    """The wrong answers of which the network was surest: indices, surest first."""
+    given = probable.argmax(1)
+    wrong = np.flatnonzero((given != labels) & (labels != UNKNOWN))
+    return wrong[np.argsort(-probable[wrong, given[wrong]], kind="stable")][:most]
+
+
+def _draw_head(head: str, probable: np.ndarray, labels: np.ndarray, classes: Classes, folder: Path) -> Path:
+    """One head's confusion matrix, reliability diagram and risk-coverage curve, side by side."""
+    from matplotlib.figure import Figure
+
+    given = chosen(head, probable, classes)
+    right, sure = given == labels, probable[np.arange(len(labels)), given]
+    names = classes.names(head)
+    figure = Figure(figsize=(15, 5), layout="constrained")
+    confusion, reliability, risk = figure.subplots(1, 3)
+    matrix = np.zeros((len(names), len(names)), int)
+    np.add.at(matrix, (labels, given), 1)
+    confusion.imshow(matrix / matrix.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        dark = matrix[row, column] > matrix[row].sum() / 2
+        confusion.text(
+            column,
+            row,
+            str(matrix[row, column]),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="w" if dark else "k",
+        )
+    confusion.set_xticks(range(len(names)), names, rotation=90)
+    confusion.set_yticks(range(len(names)), names)
+    confusion.set(title=f"{head}: truth (rows) and answer", xlabel="answer", ylabel="truth")
+    bins = np.minimum((sure * 10).astype(int), 9)
+    used = np.unique(bins)
+    reliability.plot([0, 1], [0, 1], color="0.7")
+    reliability.plot([sure[bins == b].mean() for b in used], [right[bins == b].mean() for b in used], "o-")
+    reliability.set(
+        title=f"reliability (ECE {calibration_error(sure, right):.3f})",
+        xlabel="probability",
+        ylabel="share right",
+    )
+    share, wrong = coverage(sure, right)
+    risk.plot(share, wrong)
+    risk.set(
+        title="risk and coverage", xlabel="share answered, surest first", ylabel="share wrong among them"
+    )
+    path = folder / f"{head}.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _draw_worst(
+    worst: np.ndarray, probable: np.ndarray, photos: Photos, classes: Classes, folder: Path
+) -> Path:
+    from matplotlib.figure import Figure
+
+    rows = max(1, -(-len(worst) // 8))
+    figure = Figure(figsize=(16, 2.4 * rows), layout="constrained")
+    for axis, index in zip(
+        np.ravel(figure.subplots(rows, 8)), [*worst, *[None] * (rows * 8 - len(worst))], strict=True
+    ):
+        axis.axis("off")
+        if index is not None:
+            axis.imshow(photos.pixels[index])
+            axis.set_title(_mistake(index, probable, photos, classes), fontsize=8)
+    path = folder / "worst.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _mistake(index: int, probable: np.ndarray, photos: Photos, classes: Classes) -> str:
+    given = int(probable[index].argmax())
+    return f"{classes.subs[photos.sub[index]]} taken for {classes.subs[given]} ({probable[index, given]:.2f})"
+
+
+def _page(
+    report: Mapping[str, Mapping[str, Any]],
+    pictures: list[Path],
+    worst: np.ndarray,
+    probable: np.ndarray,
+    photos: Photos,
+    classes: Classes,
+) -> str:
+    """One HTML page that needs nothing beside it but the pictures."""
+    figures = "".join(f'<img src="{p.name}" alt="{p.stem}">' for p in pictures if p.stem != "worst")
+    mistakes = "".join(
+        f'<figure><img src="{_thumbnail(photos.pixels[i])}" alt=""><figcaption>'
+        f"{html.escape(_mistake(i, probable, photos, classes))}<br>{html.escape(str(photos.files[i]))}</figcaption></figure>"
+        for i in worst
+    )
+    return (
+        '<!doctype html><meta charset="utf-8"><title>Evaluation</title><style>body{font:15px sans-serif;margin:2em}'
+        "img{max-width:100%}figure{display:inline-block;width:200px;margin:6px;vertical-align:top;font-size:12px;"
+        "overflow-wrap:anywhere}</style>"
+        f"<h1>Evaluation</h1><pre>{html.escape(as_text(report))}</pre>{figures}<h2>Worst mistakes</h2>{mistakes}\n"
+    )
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((192, 192)).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

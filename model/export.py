@@ -1,0 +1,457 @@
+"""From a trained network to a release folder.
+
+    export(run, held_out, test, golden=Path("model/golden"), out=Path("model/releases"), version="2026-11-21")
+
+The network goes to ONNX with its normalisation inside (uint8 pixels in, scores out), is quantised to 8 bits
+where that is quicker, and is measured on the test photos: its own scores, its agreement with the float
+network, and its speed here. Everything said on the card was measured by this program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import torch
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization.shape_inference import quant_pre_process
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from model.answers import decode, probabilities
+from model.calibrate import DOUBT, calibrate
+from model.classes import HEADS, Classes
+from model.data import UNKNOWN, Photos, fingerprint
+from model.evaluate import chosen, evaluate, review, write_pages
+from model.network import MEAN, STD, Network
+from model.predictor import Predictor
+from model.preprocess import INPUT_SIZE, read_photo
+from model.recipe import Recipe
+from model.releases import Release, ReleaseError, load, seal
+from model.train import raw_scores
+
+OUTPUTS: Final = (*HEADS, "clothing")
+CALIBRATION_PHOTOS: Final = 256
+PRECISION: Final = 0.97
+"""The promised precision that the card reports on."""
+
+GOLDEN_NEEDED: Final = 0.6
+"""Share of the drawn golden photos whose sub-category a release must get right to be one."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What training left behind: the network, and what the card says of how it came about."""
+
+    network: Network
+    classes: Classes
+    story: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Scores of photos of senders that training had not seen, and their labels (UNKNOWN = none)."""
+
+    scores: Mapping[str, np.ndarray]
+    labels: Mapping[str, np.ndarray]
+
+
+def save_run(folder: Path, run: Run) -> None:
+    """Keep a finished run: `weights.safetensors` (float32) and `run.json`."""
+    state = {name: value.contiguous() for name, value in run.network.state_dict().items()}
+    save_file(state, folder / "weights.safetensors")
+    content = {"classes": json.loads(run.classes.to_json()), "story": run.story}
+    (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def load_run(folder: Path) -> Run:
+    """Read a finished run."""
+    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    classes = Classes.from_json(json.dumps(content["classes"]))
+    network = Network(classes)
+    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    return Run(network.eval(), classes, content["story"])
+
+
+def save_held_out(folder: Path, network: Network, photos: Photos, which: np.ndarray) -> None:
+    """Keep the network's scores of the held-out photos, and their labels, for calibration."""
+    kept = {
+        f"score/{head}": values
+        for head, values in raw_scores(network, photos, which).items()
+        if head != "map"
+    }
+    kept |= {f"label/{head}": photos.labels(head)[which] for head in HEADS}
+    np.savez(folder / "held_out.npz", allow_pickle=False, **kept)
+
+
+def load_held_out(path: Path) -> HeldOut:
+    """Read what `save_held_out` kept. Raises ReleaseError when there is nothing."""
+    if not path.is_file():
+        raise ReleaseError(
+            f"{path} is missing: thresholds need photos of senders that training has not seen. Train once with "
+            "--fold 0, and name that run's held_out.npz with --held-out."
+        )
+    with np.load(path, allow_pickle=False) as kept:
+        parts = {name: kept[name] for name in kept.files}
+    return HeldOut(
+        scores={n.removeprefix("score/"): v for n, v in parts.items() if n.startswith("score/")},
+        labels={n.removeprefix("label/"): v for n, v in parts.items() if n.startswith("label/")},
+    )
+
+
+def story(
+    recipe: Recipe, photos: Photos, learn: np.ndarray, *, init: Path | None, teacher: Path | None
+) -> dict[str, Any]:
+    """What a card says of how a run came about."""
+    weights = (
+        f"weights of {init.name} to begin with"
+        if init
+        else "torchvision's IMAGENET1K_V1 weights to begin with"
+    )
+    made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
+    made_from += [f"features of {teacher.name} as a teacher"] if teacher else []
+    return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+
+
+def export(
+    run: Run,
+    held_out: HeldOut,
+    calibration: Photos,
+    test: Photos,
+    *,
+    golden: Path,
+    out: Path,
+    version: str,
+    quantised: bool = True,
+) -> Release:
+    """Write the release folder `out/<version>`, measured on the test photos. Raises ReleaseError.
+
+    `calibration` are training photos: they set the ranges of the 8-bit numbers.
+    """
+    folder = out / version
+    if folder.exists():
+        raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
+    classes = calibrate(run.classes, held_out.scores, held_out.labels)
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
+        part = Path(scratch) / version
+        (part / "golden").mkdir(parents=True)
+        whole = Path(scratch) / "float.onnx"
+        write_onnx(run.network, whole)
+        if quantised:
+            quantise(whole, part / "model.onnx", serving_pixels(calibration)[:CALIBRATION_PHOTOS])
+        else:
+            shutil.copy(whole, part / "model.onnx")
+        save_file(_halved(run.network), part / "weights.safetensors")
+        (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
+        metrics = _measure(part / "model.onnx", whole, classes, test, part / "plots")
+        metrics |= {
+            "version": version,
+            "quantised": quantised,
+            "story": run.story,
+            "held_out": _held_out(held_out, classes),
+        }
+        answers = _golden(golden, part, classes)
+        metrics["golden"] = {"photos": len(answers), "sub_right": sum("sub" in a for a in answers.values())}
+        _write_json(part / "golden" / "golden.json", answers)
+        _write_json(part / "metrics.json", metrics)
+        (part / "card.md").write_text(card(metrics, classes), encoding="utf-8")
+        seal(part)
+        Predictor(load(part)).check_golden()
+        os.replace(part, folder)
+    return load(folder)
+
+
+def serving_pixels(photos: Photos) -> np.ndarray:
+    """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
+    size = (INPUT_SIZE, INPUT_SIZE)
+    if photos.pixels.shape[1] == INPUT_SIZE:
+        return photos.pixels
+    reduced = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in photos.pixels]
+    return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
+
+
+def write_onnx(network: Network, path: Path) -> None:
+    """The float network, normalisation inside: `pixels` uint8 (N, 224, 224, 3) → the heads' scores."""
+    served = _Served(network).eval()
+    example = (torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8),)
+    torch.onnx.export(
+        served,
+        example,
+        str(path),
+        dynamo=False,
+        opset_version=17,
+        input_names=["pixels"],
+        output_names=list(OUTPUTS),
+        dynamic_axes={name: {0: "photos"} for name in ("pixels", *OUTPUTS)},
+    )
+
+
+def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
+    """Quantise the backbone to 8 bits: unsigned activations, signed weights of 7 bits, one scale per channel.
+
+    Seven bits, because processors without VNNI add two products in 16 bits, which eight would overflow.
+    Colours are told apart more finely than 8 bits of a mean do: the paint branch and the heads stay float.
+    """
+    prepared = path.with_name("prepared.onnx")
+    quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
+    graph = onnx.load(prepared).graph
+    backbone = [node.name for node in graph.node if _in_backbone(node)]
+    quantize_static(
+        str(prepared),
+        str(path),
+        _Reader(pixels),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        reduce_range=True,
+        nodes_to_quantize=backbone,
+        extra_options={"ActivationSymmetric": False},
+    )
+    prepared.unlink()
+
+
+def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
+    """An ONNX network's scores for uint8 (N, 224, 224, 3) pixels, one thread."""
+    session = _session(network)
+    parts = [session.run(list(OUTPUTS), {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(OUTPUTS)}
+
+
+class _Served(nn.Module):
+    """The network as it is served: uint8 pixels in NHWC order, and the scores that answers need."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.network = network
+        self.register_buffer("scale", 1 / (255 * torch.tensor(STD).view(1, 3, 1, 1)))
+        self.register_buffer(
+            "shift", -torch.tensor(MEAN).view(1, 3, 1, 1) / torch.tensor(STD).view(1, 3, 1, 1)
+        )
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        scores = self.network(pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        return tuple(getattr(scores, name) for name in OUTPUTS)
+
+
+class _Reader(CalibrationDataReader):  # type: ignore[misc]
+    """Hands the calibration photos over one by one."""
+
+    def __init__(self, pixels: np.ndarray) -> None:
+        self._feeds: Iterator[dict[str, np.ndarray]] = iter({"pixels": photo[None]} for photo in pixels)
+
+    def get_next(self) -> dict[str, np.ndarray] | None:
+        return next(self._feeds, None)
+
+
+def _in_backbone(node: onnx.NodeProto) -> bool:
+    """Whether a node belongs to the stem or to layers 1 to 4, where the time goes."""
+    parts = node.name.split("/")
+    return any(part.startswith(("stem", "layer")) for part in parts)
+
+
+def _session(network: Path) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+
+
+def _halved(network: Network) -> dict[str, Tensor]:
+    return {n: t.half() if t.is_floating_point() else t for n, t in network.state_dict().items()}
+
+
+def _measure(network: Path, whole: Path, classes: Classes, test: Photos, plots: Path) -> dict[str, Any]:
+    """Scores, agreement with the float network, review and speed."""
+    pixels = serving_pixels(test)
+    scores, exact = scores_of(network, pixels), scores_of(whole, pixels)
+    probable = probabilities(scores, classes)
+    report = evaluate(scores, test, classes)
+    write_pages(report, probable, test, classes, plots)
+    for page in plots.glob("*.html"):  # the photos of a test set are not ours to release
+        page.unlink()
+    (plots / "worst.png").unlink(missing_ok=True)
+    return {
+        "scores": report,
+        "agreement": _agreement(probable, probabilities(exact, classes), test, classes),
+        "review": review(probable, test, classes, PRECISION),
+        "clothing_suspected": float((probable["clothing"] < classes.clothing_threshold).mean()),
+        "test_photos": len(test),
+        "milliseconds": {"8-bit": _milliseconds(network, pixels), "float": _milliseconds(whole, pixels)},
+        "processor": _processor(),
+    }
+
+
+def _agreement(
+    given: Mapping[str, np.ndarray], exact: Mapping[str, np.ndarray], test: Photos, classes: Classes
+) -> dict[str, dict[str, float]]:
+    """How the shipped network's answers differ from the float one's: share the same, accuracy lost."""
+    result = {}
+    for head in HEADS:
+        one, other = chosen(head, given[head], classes), chosen(head, exact[head], classes)
+        known = test.labels(head) != UNKNOWN
+        right = [(a == test.labels(head))[known].mean() if known.any() else 0.0 for a in (one, other)]
+        result[head] = {"same": float((one == other).mean()), "lost": float(right[1] - right[0])}
+    return result
+
+
+def _milliseconds(network: Path, pixels: np.ndarray) -> float:
+    """The median time for one photo, one thread, on this machine."""
+    session = _session(network)
+    times = []
+    for photo in pixels[:40]:
+        start = time.perf_counter()
+        session.run(None, {"pixels": photo[None]})
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[5:]) * 1000) if len(times) > 5 else 0.0
+
+
+def _processor() -> str:
+    """The processor and what it knows of 8-bit arithmetic."""
+    cpuinfo = Path("/proc/cpuinfo")
+    text = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    name = next(
+        (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")), ""
+    )
+    known = [flag for flag in ("avx2", "avx512f", "avx512_vnni", "avx_vnni") if f" {flag}" in text]
+    return f"{name or platform.machine()} ({', '.join(known) or 'unknown instructions'})"
+
+
+def _held_out(held_out: HeldOut, classes: Classes) -> dict[str, Any]:
+    """Accuracy of the run that the thresholds come from, on its held-out senders."""
+    probable = probabilities(held_out.scores, classes)
+    result: dict[str, Any] = {"photos": len(held_out.labels["sub"]), "doubt": DOUBT}
+    for head in HEADS:
+        labels = held_out.labels[head]
+        known = labels != UNKNOWN
+        if known.any():
+            result[head] = float((chosen(head, probable[head], classes) == labels)[known].mean())
+    return result
+
+
+def _golden(golden: Path, part: Path, classes: Classes) -> dict[str, dict[str, str]]:
+    """Copy the golden photos and write down what they must get: every head that is right by the file's name.
+
+    The files are called `<sub>-<colour>-<background>.<ending>`. Raises ReleaseError when too few are right.
+    """
+    files = sorted(path for path in golden.iterdir() if path.suffix in (".jpg", ".png"))
+    answers, known = {}, 0
+    for file in files:
+        sub, colour, background = file.stem.rsplit("-", 2)
+        if sub not in classes.subs:
+            continue
+        known += 1
+        pixels = read_photo(file.read_bytes(), max_megapixels=50)
+        prediction = decode(
+            scores_of(part / "model.onnx", pixels[None]), classes, review_precision=PRECISION
+        )[0]
+        wanted = {"main": classes.main_of[sub], "sub": sub, "background": background, "colour": colour}
+        answers[file.name] = {h: name for h, name in wanted.items() if getattr(prediction, h).name == name}
+        shutil.copy(file, part / "golden" / file.name)
+    right = sum("sub" in answer for answer in answers.values())
+    if known and right < GOLDEN_NEEDED * known:
+        raise ReleaseError(
+            f"The network gets {right} of {known} golden photos right: it is not fit for release."
+        )
+    return answers or _drawn(part, classes)
+
+
+def _drawn(part: Path, classes: Classes) -> dict[str, dict[str, str]]:
+    """For classes that no golden photo shows: plain fields of colour, with whatever answers they get.
+
+    They cannot show that the network is good, but that it still answers as it did when it was exported.
+    """
+    answers = {}
+    for name, colour in {"red": (190, 30, 40), "green": (40, 120, 60), "blue": (40, 70, 160)}.items():
+        pixels = np.full((INPUT_SIZE, INPUT_SIZE, 3), 245, np.uint8)
+        pixels[40:184, 60:164] = colour
+        file = part / "golden" / f"{name}.png"
+        Image.fromarray(pixels).save(file)
+        scores = scores_of(part / "model.onnx", pixels[None])
+        prediction = decode(scores, replace(classes, thresholds={}), review_precision=PRECISION)[0]
+        answers[file.name] = {"main": prediction.main.name, "sub": prediction.sub.name}
+    return answers
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def card(metrics: Mapping[str, Any], classes: Classes) -> str:
+    """The release's card: what it is, how it came about, what it scores, where it is weak."""
+    story, review_ = metrics["story"], metrics["review"]
+    rows = [
+        f"| {head} | {row['photos']} | {row['score']:.3f} | {row['interval'][0]:.3f} to {row['interval'][1]:.3f} | "
+        f"{row['top3']:.3f} | {row['f1']:.3f} | {row['calibration_error']:.3f} |"
+        for head, row in metrics["scores"].items()
+        if row["photos"]
+    ]
+    same = [
+        f"| {head} | {row['same']:.2%} | {100 * row['lost']:+.2f} |"
+        for head, row in metrics["agreement"].items()
+    ]
+    recipe = "\n".join(f"- {name}: {value}" for name, value in story.get("recipe", {}).items())
+    lines = [
+        f"# Release {metrics['version']}",
+        "",
+        "Tells photos of clothing apart: main category, sub-category, background quality and colour.",
+        "",
+        "## Made from",
+        "",
+        *[f"- {line}" for line in story.get("made_from", [])],
+        "",
+        "## Scores",
+        "",
+        f"On {metrics['test_photos']} photos that took no part in training, in choosing anything, or in setting a "
+        "threshold. The background's score is its balanced accuracy; intervals are 95 % bootstrap intervals over photos.",
+        "",
+        "| head | photos | score | 95 % interval | top-3 | macro F1 | calibration error |",
+        "|---|---|---|---|---|---|---|",
+        *rows,
+        "",
+        f"At a promised sub-category precision of {review_['promised']:g}: {review_['filed']:.1%} of the photos are "
+        f"filed without a person, {review_['precision']:.1%} of these rightly. "
+        f"{metrics['clothing_suspected']:.1%} of the photos are suspected of showing no clothing.",
+        "",
+        f"Temperatures and thresholds were set on {metrics['held_out']['photos']} photos of held-out senders, "
+        + ", ".join(f"{h} {metrics['held_out'][h]:.3f}" for h in HEADS if h in metrics["held_out"])
+        + f" right there; a promise is broken with a probability of at most {metrics['held_out']['doubt']:g}.",
+        "",
+        "## 8 bits" if metrics["quantised"] else "## Float",
+        "",
+        "The shipped network against the float one, on the same photos: share of equal answers, points lost.",
+        "",
+        "| head | the same | points lost |",
+        "|---|---|---|",
+        *same,
+        "",
+        f"One photo takes {metrics['milliseconds']['8-bit']:.1f} ms ({metrics['milliseconds']['float']:.1f} ms in float), "
+        f"one thread of {metrics['processor']}, other work going on beside it. No other processor was measured.",
+        "",
+        "## Recipe",
+        "",
+        recipe,
+        "",
+        "## Classes",
+        "",
+        *[f"- {m}: {', '.join(s for s in classes.subs if classes.main_of[s] == m)}" for m in classes.mains],
+        f"- colours: {', '.join(classes.colours)}",
+        "",
+        *story.get("remarks", []),
+    ]
+    return "\n".join(lines).rstrip() + "\n"
