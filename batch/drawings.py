@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from batch.garments import MAIN_OF, Cloth, Piece, Points, Rgb, sewn, spaced
 
@@ -41,7 +41,7 @@ _OFF_WHITES: tuple[Rgb, ...] = ((0.93, 0.92, 0.90), (0.93, 0.91, 0.86), (0.95, 0
 _BLANKETS = ((0.62, 0.06, 0.08), (0.13, 0.17, 0.30), (0.16, 0.30, 0.22), (0.30, 0.27, 0.26))
 _WOODS = ((0.72, 0.52, 0.30), (0.50, 0.32, 0.18), (0.62, 0.55, 0.47))
 _STONES = ((0.66, 0.54, 0.42), (0.48, 0.50, 0.53), (0.58, 0.44, 0.36))
-_GREENS = ((0.30, 0.42, 0.16),)
+_GREENS = ((0.30, 0.41, 0.16), (0.38, 0.42, 0.18))
 _CARPETS = (
     ((0.40, 0.10, 0.09), (0.66, 0.52, 0.34), (0.18, 0.13, 0.13)),
     ((0.36, 0.38, 0.42), (0.52, 0.52, 0.52), (0.20, 0.23, 0.30)),
@@ -65,12 +65,12 @@ _DEMO: list[tuple[str, str, str, str, tuple[int, int]]] = [
     ("IMG_2001.jpg", "t-shirt", "red", "acceptable", (600, 800)),
     ("IMG_2002.jpg", "t-shirt", "green", "unacceptable", (720, 960)),
     ("IMG_2003.jpg", "longsleeve", "grey", "acceptable", (720, 960)),
-    ("IMG_2004.jpg", "longsleeve", "purple", "unacceptable", (600, 800)),
-    ("IMG_2005.jpg", "shirt", "blue", "acceptable", (600, 800)),
-    ("IMG_2006.jpg", "shirt", "white", "unacceptable", (600, 800)),
+    ("IMG_2004.jpg", "shirt", "blue", "acceptable", (600, 800)),
+    ("IMG_2005.jpg", "dress", "red", "acceptable", (600, 900)),
+    ("IMG_2006.jpg", "longsleeve", "purple", "unacceptable", (600, 800)),
     ("IMG_2007.jpg", "outwear", "green", "acceptable", (600, 800)),
     ("IMG_2008.jpg", "outwear", "black", "unacceptable", (720, 960)),
-    ("IMG_2009.jpg", "dress", "red", "acceptable", (600, 900)),
+    ("IMG_2009.jpg", "shirt", "white", "unacceptable", (600, 800)),
     ("IMG_2010.jpg", "dress", "multi", "unacceptable", (600, 800)),
     ("IMG_2011.jpg", "pants", "blue", "acceptable", (600, 900)),
     ("IMG_2012.jpg", "pants", "beige", "unacceptable", (600, 800)),
@@ -85,7 +85,7 @@ _DEMO: list[tuple[str, str, str, str, tuple[int, int]]] = [
     ("order-1042/t-shirt.png", "t-shirt", "blue", "acceptable", (600, 800)),
 ]
 _TURNED = "IMG_2012.jpg"  # stored lying on its side, with an EXIF orientation that says so
-_COPIED = ("IMG_2005.jpg", "IMG_2005 (copy).jpg")
+_COPIED = ("IMG_2004.jpg", "IMG_2004 (copy).jpg")
 
 
 def draw_demo_photos(folder: Path) -> list[Drawing]:
@@ -138,7 +138,7 @@ def _save(photo: Image.Image, path: Path, *, quality: int, turned: bool = False)
         exif[0x0112] = 6
     if path.suffix == ".png":  # with rounded, transparent corners
         corners = Image.new("L", photo.size)
-        ImageDraw.Draw(corners).rounded_rectangle((0, 0, *photo.size), 24, fill=255)
+        ImageDraw.Draw(corners).rounded_rectangle((0, 0, *photo.size), photo.width / 25, fill=255)
         photo.putalpha(corners)
     if path.suffix == ".heic":
         import pillow_heif
@@ -238,17 +238,18 @@ def _mask(points: Points, box: Box, piece: Piece, scale: float) -> Array:
     left, top, right, bottom = box
     canvas = Image.new("L", ((right - left) * 2, (bottom - top) * 2))
     pen = ImageDraw.Draw(canvas)
-    line = points - (left, top)
-    width = max(1, round(piece.line * scale * 2))
-    if piece.stitched:
-        line = spaced(line, scale / 2)
-        line = line[: len(line) // 2 * 2].reshape(-1, 2, 2)
-    for stroke in line if piece.stitched else [line]:
-        corners = [(float(x), float(y)) for x, y in stroke * 2]
-        if piece.line:
-            pen.line(corners, fill=255, width=width, joint="curve")
-        else:
-            pen.polygon(corners, fill=255)
+    line, width = (points - (left, top)) * 2, max(1, round(piece.line * scale * 2))
+    if piece.words:
+        x, y = line.mean(axis=0).tolist()
+        pen.text((x, y), piece.words, fill=255, font=ImageFont.load_default(width), anchor="mm")
+    elif piece.stitched:
+        stitches = spaced(line, scale)
+        for stitch in stitches[: len(stitches) // 2 * 2].reshape(-1, 4).tolist():
+            pen.line(stitch, fill=255, width=width)
+    elif piece.line:
+        pen.line(line.ravel().tolist(), fill=255, width=width, joint="curve")
+    else:
+        pen.polygon(line.ravel().tolist(), fill=255)
     return np.asarray(canvas.reduce(2), np.float32) / 255
 
 
@@ -274,7 +275,8 @@ def _creases(piece: Piece, view: _View, box: Box, rng: Rng) -> Array:
         across += np.float32(rng.normal(0, 0.012)) * along**2
         width, length = np.float32(np.exp(rng.uniform(-0.7, 0.9))), np.float32(rng.uniform(4, 15))
         height = np.float32(rng.normal(0, 0.33)) * width
-        relief += height * np.exp(-(np.abs(across / width) ** 1.3) - (along / length) ** 2)
+        away = np.abs(across / width)
+        relief += height * np.exp(-away * np.sqrt(away) - (along / length) ** 2)
     return _resized(relief, size) + 0.35 * _cloud(size, 11 * view.scale, rng)
 
 
@@ -286,8 +288,8 @@ def _expose(pixels: Array, rng: Rng) -> Image.Image:
     falloff = 1 + aslant[0] * x + aslant[1] * y - np.float32(0.06) * (x**2 + y**2)
     warmth = (1 + rng.normal(0.01, 0.012) * np.array([1, 0.1, -1])).astype(np.float32)
     lit = Image.fromarray((np.clip(pixels * falloff[..., None] * warmth, 0, 1) * 255).astype(np.uint8))
-    blurred = np.asarray(lit.filter(ImageFilter.GaussianBlur(width / 1000)), np.float32)
-    grain = 3.5 * _soften(_noise((height, width), rng), 1.5) + 2 * _noise((height, width), rng)
+    blurred = np.asarray(lit.filter(ImageFilter.BoxBlur(width / 1000)), np.float32)
+    grain = 2.4 * _soften(_noise((height, width), rng), 1.5) + 1.6 * _noise((height, width), rng)
     return Image.fromarray(np.clip(blurred + grain[..., None], 0, 255).astype(np.uint8))
 
 
@@ -311,6 +313,8 @@ def _paint(cloth: Cloth, x: Array, y: Array, rng: Rng) -> Array:
     """Return the cloth's colour at each spot: the design, then the grain of its weave."""
     base = np.array(cloth.colours, np.float32)
     paint = base[_design(cloth.design, x, y, len(base))] if cloth.design else base[0]
+    if cloth.weave == "denim":  # washed out
+        paint = 0.7 * paint + 0.3 * paint.mean(axis=-1, keepdims=True)
     grained: Array = paint * _grain(cloth.weave, x.shape, rng)[..., None]
     return grained
 
@@ -333,23 +337,23 @@ def _woven(weave: str, x: Array, y: Array) -> Array:
     elif weave == "ribbed":
         relief = 0.1 * np.cos(x * 6)
     elif weave == "quilted":
-        puff = np.abs(np.sin((y + 0.6 * np.sin(x / 4)) * np.pi / 8))
-        relief = 1.1 * puff**0.6 + 0.2 * (1 - puff) * np.sin(x * 2.3 + 2 * np.sin(y))
+        puff = np.abs(np.sin((y + 0.5 * np.sin(x / 5)) * np.pi / 10))
+        relief = 1.6 * puff**0.6 + 0.12 * (1 - puff) ** 2 * np.sin(x * 1.7 + 2 * np.sin(y / 2))
     return relief
 
 
 def _design(name: str, x: Array, y: Array, colours: int) -> NDArray[np.intp]:
     """Return which of the cloth's colours each spot has."""
     if name == "stripes":
-        return (x / 0.9 % colours).astype(np.intp)
+        return (x % 1.8 < 0.7).astype(np.intp) * (colours - 1)
     if name == "hoops":
-        return (y / 2.6 % colours).astype(np.intp)
+        return (y % 5 < 2.3).astype(np.intp) * (colours - 1)
     if name == "checks":
-        return ((x % 5 < 1.7) * 1 + (y % 5 < 1.7)) % colours
+        return (x % 4 < 1.6).astype(np.intp) + (y % 4 < 1.6)
     column, row = np.floor(x / 5), np.floor(y / 5)  # flowers: one in every square of 5 cm
     chance = np.abs(np.sin(column * 127.1 + row * 311.7) * 43758.5) % 1
-    right, down = x - (column + 0.35 + 0.3 * chance) * 5, y - (row + 0.65 - 0.3 * chance) * 5
-    petals = 1.5 + 0.5 * np.cos(5 * np.arctan2(down, right) + 6 * chance)
+    right, down = x - (column + 0.4 + 0.2 * chance) * 5, y - (row + 0.6 - 0.2 * chance) * 5
+    petals = 2.0 + 0.5 * np.cos(5 * np.arctan2(down, right) + 6 * chance)
     return np.where(np.hypot(right, down) < petals, 1 + chance * 97 % (colours - 1), 0).astype(np.intp)
 
 
@@ -429,8 +433,9 @@ def _tiles(view: _View, rng: Rng) -> Array:
 
 
 def _grass(view: _View, rng: Rng) -> Array:
-    blades = 0.22 * _cloud(view.size, 3, rng, 5) + 0.16 * _cloud(view.size, 5, rng, 4)
-    return _coloured(_GREENS, np.maximum(1 + blades + 0.12 * _cloud(view.size, 30, rng), 0.25), rng)
+    fine = view.size[0] / 400
+    blades = 0.25 * _cloud(view.size, fine, rng, 7) + 0.2 * _cloud(view.size, 2.5 * fine, rng, 4)
+    return _coloured(_GREENS, np.maximum(1 + blades + 0.15 * _cloud(view.size, 40 * fine, rng), 0.2), rng)
 
 
 def _coloured(shades: tuple[Rgb, ...], light: Array, rng: Rng) -> Array:

@@ -4,8 +4,8 @@
 
 A cut says how a garment is sewn, one row a piece and the lowest first: how it is laid, what it is like, and
 its corners "x y" in centimetres, x from the middle and y down. `middle` is given by its right half and
-`sides` by the right one of a pair; `whole` is complete as it stands, `disc` is "x y width height"; `seam` and
-`seams` are lines.
+`sides` by the right one of a pair; `whole` is complete as it stands, `disc` is "x y width height", `print`
+stands around "x y"; `seam` and `seams` are lines.
 """
 
 from dataclasses import dataclass, replace
@@ -53,6 +53,7 @@ class Piece:
     creases: int = 0
     lean: float = 90.0  # the way its creases run, in degrees: 90 is down the garment
     stitched: bool = False
+    words: str = ""  # printed in letters as high as `line`
 
 
 _T_SHIRT = """
@@ -60,14 +61,15 @@ _T_SHIRT = """
     disc dye=cord lift=0.1: 0 5.5 4 2.4
     sides creases=7 lean=50: 20 3.5, 25.5 6, 33 15, 39.5 24.5, 30.5 30.5, 25 26, 20 14
     seams shade=0.72 line=0.25: 38.4 22.9, 29.4 28.9
-    middle creases=34: 0 10, 5 8.6, 8.2 4.6, 9 0, 22.5 4.5, 24.5 14, 25.5 26, 25 45, 26 72, 12 73, 0 73
-    seams shade=0.7: 22.3 5, 24.3 13, 25.4 26
-    seams shade=0.75 line=0.2: 0 71, 12 71, 25.8 70
+    middle creases=34: 0 10, 5 8.6, 8.2 4.6, 9 0, 22.5 4.5, 24 14, 24.5 26, 24 45, 24.5 76, 12 77, 0 77
+    seams shade=0.7: 22.3 5, 23.9 13, 24.4 26
+    seams shade=0.75 line=0.2: 0 75, 12 75, 24.2 74
     seam shade=0.93 weave=ribbed line=2 lift=0.3: -8.9 1, -8 4.6, -5 8.6, 0 10.2, 5 8.6, 8 4.6, 8.9 1
 """
 _PRINT = """
-    disc dye=sun lift=0.04 creases=3: 0 28 18 18
-    seam dye=cord line=1.8 lift=0.04 stitched: -9 40, 9 40
+    disc dye=sun lift=0.04 creases=3: 0 27 17 17
+    print dye=ink line=6 lift=0.04 words=SLOW: 0 41
+    print dye=ink line=3.4 lift=0.04 words=MORNING: 0 46
 """
 _SWEATER = """
     middle shade=0.5 lift=0.3: 0 2, 5 1.6, 9.5 0, 12 9, 0 13
@@ -81,9 +83,9 @@ _SWEATER = """
 _SHIRT = """
     middle shade=0.5 lift=0.3: 0 -1, 5 -1.5, 8 -2, 11 8, 0 12
     disc dye=cord lift=0.1: 0 2 4 2
-    sides creases=14 lean=70: 20 4, 25.5 6.5, 31 20, 35 40, 38 59, 29.5 61.5, 27 46, 25 32, 21 20
+    sides creases=34 lean=70: 20 4, 25.5 6.5, 31 20, 35 40, 38 59, 29.5 61.5, 27 46, 25 32, 21 20
     sides lift=0.5: 38 58.5, 38.6 66, 30.4 67.4, 29.4 61
-    middle creases=40: 0 9, 8 0, 21.5 4, 24.5 14, 25.5 28, 24.5 45, 26 67, 23 73, 12 76.5, 0 77.5
+    middle creases=90: 0 9, 8 0, 21.5 4, 24.5 14, 25.5 28, 24.5 45, 26 67, 23 73, 12 76.5, 0 77.5
     seams shade=0.6: 21.3 4.6, 24.4 14, 25.5 28
     seams shade=0.6 line=0.25: 11 10, 22.8 9
     whole lift=0.5: -1.8 8, 1.8 8, 1.8 77.2, -1.8 77.2
@@ -108,11 +110,11 @@ _PUFFER = """
     disc dye=metal lift=0.3: 0.3 6 1.2 3
 """
 _PARKA = """
-    middle shade=0.9 lift=1.2 creases=6: 0 -23, 8 -21, 13 -12, 14 2, 0 6
-    middle shade=0.4 lift=0.4: 0 -17, 5 -15.5, 8.5 -9, 8 2, 0 8
-    sides creases=14 lean=70 lift=1.2: 20 4, 28 7, 34 22, 38 42, 40 62, 30 64, 28 48, 25 34, 20 20
+    middle shade=0.9 lift=1.2 creases=8: 0 -23, 4 -22.6, 8 -21, 11 -17.5, 13 -12, 14 2, 0 6
+    middle shade=0.4 lift=0.4: 0 -17, 3 -16.6, 5.6 -15, 7.6 -12, 8.5 -8, 8 2, 0 8
+    sides creases=24 lean=70 lift=1.2: 20 4, 28 7, 34 22, 38 42, 40 62, 30 64, 28 48, 25 34, 20 20
     sides shade=0.85 lift=0.6: 40 61, 40 66.5, 31 68, 30 63
-    middle creases=40 lift=1.2: 0 8, 6 3, 11 0, 21 4, 25 14, 26.5 28, 25.5 48, 28 84, 0 85
+    middle creases=70 lift=1.2: 0 8, 6 3, 11 0, 21 4, 25 14, 26.5 28, 25.5 48, 28 84, 0 85
     seams shade=0.6 line=0.4: 21 4.4, 24.5 14, 26.3 28
     seams shade=0.6 line=0.5: 1.5 48, 25.4 47
     whole lift=0.5: -2.6 8, 2.6 8, 2.6 84.6, -2.6 84.6
@@ -126,9 +128,9 @@ _PARKA = """
 """
 _COAT = """
     middle shade=0.4 lift=0.3: 0 -1, 8 -2, 12 12, 0 24
-    sides creases=12 lean=70 lift=1.2: 20 4, 27 7, 33 22, 37 42, 39 64, 29 66, 27 48, 25 34, 20 20
+    sides creases=24 lean=70 lift=1.2: 20 4, 27 7, 33 22, 37 42, 39 64, 29 66, 27 48, 25 34, 20 20
     seams shade=0.6: 38.5 59, 29 61
-    middle creases=30 lift=1.2: 0 22, 8 0, 21 4, 24.5 16, 26 30, 25 46, 28 94, 0 96
+    middle creases=60 lift=1.2: 0 22, 8 0, 21 4, 24.5 16, 26 30, 25 46, 28 94, 0 96
     seams shade=0.6 line=0.4: 20.8 4.6, 24.2 16, 26 30
     seam shade=0.5 line=0.6: 4 30, 4.4 95
     sides lift=0.6: 10 58, 20 56, 20.5 60, 10.5 62
@@ -166,7 +168,7 @@ _JEANS = (
 _DENIM_SHORTS = (
     """
     middle shade=0.5 lift=0.3: 0 -3, 19.5 -4, 20 2, 0 3
-    sides weave=denim creases=16: 20.5 1, 23 13, 27 28, 30.5 44, 18 48, 6.5 48, 0.3 27, 0 2
+    sides weave=denim creases=36: 20.5 1, 23 13, 27 28, 30.5 44, 18 48, 6.5 48, 0.3 27, 0 2
     sides weave=denim lift=0.5 shade=1.08: 30 41, 30.8 45, 18 49, 6.3 49, 6 45.4, 18 45.4
 """
     + _POCKETS
@@ -186,7 +188,7 @@ _JOGGERS = (
 )
 _SPORTS_SHORTS = (
     """
-    sides creases=20: 19.2 1, 24 16, 31.5 44, 18 49, 6.5 48.5, 0.3 26, 0 2
+    sides creases=40: 19.2 1, 24 16, 31.5 44, 18 49, 6.5 48.5, 0.3 26, 0 2
     seams shade=0.65 line=0.25: 31 42, 18 46.8, 6.4 46.4
     seams dye=cord line=1.2: 20.2 6, 24.6 22, 29.6 43.6
 """
@@ -235,9 +237,9 @@ CUTS: dict[str, tuple[tuple[str, str], ...]] = {  # the cuts of a sub category, 
     "dress": ((_DRESS, ""),),
     "hat": ((_BEANIE, ""), (_CAP, "")),
     "longsleeve": ((_SWEATER, ""), (_SWEATER, "hoops")),
-    "outwear": ((_PUFFER, ""), (_PARKA, ""), (_COAT, "")),
+    "outwear": ((_PARKA, ""), (_COAT, ""), (_PUFFER, "")),
     "pants": ((_JEANS, ""), (_JOGGERS, "")),
-    "shirt": ((_SHIRT, ""), (_SHIRT, "stripes"), (_SHIRT, "checks")),
+    "shirt": ((_SHIRT, "checks"), (_SHIRT, "stripes"), (_SHIRT, "")),
     "shoes": ((_SNEAKER, ""),),
     "shorts": ((_DENIM_SHORTS, ""), (_SPORTS_SHORTS, "")),
     "skirt": ((_FLARED_SKIRT, ""), (_PENCIL_SKIRT, "")),
@@ -248,6 +250,7 @@ _TRIMMINGS = {
     "metal": Cloth(((0.70, 0.69, 0.66),)),
     "shell": Cloth(((0.88, 0.87, 0.84),)),
     "cord": Cloth(((0.92, 0.92, 0.90),)),
+    "ink": Cloth(((0.91, 0.46, 0.27),)),
     "sun": Cloth(((0.95, 0.70, 0.25), (0.93, 0.45, 0.25)), design="hoops"),
 }
 
@@ -256,9 +259,9 @@ def sewn(sub: str, style: int, cloth: Cloth) -> list[Piece]:
     """Return the pieces of a garment; shoes come in pairs."""
     cut, design = CUTS[sub][style % len(CUTS[sub])]
     if design and not cloth.design:
-        red, green, blue = cloth.colours[0]
-        lighter = red * 0.5 + 0.42, green * 0.5 + 0.42, blue * 0.5 + 0.42
-        cloth = replace(cloth, colours=(cloth.colours[0], lighter), design=design)
+        plain, white = np.array(cloth.colours[0]), np.array(_TRIMMINGS["cord"].colours[0])
+        shades = [(plain + (white - plain) * share).tolist() for share in (0, 0.3, 0.6)]
+        cloth = replace(cloth, colours=tuple(shades), design=design)
     pieces = [piece for row in cut.strip().splitlines() if row.strip() for piece in _pieces(row, cloth)]
     if sub != "shoes":
         return pieces
@@ -282,10 +285,13 @@ def _pieces(row: str, cloth: Cloth) -> list[Piece]:
         creases=int(what.get("creases", 0)),
         lean=float(what.get("lean", 90)),
         stitched="stitched" in options,
+        words=what.get("words", ""),
     )
     points = np.array([corner.split() for corner in corners.split(",")], np.float64)
     if laid == "disc":
         return [replace(piece, outline=_disc(*disc)) for disc in points.tolist()]
+    if laid == "print":
+        return [replace(piece, outline=points + np.array([(-15, -3), (15, 3)]))]
     if laid == "middle":
         points = np.concatenate([points, points[::-1] * (-1, 1)])
     piece = replace(piece, outline=_rounded(points, closed=not seam))
