@@ -1,8 +1,7 @@
 """Moving photos to their folders: nothing is overwritten, nothing is lost, whatever dies in between.
 
-A move first reserves the new name with an empty file (so that nobody else's file can be overwritten), then
-renames the photo over it. Between two file systems a rename is a copy: written beside the target, synced,
-compared with the checksum, renamed, and only then is the photo in `incoming` removed.
+A move is a rename that replaces nothing. Between two file systems it is a copy: written beside the target,
+synced, compared with the checksum, renamed, and only then is the photo in `incoming` removed.
 """
 
 import contextlib
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from batch.ledger import Ledger, Row
 from batch.logs import log
+from batch.rename import rename_new
 from batch.scan import companions_of
 
 NAME_BYTES = 255
@@ -158,27 +158,18 @@ def digest(path: Path) -> str:
 
 
 def _move(source: Path, target: Path, sha256: str) -> None:
-    _reserve(target)
     try:
-        try:
-            os.replace(source, target)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise
-            _copy(source, target, sha256)
-    except BaseException:
-        _remove_reservation(target)
-        raise
-
-
-def _reserve(target: Path) -> None:
-    flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-    try:
-        handle = os.open(target, flags, 0o666)
-    except FileNotFoundError:  # the first photo of its folder
+        rename_new(source, target)
+    except FileNotFoundError:
+        if target.parent.is_dir():
+            raise
+        target.parent.mkdir(parents=True, exist_ok=True)  # the first photo of its folder
+        _move(source, target, sha256)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(target, flags, 0o666)
-    os.close(handle)
+        _copy(source, target, sha256)
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
@@ -192,7 +183,7 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
             os.fsync(file.fileno())
         if sha256 and digest(copy) != sha256:
             raise OSError(errno.EIO, "the copy differs from the photo", str(copy))
-        os.replace(copy, target)
+        rename_new(copy, target)
     except BaseException:
         copy.unlink(missing_ok=True)
         raise
