@@ -5,7 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from batch.ledger import CSV_COLUMNS, Ledger, Row
@@ -47,15 +47,19 @@ def rebuild_csv(ledger: Ledger, path: Path) -> None:
     _set_mark(ledger, path, last)
 
 
-def export_run(ledger: Ledger, folder: Path, run_id: str) -> Path:
-    """Write one run's rows to `<folder>/<run>.csv`.
+def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
+    """Write one run's rows to `<folder>/<run>.csv`; a run without rows has no file.
 
     Raises:
         ExportError: the file cannot be written.
     """
     path = folder / f"{run_id}.csv"
-    write_csv(ledger.filed_rows(run_id=run_id), path)
-    return path
+    rows = ledger.filed_rows(run_id=run_id)
+    first = next(rows, None)
+    if first is None:
+        path.unlink(missing_ok=True)  # all its photos were put back
+    else:
+        write_csv(chain([first], rows), path)
 
 
 def write_csv(rows: Iterator[Row], path: Path) -> int:

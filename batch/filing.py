@@ -81,12 +81,10 @@ def file_photo(
     source = incoming / os.fsdecode(row.source)
     if not _is_unchanged(source, row):
         raise PhotoChangedError(f"{row.file_name} was changed or taken away while it was being sorted")
-    companions = companions_of(source)
     while True:
-        target = data_dir / row.moved_to
         try:
-            _move(source, target, row.sha256)
-            break
+            move_photo(source, data_dir / row.moved_to, row.sha256)
+            return
         except FileExistsError:  # somebody put a file there after the name was chosen
             row.moved_to = choose_name(data_dir, row, reserved)
             ledger.move_elsewhere(row)
@@ -94,8 +92,30 @@ def file_photo(
             raise FilingError(
                 f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}"
             ) from error
+
+
+def move_photo(source: Path, target: Path, sha256: str) -> None:
+    """Move a photo, and its companions, to a place that must be free.
+
+    Raises:
+        FileExistsError: the place is taken.
+        OSError: the photo cannot be moved, and is where it was.
+    """
+    companions = companions_of(source)
+    _move(source, target, sha256)
     for companion in companions:
         _move_companion(companion, source, target)
+
+
+def free_place(data_dir: Path, place: str, reserved: Collection[str] = ()) -> str:
+    """A place relative to `data_dir` that is free: the one that is wished for, or with ` (2)`, ` (3)` …"""
+    folder, name = os.path.split(place)
+    number = 1
+    while True:
+        free = os.path.join(folder, _numbered(name, number))
+        if free not in reserved and not os.path.lexists(data_dir / free):
+            return free
+        number += 1
 
 
 def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:

@@ -93,8 +93,8 @@ class Act:
     photo_id: int
     source: str
     """Where the photo lay, relative to `DATA_DIR`."""
-    target: bytes = b""
-    """Where it goes, as the file system has it, relative to `DATA_DIR`; nothing for a deleted one."""
+    target: str = ""
+    """Where it goes, relative to `DATA_DIR` unless absolute; nothing for a deleted one."""
     at: str = ""
     done: bool = False
     id: int | None = field(default=None, compare=False)
@@ -102,7 +102,7 @@ class Act:
 
 _ACTS = """
 CREATE TABLE acts (
-    id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target BLOB, at TEXT, done INTEGER
+    id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target TEXT, at TEXT, done INTEGER
 );
 CREATE INDEX acts_undone ON acts (id) WHERE NOT done;
 CREATE INDEX acts_photo ON acts (photo_id);
@@ -277,8 +277,7 @@ class Ledger:
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
                 if act.action != "requeue":
-                    place = act.target.decode("utf-8", "backslashreplace")
-                    db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (place, act.photo_id))
+                    db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (act.target, act.photo_id))
 
     def undo(self, act: Act) -> None:
         """Forget a planned act that cannot be done; the photo's row counts again."""
@@ -291,6 +290,10 @@ class Ledger:
         """Acts that are planned, but not known to be done."""
         found = self._db.execute("SELECT * FROM acts WHERE NOT done ORDER BY id")
         return [Act(**{**dict(row), "done": bool(row["done"])}) for row in found]
+
+    def row(self, number: int) -> Row | None:
+        """The row with this id."""
+        return self._one("SELECT * FROM photos WHERE id = ?", number)
 
     def acts_on_run(self, run_id: str) -> dict[str, int]:
         """How many photos of a run have been put back, archived or deleted since."""
