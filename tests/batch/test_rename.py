@@ -1,7 +1,6 @@
 """Renaming without replacing: in one step, and with a reservation where the system knows no such step."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +10,12 @@ from batch.rename import rename_new
 
 
 @pytest.fixture(params=["in one step", "with a reservation"], autouse=True)
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "with a reservation":
         monkeypatch.setattr(rename, "_renameat2", None)
     elif rename._renameat2 is None and os.name == "posix":
         pytest.skip("this system has no renameat2")
-    yield
+    return
 
 
 def test_a_file_gets_the_new_name(tmp_path: Path) -> None:
