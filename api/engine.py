@@ -126,7 +126,8 @@ class Engine:
 
 
 def _answered(prediction: Prediction, pixels: np.ndarray, seconds: float) -> Answered:
-    return Answered(prediction, seconds, float(pixels.mean()), float(pixels[::4, ::4].std()))
+    some = pixels[::4, ::4]  # enough to tell a dark photo from a light one, at a sixteenth of the time
+    return Answered(prediction, seconds, float(some.mean()), float(some.std()))
 
 
 class Watchdog:
