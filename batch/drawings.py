@@ -81,7 +81,7 @@ _DEMO: list[tuple[str, str, str, str, tuple[int, int]]] = [
     ("IMG_2017.jpg", "shoes", "white", "unacceptable", (600, 600)),
     ("IMG_2018.jpg", "hat", "pink", "unacceptable", (600, 800)),
     ("order-1042/hat.webp", "hat", "yellow", "acceptable", (600, 600)),
-    ("order-1042/shoes.heic", "shoes", "brown", "acceptable", (800, 600)),
+    ("order-1042/shoes.heic", "shoes", "brown", "acceptable", (640, 480)),
     ("order-1042/t-shirt.png", "t-shirt", "blue", "acceptable", (600, 800)),
 ]
 _TURNED = "IMG_2012.jpg"  # stored lying on its side, with an EXIF orientation that says so
