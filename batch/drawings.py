@@ -36,7 +36,7 @@ COLOURS: dict[str, Rgb] = {
     "purple": (98, 56, 134),
     "pink": (226, 122, 156),
 }
-_FILL = {"hat": 0.66, "shoes": 0.78, "skirt": 0.8, "shorts": 0.84}  # how much of the frame it takes up
+_FILL = {"hat": 0.66, "shoes": 0.78, "skirt": 0.8, "shorts": 0.84}  # how much of the frame, if not 0.9
 _OFF_WHITES: tuple[Rgb, ...] = ((0.93, 0.92, 0.90), (0.93, 0.91, 0.86), (0.95, 0.95, 0.95))
 _BLANKETS = ((0.62, 0.06, 0.08), (0.13, 0.17, 0.30), (0.16, 0.30, 0.22), (0.30, 0.27, 0.26))
 _WOODS = ((0.72, 0.52, 0.30), (0.50, 0.32, 0.18), (0.62, 0.55, 0.47))
@@ -181,9 +181,8 @@ class _View:
         low, high = corners.min(axis=0), corners.max(axis=0)
         scale = rng.uniform(0.95, 1.0) * fill * float(np.min(size / (high - low)))
         middle = (low + high) / 2 + rng.uniform(-0.015, 0.015, 2) * (high - low)
-        return cls(
-            size, scale, middle, rng.normal(0, 0.03), rng.uniform(-0.001, 0.001), rng.uniform(0, 6.3, 2)
-        )
+        angle, tilt, sway = rng.normal(0, 0.03), rng.uniform(-0.001, 0.001), rng.uniform(0, 6.3, 2)
+        return cls(size, scale, middle, angle, tilt, sway)
 
     @property
     def frame(self) -> Box:
@@ -225,11 +224,10 @@ def _lay(pixels: Array, piece: Piece, view: _View, rng: Rng) -> None:
     shadow = np.roll(_soften(mask, reach), (int(reach * 0.5), int(reach * 0.35)), (0, 1))
     part *= 1 - (0.45 * min(piece.lift, 1) * shadow * (1 - mask))[..., None]
     folds = _creases(piece, view, box, rng)
-    relief = 0.45 * piece.lift * _soften(mask, 0.5 * piece.lift * view.scale) + _woven(
-        piece.cloth.weave, x, y
-    )
+    edge = 0.45 * piece.lift * _soften(mask, 0.5 * piece.lift * view.scale)
+    light = _light(edge + folds + _woven(piece.cloth.weave, x, y), view.scale)
     across, along = _turn(x + 0.8 * folds, y + 0.5 * folds, np.radians(90 - piece.lean))
-    paint = _paint(piece.cloth, across, along, rng) * _light(relief + folds, view.scale)[..., None]
+    paint = _paint(piece.cloth, across, along, rng) * light[..., None]
     part += (paint - part) * mask[..., None]
 
 
