@@ -1,0 +1,9 @@
+"""How fast it is: one program a question, each with its own inputs and its competitors in the same call.
+
+    python -m benchmarks.night      a whole sweep, against the machine's limit and the plain design
+    python -m benchmarks.latency    one photo at a time, and 64 clients at once
+    python -m benchmarks.scale      100,000 photos waiting, 1,000,000 rows in the ledger; memory over time
+    python -m benchmarks.peers      the same model behind other model servers
+
+Machines differ and are noisy: read the ratios, not the seconds. `docs/performance.md` has the tables.
+"""
