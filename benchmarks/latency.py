@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -47,9 +48,8 @@ def main() -> None:
         host = sidecar.client.url.removeprefix("http://")
         for _ in range(chosen.rounds):
             some = photos[: chosen.photos]
-            single["decode + network"].append(_median_ms(lambda photo: _alone(predictor, photo), some))
-            connection = http.client.HTTPConnection(host)
-            single["/predict"].append(_median_ms(lambda photo, to=connection: _post(to, photo), some))
+            single["decode + network"].append(_median_ms(partial(_alone, predictor), some))
+            single["/predict"].append(_median_ms(partial(_post, http.client.HTTPConnection(host)), some))
             started = time.perf_counter()
             with ThreadPoolExecutor(4) as threads:
                 list(

@@ -22,7 +22,7 @@ def serve() -> None:
     """Serve the current release's float weights at /predict."""
     import numpy as np
     import torch
-    from flask import Flask, jsonify, request
+    from flask import Flask, Response, jsonify, request
     from PIL import Image
     from safetensors.torch import load_file
 
@@ -39,7 +39,7 @@ def serve() -> None:
     app = Flask("plain")
 
     @app.post("/predict")
-    def predict() -> object:
+    def predict() -> Response:
         image = Image.open(io.BytesIO(request.files["file"].read())).convert("RGB").resize((224, 224))
         pixels = torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 255
         with torch.no_grad():
