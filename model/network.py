@@ -40,7 +40,7 @@ class Scores(NamedTuple):
 
 
 class Network(nn.Module):
-    """ResNet-18 with its heads; takes normalised pixels, float (N, 3, h, w)."""
+    """ResNet-18 with its heads; takes normalised pixels, float (N, 3, h, w), sides multiples of 16."""
 
     def __init__(self, classes: Classes, *, dropout: float = 0.2) -> None:
         super().__init__()

@@ -10,6 +10,7 @@ repeats a run exactly on one machine.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -227,7 +228,7 @@ def _average(state: _State, recipe: Recipe, step: int) -> None:
 def _set_rates(optimiser: torch.optim.AdamW, recipe: Recipe, done: float) -> None:
     """Rise over the first tenth, then fall along a cosine to a hundredth of the peak."""
     warm = 0.1
-    share = done / warm if done < warm else 0.01 + 0.99 * (1 + np.cos(np.pi * (done - warm) / (1 - warm))) / 2
+    share = done / warm if done < warm else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate * group["scale"] * max(share, 1e-3)
 
