@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 
+import logformat
 from api.settings import ApiSettings
 from settings import SettingError, load
 
@@ -21,10 +22,9 @@ def main(arguments: list[str] | None = None) -> int:
     except SettingError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
-    run_id = os.environ.get("RUN_ID", "-")
-    logging.basicConfig(
-        level=logging.INFO, format=f"%(asctime)s %(levelname)s {run_id} %(message)s", stream=sys.stdout
-    )
+    logformat.run_id = os.environ.get("RUN_ID") or "-"
+    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
     logging.getLogger("waitress").setLevel(logging.ERROR)
     from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
 

@@ -1,6 +1,7 @@
 """What the sidecar can be told: every setting of `api`, with its default and its limits."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 
@@ -17,3 +18,4 @@ class ApiSettings(Settings):
     max_image_mb: float = Field(50, gt=0, le=1024)
     max_image_megapixels: float = Field(120, gt=0, le=1000)
     review_precision: float = Field(0.97, ge=0.8, le=0.995)
+    log_format: Literal["text", "json"] = "text"

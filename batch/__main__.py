@@ -1,10 +1,12 @@
 """The command line of the night: `python -m batch <command> --help` teaches each command."""
 
 import argparse
+import os
 import sys
 
-from batch import demo, run
-from batch.logs import log, set_up
+from batch import run
+from batch.commands import COMMANDS, perform
+from batch.logs import set_up
 from batch.settings import BatchSettings
 from settings import SettingError, load
 
@@ -18,24 +20,22 @@ exit codes:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    chosen = _parser().parse_args(arguments)
+    given = _parser().parse_args(arguments)
     try:
         settings = load(BatchSettings)
-        set_up(settings.log_dir)
+        set_up(settings.log_dir, settings.log_format)
     except SettingError as error:
         print(error, file=sys.stderr)
         return run.EXIT_USAGE
     except OSError as error:
         print(f"The log cannot be written: {error}", file=sys.stderr)
         return run.EXIT_FAILED
-    if chosen.command == "demo":
-        return demo.demo(settings)
-    if chosen.command == "export":
-        return run.export_all(settings)
-    if chosen.command == "sweep" and settings.api_url is None:
-        log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
-        return run.EXIT_USAGE
-    return run.night(settings, wait=chosen.wait)
+    command = next(command for command in COMMANDS if command.name == given.command)
+    try:
+        return perform(command, settings, given)
+    except BrokenPipeError:  # `… | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -46,52 +46,16 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    _add(
-        commands,
-        "run",
-        "one night: start the model server, sort, stop it (what full_batch.sh does)",
-        "Recovers what an earlier run left unfinished, starts the model server on a free local port (or uses the one\n"
-        "at API_URL), sorts every photo in incoming, writes the CSVs, and stops the server it started.",
-    )
-    _add(
-        commands,
-        "sweep",
-        "the same with a model server that already runs at API_URL",
-        "Like `run`, but never starts a server. Example:\n\n"
-        "  python -m api --port 5000 &\n  API_URL=http://127.0.0.1:5000 python -m batch sweep",
-    )
-    _add(
-        commands,
-        "export",
-        "rebuild predictions.csv from the ledger",
-        "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
-        "or open in a spreadsheet while a night wanted to write it.",
-    )
-    _add(
-        commands,
-        "demo",
-        "draw some product photos, sort them in data/demo, show the table",
-        "For someone without photos at hand. Makes data/demo anew each time; your own photos are not touched.",
-    )
-    return parser
-
-
-def _add(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, line: str, text: str
-) -> None:
-    command = commands.add_parser(
-        name,
-        help=line,
-        description=f"{line[:1].upper()}{line[1:]}.\n\n{text}",
-        epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    if name in ("run", "sweep"):
-        command.add_argument(
-            "--wait",
-            action="store_true",
-            help="also sort what is still too young (SETTLE_SECONDS) at the start, as soon as it has settled",
+    for command in COMMANDS:
+        one = commands.add_parser(
+            command.name,
+            help=command.line,
+            description=f"{command.line[:1].upper()}{command.line[1:]}.\n\n{command.text}",
+            epilog=EXIT_CODES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        command.options(one)
+    return parser
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main(arguments: list[str]) -> int:
     command += [argument for argument in arguments if argument != "--demo"]
     log_dir = ROOT / Path(setting("LOG_DIR", "logs")).expanduser()
     try:
-        set_up(log_dir)
+        set_up(log_dir, setting("LOG_FORMAT", "text"))
         handed_over = {}
         if not {"-h", "--help"} & set(arguments):
             lock = run_lock(data_dir(demo=command[0] == "demo"))

@@ -5,6 +5,7 @@ import io
 import json
 import os
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 
@@ -60,6 +61,19 @@ def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
         path.unlink(missing_ok=True)  # all its photos were put back
     else:
         write_csv(chain([first], rows), path)
+
+
+def update_all(ledger: Ledger, path: Path, folder: Path) -> None:
+    """Bring `predictions.csv` up to date, and the CSVs of runs whose photos were put back or moved since.
+
+    Raises:
+        ExportError: a file cannot be written.
+    """
+    update_csv(ledger, path)
+    for run_id, moment in ledger.acted_on().items():
+        run_csv = folder / f"{run_id}.csv"
+        if run_csv.exists() and run_csv.stat().st_mtime < datetime.fromisoformat(moment).timestamp() + 1:
+            export_run(ledger, folder, run_id)
 
 
 def write_csv(rows: Iterator[Row], path: Path) -> int:

@@ -56,9 +56,11 @@ class Row:
     superseded: bool = False
     """Put back or corrected since: another row counts now."""
     id: int | None = field(default=None, compare=False)
+    ctime_ns: int | None = field(default=None, compare=False)
+    """When the file's contents, name or rights last changed; of use to this run only, so it is not kept."""
 
 
-COLUMNS = [column.name for column in fields(Row) if column.name != "id"]
+COLUMNS = [column.name for column in fields(Row) if column.name not in ("id", "ctime_ns")]
 _JSON_OF_RUNS = ("counts", "settings", "summary")
 CSV_COLUMNS = COLUMNS[: COLUMNS.index("source")]
 _INSERT = (
@@ -201,15 +203,19 @@ class Ledger:
             db.executemany(_INSERT, map(vars, rows))
             db.executemany("UPDATE photos SET filed = 1 WHERE id = ?", [(number,) for number in filed])
 
-    def move_elsewhere(self, row: Row) -> None:
-        """Change where a photo that is not filed yet is to go."""
+    def move_elsewhere(self, row: Row, before: str) -> None:
+        """Change where a photo that is not filed yet is to go; its duplicates point there too."""
         with _transaction(self._db) as db:
             db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (row.moved_to, row.id))
+            db.execute(
+                "UPDATE photos SET duplicate_of = ? WHERE duplicate_of = ? AND sha256 = ? AND NOT filed",
+                (row.moved_to, before, row.sha256),
+            )
 
-    def withdraw(self, row: Row) -> None:
-        """Forget a row whose photo could not be filed because it is no longer there as it was."""
+    def withdraw(self, rows: Iterable[Row]) -> None:
+        """Forget rows whose photos could not be filed, in one transaction."""
         with _transaction(self._db) as db:
-            db.execute("DELETE FROM photos WHERE id = ? AND NOT filed", (row.id,))
+            db.executemany("DELETE FROM photos WHERE id = ? AND NOT filed", [(row.id,) for row in rows])
 
     def predicted(self, sha256: str) -> Row | None:
         """The current row of a photo with these bytes that has a prediction."""
@@ -294,6 +300,13 @@ class Ledger:
     def row(self, number: int) -> Row | None:
         """The row with this id."""
         return self._one("SELECT * FROM photos WHERE id = ?", number)
+
+    def acted_on(self) -> dict[str, str]:
+        """The runs whose photos were put back, archived or deleted, and when last."""
+        found = self._db.execute(
+            "SELECT run_id, max(at) FROM acts JOIN photos ON photos.id = photo_id GROUP BY run_id"
+        )
+        return {str(run_id): str(moment) for run_id, moment in found}
 
     def acts_on_run(self, run_id: str) -> dict[str, int]:
         """How many photos of a run have been put back, archived or deleted since."""

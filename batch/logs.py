@@ -1,20 +1,25 @@
-"""What a run says: plain sentences to the terminal, the same with time stamps to `logs/nightsort.log`.
+"""What a run says: plain sentences to the terminal, the same with time and run to `logs/nightsort.log`.
 
 Standard library only: `batch.environment` uses it before the environment with our packages exists.
 """
 
+import json
 import logging
+import re
 import sys
+from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-LOG_NAME = "nightsort.log"
+import logformat
+
+LOG_NAME, SIDECAR_LOG_NAME = "nightsort.log", "sidecar.log"
 MAX_BYTES, KEPT = 5_000_000, 5
 
 log = logging.getLogger("nightsort")
 
 
-def set_up(log_dir: Path) -> None:
+def set_up(log_dir: Path, log_format: str = "") -> None:
     """Send everything that is logged to the terminal and to a rotating file below `log_dir`.
 
     Raises:
@@ -26,10 +31,25 @@ def set_up(log_dir: Path) -> None:
     file = RotatingFileHandler(
         log_dir / LOG_NAME, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
     )
-    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    file.setFormatter(logformat.formatter(log_format))
     log.handlers[:] = [terminal, file]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+def lines_of_run(log_dir: Path, run_id: str) -> list[str]:
+    """What the logs of the night and of its server still hold of one run, in order of time."""
+    found = []
+    for name in (LOG_NAME, SIDECAR_LOG_NAME):
+        run = ""
+        time = ""
+        for line in _lines(log_dir, name):
+            started = _beginning(line)
+            if started:  # otherwise it goes on from the line before
+                time, run = started
+            if run == run_id:
+                found.append((time, line))
+    return [line for _, line in sorted(found, key=lambda entry: entry[0])]
 
 
 def tail(path: Path, lines: int = 15) -> str:
@@ -41,3 +61,27 @@ def tail(path: Path, lines: int = 15) -> str:
     except FileNotFoundError:
         return ""
     return "\n".join(text.splitlines()[-lines:])
+
+
+_TEXT_LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}) [A-Z]+ (\S+) ")
+
+
+def _beginning(line: str) -> tuple[str, str] | None:
+    """The time and the run of a log line, in either format; None for one that goes on from the line before."""
+    if line.startswith("{"):
+        try:
+            entry = json.loads(line)
+            return entry["time"][:23].replace("T", " ").replace(".", ","), entry["run"]
+        except (ValueError, KeyError, TypeError):
+            return None
+    found = _TEXT_LINE.match(line)
+    return (found[1], found[2]) if found else None
+
+
+def _lines(log_dir: Path, name: str) -> Iterator[str]:
+    """All lines of a log and of its rotated files, oldest first."""
+    for number in range(KEPT, -1, -1):
+        path = log_dir / (f"{name}.{number}" if number else name)
+        if path.exists():
+            with path.open(encoding="utf-8", errors="replace") as file:
+                yield from (line.rstrip("\n") for line in file)

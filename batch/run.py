@@ -1,13 +1,15 @@
 """One night, from the lock to the exit code: recover, start the sidecar, sweep, export, stop the sidecar."""
 
 import contextlib
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
 
-from batch import export, filing
+import logformat
+from batch import acts, export, filing, summary
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -72,14 +74,14 @@ def export_all(settings: BatchSettings) -> int:
 
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
-    run = Run(run_id=datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"), started_at=_now())
+    now = datetime.now(UTC)
+    run = Run(run_id=now.strftime("%Y%m%dT%H%M%SZ"), started_at=_now(), settings=told(settings))
     ledger.start_run(run)
+    logformat.run_id = run.run_id
     tally, problems = Tally(), []
     with _interruptible() as interrupted:
         try:
-            finished = filing.recover(ledger, settings.incoming, settings.data_dir)
-            if finished:
-                log.info("Finished %d moves that an earlier run had begun.", finished)
+            _recover(settings, ledger, run)
             tally = _sweep(settings, ledger, run, interrupted, wait=wait)
         except NightError as error:
             problems.append(str(error))
@@ -91,9 +93,24 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         log.error("%s", problem)
     run.exit_code = _exit_code(tally, problems, interrupted)
     run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
+    run.summary = summary.sum_up(ledger.filed_rows(run_id=run.run_id)).to_json()
     ledger.end_run(run)
-    log.info("%s", summary(run, tally, settings))
+    log.info("%s", last_line(run, tally, settings))
     return run.exit_code
+
+
+def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
+    """Finish what earlier runs and commands had begun when they died."""
+    finished = filing.recover(ledger, settings.incoming, settings.data_dir)
+    finished += acts.finish(settings, ledger)
+    if finished:
+        log.info("Finished %d moves that an earlier run had begun.", finished)
+    for dead in ledger.runs():
+        if dead.exit_code is None and not dead.summary and dead.run_id != run.run_id:
+            seen = summary.sum_up(ledger.filed_rows(run_id=dead.run_id))
+            dead.summary, dead.counts = seen.to_json(), {"swept": seen.swept, **seen.statuses}
+            dead.message = "It died; the next run finished its moves"
+            ledger.end_run(dead)
 
 
 def _sweep(
@@ -125,14 +142,15 @@ def _sweep(
 def _export(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
     """Write the CSVs; returns what went wrong."""
     try:
-        export.update_csv(ledger, settings.csv_path)
-        export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
+        folder = settings.data_dir / "predictions"
+        export.update_all(ledger, settings.csv_path, folder)
+        export.export_run(ledger, folder, run.run_id)
     except export.ExportError as error:
         return [str(error)]
     return []
 
 
-def summary(run: Run, tally: Tally, settings: BatchSettings) -> str:
+def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
     """The last line of a night."""
     words = {0: "Done", EXIT_FAILED_PHOTOS: "Done, with failed photos", EXIT_FAILED: "NOT DONE"}
     rate = tally.swept / run.seconds if run.seconds else 0.0
@@ -147,6 +165,15 @@ def summary(run: Run, tally: Tally, settings: BatchSettings) -> str:
         f"duplicates {tally.duplicate}{''.join(', ' + part for part in rest if part)}) "
         f"in {run.seconds:.1f} s, {rate:.0f} photos/s; CSV: {settings.csv_path}"
     )
+
+
+def told(settings: BatchSettings) -> dict[str, str]:
+    """The settings as text, without secrets: a run remembers what it was told."""
+    values = json.loads(settings.model_dump_json())
+    shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
+    return {
+        name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()
+    }
 
 
 def _exit_code(tally: Tally, problems: list[str], interrupted: "Interruption") -> int:

@@ -1,8 +1,10 @@
 """What a night can be told: every setting of `batch`, with its default and its limits."""
 
+import re
+from datetime import time
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
@@ -25,10 +27,23 @@ class BatchSettings(Settings):
     audit_share: float = Field(0.01, ge=0, le=1)
     error_budget: float = Field(0.5, gt=0, le=1)
     ignore: Annotated[tuple[str, ...], NoDecode] = ()
+    night_at: time = time(2)
+    log_format: Literal["text", "json"] = "text"
+    ping_url: HttpUrl | None = None
+    notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    notify_when: Literal["trouble", "always"] = "trouble"
+    metrics_file: ProjectPath | None = None
 
-    @field_validator("ignore", mode="before")
+    @field_validator("night_at", mode="before")
     @classmethod
-    def _split_patterns(cls, value: object) -> object:
+    def _is_a_time_of_day(cls, value: object) -> object:
+        if isinstance(value, str) and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
+            raise ValueError("it has to be a time of day, 00:00 to 23:59")
+        return value
+
+    @field_validator("ignore", "notify_urls", mode="before")
+    @classmethod
+    def _split_list(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
@@ -57,6 +72,11 @@ class BatchSettings(Settings):
     def csv_path(self) -> Path:
         """All nights' predictions."""
         return self.data_dir / "predictions.csv"
+
+    @property
+    def reports(self) -> Path:
+        """What people read in the morning."""
+        return self.data_dir / "reports"
 
     @property
     def max_bytes(self) -> int:

@@ -1,0 +1,194 @@
+"""What is done to filed photos later: put back for a new answer, archived, deleted.
+
+As safe as the night: what is to be done is written into the ledger before anything moves, and whatever dies in
+between, the next night (or the next of these commands) finishes it.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from batch import export, filing
+from batch.ledger import Act, Ledger, Row
+from batch.logs import log
+from batch.scan import companions_of
+from batch.settings import BatchSettings
+
+AT_ONCE = 500
+"""Photos that are written down together before they are moved."""
+
+INCOMING = "incoming"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which photos are meant; what is not said does not matter. `run` may be `last`.
+
+    >>> Choice(release="2026-11-21", below=0.6)
+    """
+
+    failed: bool = False
+    run: str = ""
+    photo: str = ""
+    release: str = ""
+    below: float | None = None
+
+    def rows(self, ledger: Ledger) -> Iterator[Row]:
+        """The photos that all of it fits, oldest first."""
+        conditions: list[tuple[str, tuple[object, ...]]] = [("moved_to != ''", ())]
+        if self.failed:
+            conditions.append(("status = 'failed'", ()))
+        if self.run:
+            conditions.append(("run_id = ?", (self.run,)))
+        if self.photo:
+            conditions.append(("(file_name = ? OR moved_to = ?)", (self.photo, self.photo)))
+        if self.release:
+            conditions.append(("model_version = ?", (self.release,)))
+        if self.below is not None:
+            conditions.append(("sub_category_probability < ?", (self.below,)))
+            conditions.append(("status IN ('processed', 'review')", ()))
+        sql = " AND ".join(condition for condition, _ in conditions)
+        return ledger.matching(sql, *(value for _, values in conditions for value in values))
+
+
+def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
+    """Put photos back into `incoming`; the next night predicts them again. Returns how many.
+
+    Their rows are superseded and leave the CSVs. The duplicates of a photo go with it, so that none points to a
+    place where its first one lies no more. For one who holds the run's lock.
+    """
+    rows = list(_with_duplicates(ledger, list(choice.rows(ledger))))
+    return _do(settings, ledger, (_plan("requeue", row, f"{INCOMING}/{row.file_name}") for row in rows))
+
+
+def old_photos(ledger: Ledger, days: int, statuses: Iterable[str]) -> Iterator[Row]:
+    """Photos with one of these statuses that were decided more than so many days ago."""
+    before = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    chosen = list(statuses)
+    marks = ", ".join("?" * len(chosen))
+    return ledger.matching(f"moved_to != '' AND processed_at < ? AND status IN ({marks})", before, *chosen)
+
+
+def archive(settings: BatchSettings, ledger: Ledger, rows: Iterable[Row], folder: Path) -> int:
+    """Move photos below `folder`, by month; their rows say where. Returns how many."""
+    base = folder.relative_to(settings.data_dir) if folder.is_relative_to(settings.data_dir) else folder
+    return _do(
+        settings,
+        ledger,
+        (_plan("archive", row, f"{base.as_posix()}/{row.processed_at[:7]}/{row.moved_to}") for row in rows),
+    )
+
+
+def delete(settings: BatchSettings, ledger: Ledger, rows: Iterable[Row]) -> int:
+    """Delete photos; their rows stay, with an empty `moved_to`. Returns how many."""
+    return _do(settings, ledger, (_plan("delete", row) for row in rows))
+
+
+def finish(settings: BatchSettings, ledger: Ledger) -> int:
+    """Finish what an earlier command had begun when it died; returns how many photos that were."""
+    acts = ledger.unfinished_acts()
+    return _perform(settings, ledger, acts, again=True) if acts else 0
+
+
+def _with_duplicates(ledger: Ledger, rows: list[Row]) -> Iterator[Row]:
+    yield from rows
+    firsts = {row.sha256 for row in rows if row.status in ("processed", "review")}
+    chosen = {row.id for row in rows}
+    if firsts:
+        for row in ledger.matching("status = 'duplicate' AND moved_to != ''"):
+            if row.sha256 in firsts and row.id not in chosen:
+                yield row
+
+
+def _plan(action: Literal["requeue", "archive", "delete"], row: Row, target: str = "") -> Act:
+    assert row.id is not None  # it comes from the ledger
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Act(action=action, photo_id=row.id, source=row.moved_to, target=target, at=now)
+
+
+def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
+    """Write down and do, some at a time."""
+    done = 0
+    planned = list(acts)  # read to the end before the rows that they are read from change
+    waiting = iter(planned)
+    while some := list(islice(waiting, AT_ONCE)):
+        reserved: set[str] = set()
+        for act in some:
+            if act.target:
+                act.target = filing.free_place(settings.data_dir, act.target, reserved)
+                reserved.add(act.target)
+        ledger.plan(some)
+        done += _perform(settings, ledger, some, again=False)
+    return done
+
+
+def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again: bool) -> int:
+    """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
+    export.needs_rebuild(ledger)
+    done = []
+    for act in acts:
+        try:
+            if _perform_one(settings.data_dir, act, again=again):
+                done.append(act)
+                continue
+            problem = "it is not there any more"
+        except OSError as error:
+            problem = error.strerror or str(error)
+        log.warning("%s was left as it is: %s.", act.source, problem)
+        ledger.undo(act)
+    folders = {settings.data_dir / place for act in done for place in (act.source, act.target) if place}
+    filing.sync_folders({path.parent for path in folders})
+    ledger.finish(done)
+    for act in done:
+        _remove_empty_folders((settings.data_dir / act.source).parent, settings.data_dir)
+    return len(done)
+
+
+def _perform_one(data_dir: Path, act: Act, *, again: bool) -> bool:
+    """Move or delete one photo; False when it is gone. With `again` it may be half done already."""
+    source, target = data_dir / act.source, data_dir / act.target
+    if act.action == "delete":
+        return _delete(source) or again
+    if not os.path.lexists(source):
+        return again and os.path.lexists(target)
+    if again and os.path.lexists(target):
+        if target.lstat().st_size == 0:
+            target.unlink()  # the name was reserved, the photo not moved
+        elif filing.digest(target) == filing.digest(source):
+            source.unlink()  # copied to another disk, but not removed yet
+            return True
+    while True:
+        act.target = filing.free_place(data_dir, act.target)
+        target = data_dir / act.target
+        target.parent.mkdir(parents=True, exist_ok=True)
+        checksum = filing.digest(source) if source.lstat().st_dev != target.parent.stat().st_dev else ""
+        try:
+            filing.move_photo(source, target, checksum)
+            return True
+        except FileExistsError:  # somebody put a file there just now: take another name
+            continue
+
+
+def _delete(photo: Path) -> bool:
+    companions = companions_of(photo)
+    try:
+        photo.unlink()
+    except FileNotFoundError:
+        return False
+    for companion in companions:
+        companion.unlink(missing_ok=True)
+    return True
+
+
+def _remove_empty_folders(folder: Path, data_dir: Path) -> None:
+    """Remove the sub-folder (an order number, say) that a photo was the last one in."""
+    while folder.parent not in (data_dir, folder) and folder.is_relative_to(data_dir):
+        try:
+            folder.rmdir()
+        except OSError:  # not empty, or gone already
+            return
+        folder = folder.parent

@@ -1,0 +1,277 @@
+"""The commands of `python -m batch`, in the order of its help; each is a thin layer on one call of the library.
+
+A command gets the settings and what was typed, and returns the exit code.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from batch import acts, demo, export, history, logs, run
+from batch.ledger import Ledger, LedgerError
+from batch.lock import LockHeldError, run_lock
+from batch.logs import log
+from batch.settings import BatchSettings
+
+Arguments = argparse.Namespace
+Parser = argparse.ArgumentParser
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: its name, what `--help` says of it, its options, and what it does."""
+
+    name: str
+    line: str
+    text: str
+    do: Callable[[BatchSettings, Arguments], int]
+    options: Callable[[Parser], None] = lambda _: None
+
+
+def do_run(settings: BatchSettings, given: Arguments) -> int:
+    """One night with a server of its own."""
+    return run.night(settings, wait=given.wait)
+
+
+def do_sweep(settings: BatchSettings, given: Arguments) -> int:
+    """One night with somebody else's server."""
+    if settings.api_url is None:
+        log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
+        return run.EXIT_USAGE
+    return run.night(settings, wait=given.wait)
+
+
+def do_export(settings: BatchSettings, _: Arguments) -> int:
+    """The CSVs from the ledger."""
+    return run.export_all(settings)
+
+
+def do_demo(settings: BatchSettings, _: Arguments) -> int:
+    """Drawn photos."""
+    return demo.demo(settings)
+
+
+def do_history(settings: BatchSettings, given: Arguments) -> int:
+    """One line a run."""
+    with _ledger(settings) as ledger:
+        runs = ledger.runs()[-given.last :]
+    print(history.as_json(runs) if given.json else history.as_table(runs))
+    return 0
+
+
+def do_show(settings: BatchSettings, given: Arguments) -> int:
+    """One run in full."""
+    with _ledger(settings) as ledger:
+        found = history.find_run(ledger, given.run)
+        print(history.as_json([found]) if given.json else history.in_full(ledger, found))
+    return 0
+
+
+def do_logs(settings: BatchSettings, given: Arguments) -> int:
+    """What the logs hold of one run."""
+    with _ledger(settings) as ledger:
+        run_id = history.find_run(ledger, given.run).run_id
+    lines = logs.lines_of_run(settings.log_dir, run_id)
+    print("\n".join(lines) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
+    return 0
+
+
+def do_requeue(settings: BatchSettings, given: Arguments) -> int:
+    """Photos back into `incoming`."""
+    if not (given.failed or given.run or given.photo or given.release or given.below is not None):
+        log.error("Say which photos: --failed, --run RUN, --photo NAME, --release VERSION or --below P.")
+        return run.EXIT_USAGE
+    with run_lock(settings.data_dir), _ledger(settings) as ledger:
+        if given.run:
+            given.run = history.find_run(ledger, given.run).run_id
+        choice = acts.Choice(given.failed, given.run, given.photo, given.release, given.below)
+        if given.dry_run:
+            print(f"{sum(1 for _ in choice.rows(ledger))} photos would be put back, and their duplicates.")
+            return 0
+        acts.finish(settings, ledger)
+        count = acts.requeue(settings, ledger, choice)
+        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+    log.info("Put %d photos back into %s; the next run sorts them again.", count, settings.incoming)
+    return 0
+
+
+def do_prune(settings: BatchSettings, given: Arguments) -> int:
+    """Old photos out of the filing folders."""
+    with run_lock(settings.data_dir), _ledger(settings) as ledger:
+        acts.finish(settings, ledger)
+        rows = list(acts.old_photos(ledger, given.days, given.status or ["processed", "duplicate"]))
+        what = "deleted" if given.delete else f"moved below {given.archive}"
+        if not given.yes:
+            print(f"{len(rows)} photos would be {what}. Nothing was done; --yes does it.")
+            return 0
+        if given.delete:
+            count = acts.delete(settings, ledger, rows)
+        else:
+            count = acts.archive(settings, ledger, rows, settings.data_dir / given.archive)
+        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+    log.info("%d photos were %s; their rows stay.", count, what)
+    return 0
+
+
+def _ledger(settings: BatchSettings) -> Ledger:
+    settings.make_folders()
+    return Ledger(settings.ledger_path)
+
+
+def _night_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--wait",
+        action="store_true",
+        help="also sort what is still too young (SETTLE_SECONDS) at the start, as soon as it has settled",
+    )
+
+
+def _history_options(parser: Parser) -> None:
+    parser.add_argument("--last", type=_positive, default=30, metavar="N", help="so many runs (30)")
+    parser.add_argument("--json", action="store_true", help="everything known of each run, as JSON")
+
+
+def _run_argument(parser: Parser) -> None:
+    parser.add_argument("run", metavar="RUN", help="a run's id, or `last`")
+
+
+def _show_options(parser: Parser) -> None:
+    _run_argument(parser)
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _requeue_options(parser: Parser) -> None:
+    parser.add_argument("--failed", action="store_true", help="photos that failed")
+    parser.add_argument("--run", default="", metavar="RUN", help="photos of one run (its id, or `last`)")
+    parser.add_argument("--photo", default="", metavar="NAME", help="one photo: its file_name or moved_to")
+    parser.add_argument("--release", default="", metavar="VERSION", help="what this release decided")
+    parser.add_argument("--below", type=_probability, metavar="P", help="sub-category less sure than this")
+    parser.add_argument("--dry-run", action="store_true", help="only say how many")
+
+
+def _prune_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--days", type=_positive, required=True, metavar="N", help="photos decided more than N days ago"
+    )
+    parser.add_argument(
+        "--status",
+        action="append",
+        choices=("processed", "review", "failed", "duplicate"),
+        help="only these (repeatable; default: processed and duplicate)",
+    )
+    how = parser.add_mutually_exclusive_group(required=True)
+    how.add_argument(
+        "--archive",
+        type=Path,
+        nargs="?",
+        const=Path("archive"),
+        metavar="FOLDER",
+        help="move them below this folder, by month (default: archive in DATA_DIR)",
+    )
+    how.add_argument("--delete", action="store_true", help="delete them")
+    parser.add_argument("--yes", action="store_true", help="do it; without, only say how many")
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
+
+
+def _probability(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no probability, 0 to 1")
+    return value
+
+
+COMMANDS = (
+    Command(
+        "run",
+        "one night: start the model server, sort, stop it (what full_batch.sh does)",
+        "Recovers what an earlier run left unfinished, starts the model server on a free local port (or uses the one\n"
+        "at API_URL), sorts every photo in incoming, writes the CSVs, and stops the server it started.",
+        do_run,
+        _night_options,
+    ),
+    Command(
+        "sweep",
+        "the same with a model server that already runs at API_URL",
+        "Like `run`, but never starts a server. Example:\n\n"
+        "  python -m api --port 5000 &\n  API_URL=http://127.0.0.1:5000 python -m batch sweep",
+        do_sweep,
+        _night_options,
+    ),
+    Command(
+        "export",
+        "rebuild predictions.csv from the ledger",
+        "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
+        "or open in a spreadsheet while a night wanted to write it.",
+        do_export,
+    ),
+    Command(
+        "demo",
+        "draw some product photos, sort them in data/demo, show the table",
+        "For someone without photos at hand. Makes data/demo anew each time; your own photos are not touched.",
+        do_demo,
+    ),
+    Command(
+        "history",
+        "what the nights did, one line a run",
+        "The share for review is that of the photos that the model answered.",
+        do_history,
+        _history_options,
+    ),
+    Command("show", "one run in full", "Example: python -m batch show last", do_show, _show_options),
+    Command(
+        "logs",
+        "what the logs hold of one run, the night's and its server's",
+        "Example: python -m batch logs last",
+        do_logs,
+        _run_argument,
+    ),
+    Command(
+        "requeue",
+        "put photos back into incoming, to be sorted again",
+        "Options add up: only photos that all of them fit. The rows are superseded: they leave the CSVs, the ledger\n"
+        "keeps them. The duplicates of a photo go back with it. Examples:\n\n"
+        "  python -m batch requeue --failed\n"
+        "  python -m batch requeue --release 2026-11-21 --below 0.6\n"
+        '  python -m batch requeue --photo "order 7/a.jpg"',
+        do_requeue,
+        _requeue_options,
+    ),
+    Command(
+        "prune",
+        "archive or delete old photos",
+        "The rows stay in predictions.csv: `moved_to` says where an archived photo lies now, and is empty for a\n"
+        "deleted one. Examples:\n\n"
+        "  python -m batch prune --days 90 --archive /mnt/archive --yes\n"
+        "  python -m batch prune --days 365 --status failed --delete --yes",
+        do_prune,
+        _prune_options,
+    ),
+)
+
+
+def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
+    """Do a command; what goes wrong becomes one sentence and an exit code."""
+    try:
+        return command.do(settings, given)
+    except LockHeldError as error:
+        log.error("Not done: %s. Try again when it has ended.", error)
+        return run.EXIT_LOCKED
+    except history.NoSuchRunError as error:
+        log.error("%s", error)
+        return run.EXIT_USAGE
+    except (LedgerError, export.ExportError) as error:
+        log.error("Not done: %s", error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        log.error("Not done: %s (%s).", error.strerror, error.filename)
+    return run.EXIT_FAILED

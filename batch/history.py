@@ -1,0 +1,143 @@
+"""What the nights did: one line a run, or one run in full."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+
+from batch import summary
+from batch.ledger import Ledger, Run
+
+OUTCOMES = {
+    0: "done",
+    1: "NOT DONE",
+    2: "wrong setting",
+    3: "done, some failed",
+    75: "locked out",
+    130: "interrupted",
+    143: "interrupted",
+    None: "unfinished",
+}
+
+
+class NoSuchRunError(Exception):
+    """There is no such run; the message says which there are."""
+
+
+def find_run(ledger: Ledger, run_id: str) -> Run:
+    """The run with this id, or the last one that swept a photo for `last`.
+
+    Raises:
+        NoSuchRunError: there is none.
+    """
+    runs = ledger.runs()
+    if run_id == "last":
+        swept = [run for run in runs if run.counts.get("swept")]
+        if swept or runs:
+            return (swept or runs)[-1]
+    for run in runs:
+        if run.run_id == run_id:
+            return run
+    last = f" The last one is {runs[-1].run_id}." if runs else " No night has run yet."
+    raise NoSuchRunError(f"There is no run {run_id}.{last} `python -m batch history` lists them.")
+
+
+def as_table(runs: list[Run]) -> str:
+    """One line a run, the newest last.
+
+    The share for review is that of the predicted photos.
+    """
+    header = (
+        "run", "started", "took", "outcome", "swept", "processed", "review", "failed", "duplicates", "release",
+    )  # fmt: skip
+    lines = [header, *(_line(run) for run in runs)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    right = {"took", "swept", "processed", "review", "failed", "duplicates"}
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if name in right else cell.ljust(width)
+            for cell, width, name in zip(line, widths, header, strict=True)
+        ).rstrip()
+        for line in lines
+    )
+
+
+def as_json(runs: list[Run]) -> str:
+    """The same, whole, for programs."""
+    return json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False)
+
+
+def in_full(ledger: Ledger, run: Run) -> str:
+    """One run: when, how it went, what it saw, which photos failed, what became of it since."""
+    seen = summary.from_json(run.summary)
+    parts = [
+        f"Run {run.run_id}: {OUTCOMES.get(run.exit_code, str(run.exit_code))}",
+        f"  started {local(run.started_at)}, ended {local(run.finished_at) or '-'}, "
+        f"{run.seconds:.1f} s of sorting, release {run.model_version or '-'}",
+    ]
+    if run.message:
+        parts.append(f"  {run.message}")
+    parts.append("  " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in run.counts.items()))
+    parts += _block("Categories", seen.subs)
+    parts += _block("Doubts", seen.doubts)
+    parts += _block("Failures", seen.errors)
+    failed = [
+        f"{row.file_name}: {row.error}"
+        for row in ledger.filed_rows(run_id=run.run_id)
+        if row.status == "failed"
+    ]
+    if failed:
+        parts += ["", "Failed photos", *(f"  {line}" for line in failed[:50])]
+        if len(failed) > 50:
+            parts.append(f"  and {len(failed) - 50} more; predictions/{run.run_id}.csv has all")
+    words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
+    parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
+    parts += _block("Settings", run.settings)
+    return "\n".join(parts)
+
+
+def local(moment: str) -> str:
+    """A moment of the ledger (UTC) in the machine's own time zone."""
+    return at(moment).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def at(moment: str) -> datetime:
+    """A moment of the ledger, as one with the machine's own time zone."""
+    return datetime.fromisoformat(moment).astimezone()
+
+
+def took(run: Run) -> str:
+    """How long a run was at work, from its start to its end: `4 s`, `3 min`, `2 h 05`."""
+    if not run.finished_at:
+        return "-"
+    seconds = int((at(run.finished_at) - at(run.started_at)).total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02}"
+
+
+def _line(run: Run) -> tuple[str, ...]:
+    seen = summary.from_json(run.summary)
+    review = f"{run.counts.get('review', 0)}"
+    if seen.predicted:
+        review += f" ({seen.review_share:.0%})"
+    return (
+        run.run_id,
+        local(run.started_at),
+        took(run),
+        OUTCOMES.get(run.exit_code, str(run.exit_code)),
+        str(run.counts.get("swept", 0)),
+        str(run.counts.get("processed", 0)),
+        review,
+        str(run.counts.get("failed", 0)),
+        str(run.counts.get("duplicate", 0)),
+        run.model_version or "-",
+    )
+
+
+def _block(title: str, counts: dict[str, int] | dict[str, str]) -> list[str]:
+    if not counts:
+        return []
+    width = max(map(len, counts))
+    return ["", title, *(f"  {name.ljust(width)}  {value}" for name, value in counts.items())]

@@ -1,0 +1,284 @@
+"""Photos that are put back, archived or deleted after they were filed."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from batch import acts, filing
+from batch.__main__ import main
+from batch.ledger import Ledger
+from tests.batch.conftest import Night
+from tests.fake_sidecar import FakeSidecar, photo
+
+
+def command(night: Night, *arguments: str, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
+    monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
+    return main(list(arguments))
+
+
+@pytest.fixture
+def do(night: Night, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    return lambda *arguments: command(night, *arguments, monkeypatch=monkeypatch)
+
+
+def test_a_photo_put_back_is_predicted_again_and_has_one_row(
+    night: Night, sidecar: FakeSidecar, do: Callable[..., int]
+) -> None:
+    night.drop("order 7/a.jpg", photo("a"))
+    night.run()
+    assert do("requeue", "--photo", "order 7/a.jpg") == 0
+    assert "order 7/a.jpg" in night.waiting()
+    assert night.csv() == []
+    assert night.run() == 0
+    assert len(sidecar.photos_asked()) == 2
+    assert [row["status"] for row in night.csv()] == ["processed"]
+    assert night.files() == {"processed/upperwear/t-shirt/order 7/a.jpg": photo("a")}
+
+
+def test_the_ledger_keeps_the_superseded_row(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    do("requeue", "--photo", "a.jpg")
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        assert db.execute("SELECT superseded FROM photos").fetchall() == [(1,)]
+        assert db.execute("SELECT action, done FROM acts").fetchall() == [("requeue", 1)]
+
+
+def test_a_runs_own_csv_loses_the_row_too(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    (run_csv,) = (night.settings.data_dir / "predictions").iterdir()
+    do("requeue", "--photo", "a.jpg")
+    assert "a.jpg" not in run_csv.read_text("utf-8")
+    assert "b.jpg" in run_csv.read_text("utf-8")
+    do("requeue", "--photo", "b.jpg")
+    assert not run_csv.exists()
+
+
+def test_all_failed_photos_can_be_put_back(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", broken=True))
+    night.drop("c.txt", b"no photo")
+    night.run()
+    assert do("requeue", "--failed") == 0
+    assert night.waiting() == ["b.jpg", "c.txt"]
+
+
+def test_a_runs_photos_can_be_put_back(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    assert do("requeue", "--run", "last") == 0
+    assert night.waiting() == ["b.jpg"]
+    assert do("requeue", "--run", "19990101T000000Z") == 2
+
+
+def test_what_a_release_decided_with_little_certainty_can_be_put_back(
+    night: Night, do: Callable[..., int]
+) -> None:
+    night.drop("sure.jpg", photo("a"))
+    night.drop("doubt.jpg", photo("b", doubt=True))
+    night.drop("failed.jpg", photo("c", broken=True))
+    night.run()
+    assert do("requeue", "--release", "another", "--below", "0.6") == 0
+    assert night.waiting() == []
+    assert do("requeue", "--release", "fake-1", "--below", "0.6") == 0
+    assert night.waiting() == ["doubt.jpg"]
+
+
+def test_the_duplicates_of_a_photo_go_back_with_it(
+    night: Night, sidecar: FakeSidecar, do: Callable[..., int]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    night.drop("again.jpg", photo("a"))
+    night.run()
+    do("requeue", "--photo", "a.jpg")
+    assert night.waiting() == ["a.jpg", "again.jpg"]
+    night.run()
+    by_status = {row["status"]: row for row in night.csv()}
+    assert by_status["duplicate"]["duplicate_of"] == by_status["processed"]["moved_to"]
+    assert len(night.csv()) == len(night.files()) == 2
+
+
+def test_companions_go_back_with_their_photo(night: Night, do: Callable[..., int]) -> None:
+    for content in ("a", "b"):
+        night.drop("IMG_1.jpg", photo(content))
+        night.drop("IMG_1.xmp", content.encode())
+        night.run()
+    assert do("requeue", "--photo", "processed/upperwear/t-shirt/IMG_1 (2).jpg") == 0
+    assert night.waiting() == ["IMG_1.jpg", "IMG_1.xmp"]
+    assert (night.incoming / "IMG_1.xmp").read_bytes() == b"b"
+
+
+def test_a_name_that_is_taken_in_incoming_is_not_overwritten(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("old"))
+    night.run()
+    night.drop("a.jpg", photo("new"))
+    assert do("requeue", "--photo", "a.jpg") == 0
+    assert night.waiting() == ["a (2).jpg", "a.jpg"]
+    assert (night.incoming / "a.jpg").read_bytes() == photo("new")
+
+
+def test_a_photo_that_people_took_away_keeps_its_row(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a", doubt=True))
+    night.run()
+    (night.settings.data_dir / "review/a.jpg").unlink()
+    assert do("requeue", "--photo", "a.jpg") == 0
+    assert [row["file_name"] for row in night.csv()] == ["a.jpg"]
+
+
+def test_without_saying_which_photos_nothing_is_put_back(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    assert do("requeue") == 2
+    assert do("requeue", "--dry-run", "--run", "last") == 0
+    assert night.waiting() == []
+
+
+@pytest.mark.parametrize("calls_before_death", [0, 1, 2])
+def test_whatever_dies_while_photos_are_put_back_the_next_night_finishes_it(
+    night: Night, monkeypatch: pytest.MonkeyPatch, calls_before_death: int
+) -> None:
+    for name in "abc":
+        night.drop(f"{name}.jpg", photo(name))
+    night.run()
+    moved: list[Path] = []
+    real = filing.move_photo
+
+    def dies(source: Path, target: Path, sha256: str) -> None:
+        if len(moved) == calls_before_death:
+            raise KeyboardInterrupt
+        real(source, target, sha256)
+        moved.append(target)
+
+    with monkeypatch.context() as patch, Ledger(night.settings.ledger_path) as ledger:
+        patch.setattr(filing, "move_photo", dies)
+        with pytest.raises(KeyboardInterrupt):
+            acts.requeue(night.settings, ledger, acts.Choice(run=ledger.runs()[-1].run_id))
+    assert night.run() == 0
+    assert len(night.files()) == len(night.csv()) == 3
+    assert night.waiting() == []
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert ledger.unfinished_acts() == []
+
+
+def test_a_reserved_name_that_a_dead_command_left_is_no_photo(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    with Ledger(night.settings.ledger_path) as ledger:
+        (row,) = ledger.filed_rows()
+        ledger.plan([acts._plan("requeue", row, "incoming/a.jpg")])
+    (night.incoming / "a.jpg").touch()
+    assert night.run() == 0
+    assert [row["status"] for row in night.csv()] == ["processed"]
+
+
+def make_old(night: Night, name: str) -> None:
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        db.execute("UPDATE photos SET processed_at = '2020-02-03T00:00:00Z' WHERE file_name = ?", (name,))
+
+
+def test_old_photos_are_archived_and_their_rows_say_where(night: Night, do: Callable[..., int]) -> None:
+    night.drop("7/old.jpg", photo("old"))
+    night.drop("new.jpg", photo("new"))
+    night.run()
+    make_old(night, "7/old.jpg")
+    assert do("prune", "--days", "90", "--archive", "--yes") == 0
+    place = "archive/2020-02/processed/upperwear/t-shirt/7/old.jpg"
+    assert (night.settings.data_dir / place).read_bytes() == photo("old")
+    assert {row["moved_to"] for row in night.csv()} == {place, "processed/upperwear/t-shirt/new.jpg"}
+    assert not (night.settings.data_dir / "processed/upperwear/t-shirt/7").exists()
+
+
+def test_the_same_bytes_again_are_a_duplicate_of_the_archived_photo(
+    night: Night, sidecar: FakeSidecar, do: Callable[..., int]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    make_old(night, "a.jpg")
+    do("prune", "--days", "90", "--archive", "--yes")
+    night.drop("b.jpg", photo("a"))
+    night.run()
+    assert night.csv()[1]["duplicate_of"] == "archive/2020-02/processed/upperwear/t-shirt/a.jpg"
+
+
+def test_a_deleted_photo_keeps_its_row_and_is_nobodys_first(
+    night: Night, sidecar: FakeSidecar, do: Callable[..., int]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    make_old(night, "a.jpg")
+    assert do("prune", "--days", "90", "--delete", "--yes") == 0
+    assert night.files() == {}
+    assert [(row["file_name"], row["moved_to"]) for row in night.csv()] == [("a.jpg", "")]
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == 0
+    assert [row["status"] for row in night.csv()] == ["processed", "processed"]
+
+
+def test_prune_touches_neither_review_nor_anything_without_yes(night: Night, do: Callable[..., int]) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", doubt=True))
+    night.run()
+    make_old(night, "a.jpg")
+    make_old(night, "b.jpg")
+    assert do("prune", "--days", "90", "--delete") == 0
+    assert len(night.files()) == 2
+    assert do("prune", "--days", "90", "--delete", "--yes") == 0
+    assert set(night.files()) == {"review/b.jpg"}
+
+
+def test_history_and_show_tell_what_the_nights_did(
+    night: Night, do: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", doubt=True))
+    night.drop("c.jpg", photo("c", broken=True))
+    night.run()
+    assert do("history") == 0
+    header, line = capsys.readouterr().out.strip().splitlines()[-2:]
+    assert header.split()[:4] == ["run", "started", "took", "outcome"]
+    assert "done, some failed" in line
+    assert "1 (50%)" in line
+    do("requeue", "--failed")
+    capsys.readouterr()
+    assert do("show", "last") == 0
+    shown = capsys.readouterr().out
+    assert "sub category unsure" in shown
+    assert "The photo is damaged." in shown
+    assert "put back into incoming" in shown
+    assert "ERROR_BUDGET" in shown
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        db.executescript(
+            "ALTER TABLE photos DROP COLUMN measures; ALTER TABLE runs DROP COLUMN settings;"
+            "ALTER TABLE runs DROP COLUMN summary; DROP TABLE acts; PRAGMA user_version = 1;"
+        )
+    night.drop("b.jpg", photo("b"))
+    assert night.run() == 0
+    assert len(night.rows()) == 2
+
+
+def test_a_command_while_a_night_is_at_work_ends_with_75(night: Night, do: Callable[..., int]) -> None:
+    from batch.lock import run_lock
+
+    with run_lock(night.settings.data_dir):
+        assert do("requeue", "--failed") == 75
+        assert do("prune", "--days", "1", "--delete", "--yes") == 75
+
+
+def test_a_run_that_swept_nothing_writes_no_csv_of_its_own(night: Night) -> None:
+    assert night.run() == 0
+    assert not (night.settings.data_dir / "predictions").exists()
+    assert os.listdir(night.settings.data_dir)
