@@ -1,0 +1,103 @@
+"""Scores become answers that never contradict each other, and doubts in plain words."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.answers import decode, probabilities
+from model.classes import HEADS, Classes
+
+CLASSES = Classes(
+    mains=("footwear", "upperwear"),
+    subs=("shirt", "shoes", "t-shirt"),
+    main_of={"shirt": "upperwear", "shoes": "footwear", "t-shirt": "upperwear"},
+    colours=("red", "blue"),
+    thresholds={
+        "sub": {0.8: 0.0, 0.97: 0.6},
+        "main": {0.8: 0.0, 0.97: 0.6},
+        "background": {0.8: 0.0, 0.97: 0.7},
+        "colour": {0.8: 0.0, 0.97: 0.7},
+    },
+    clothing_threshold=0.3,
+)
+
+finite = st.floats(-30, 30)
+
+
+def scores(**heads: list[float]) -> dict[str, np.ndarray]:
+    """One photo's scores, everything sure unless said otherwise."""
+    sure = {"main": [0, 9], "sub": [9, 0, 0], "background": [9, 0], "colour": [9, 0]}
+    found = {head: np.array([heads.get(head, sure[head])], np.float32) for head in HEADS}
+    return found | {"clothing": np.array(heads.get("clothing", [5]), np.float32)}
+
+
+def test_a_sure_photo_has_no_doubts() -> None:
+    answer = decode(scores(), CLASSES, review_precision=0.97)[0]
+    assert (answer.main.name, answer.sub.name, answer.background.name, answer.colour.name) == (
+        "upperwear",
+        "shirt",
+        "acceptable",
+        "red",
+    )
+    assert not answer.needs_review
+    assert answer.review_reason == ""
+
+
+def test_an_unsure_sub_category_needs_review_and_says_by_how_much() -> None:
+    answer = decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.97)[0]
+    assert answer.needs_review
+    assert answer.review_reason == "sub category unsure (0.50 < 0.60)"
+    assert not decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.8)[0].needs_review
+
+
+def test_doubts_about_background_and_colour_are_named_and_move_nothing() -> None:
+    answer = decode(scores(background=[0.1, 0], colour=[0, 0.1]), CLASSES, review_precision=0.97)[0]
+    assert not answer.needs_review
+    assert answer.review_reason == "background unsure (0.52 < 0.70); colour unsure (0.52 < 0.70)"
+
+
+def test_what_may_be_no_clothing_needs_review() -> None:
+    answer = decode(scores(clothing=[-3]), CLASSES, review_precision=0.97)[0]
+    assert answer.needs_review
+    assert answer.review_reason == "may show no clothing (0.05 < 0.30)"
+
+
+@given(st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=2, max_size=2), st.floats(0.05, 10))
+def test_main_and_sub_never_contradict_each_other(sub: list[float], main: list[float], temperature: float) -> None:
+    warm = replace(CLASSES, temperatures=dict.fromkeys(HEADS, temperature))
+    answer = decode(scores(sub=sub, main=main), warm, review_precision=0.97)[0]
+    assert answer.main.name == warm.main_of[answer.sub.name]
+    together = sum(p for name, p in answer.sub.probabilities.items() if warm.main_of[name] == answer.main.name)
+    assert answer.main.probability == pytest.approx(together)
+    assert answer.main.probability >= answer.sub.probability - 1e-9
+    for head in HEADS:
+        assert sum(getattr(answer, head).probabilities.values()) == pytest.approx(1)
+
+
+def test_the_main_head_helps_to_choose_the_sub_category() -> None:
+    alone = scores(sub=[1.0, 1.1, 0], main=[0, 0])
+    helped = scores(sub=[1.0, 1.1, 0], main=[0, 2])
+    assert decode(alone, CLASSES, review_precision=0.8)[0].sub.name == "shoes"
+    assert decode(helped, CLASSES, review_precision=0.8)[0].sub.name == "shirt"
+
+
+def test_a_temperature_makes_answers_less_sure_and_changes_none() -> None:
+    cold = probabilities(scores(sub=[2, 1, 0]), CLASSES)["sub"][0]
+    warm = probabilities(scores(sub=[2, 1, 0]), replace(CLASSES, temperatures=dict.fromkeys(HEADS, 3.0)))["sub"][0]
+    assert warm.max() < cold.max()
+    assert list(np.argsort(warm)) == list(np.argsort(cold))
+
+
+def test_the_background_is_acceptable_from_its_own_threshold_on() -> None:
+    strict = replace(CLASSES, background_threshold=0.9)
+    answer = decode(scores(background=[1, 0]), strict, review_precision=0.8)[0]
+    assert answer.background.name == "unacceptable"
+    assert answer.background.probability == pytest.approx(1 / (1 + np.e))
+
+
+def test_the_top_three_come_best_first() -> None:
+    top = decode(scores(sub=[0, 2, 1], main=[0, 0]), CLASSES, review_precision=0.8)[0].sub.top(2)
+    assert [name for name, _ in top] == ["shoes", "t-shirt"]

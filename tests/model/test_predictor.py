@@ -1,0 +1,105 @@
+"""The model in service: same answers one by one or together, no growing memory, no torch."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model import releases
+from model.classes import ClassesError
+from model.predictor import Predictor
+from model.releases import ReleaseError
+from tests import small_release
+
+RELEASES = Path(__file__).parents[2] / "model" / "releases"
+
+
+@pytest.fixture
+def release(tmp_path: Path) -> releases.Release:
+    return releases.load(small_release.make(tmp_path, "one"))
+
+
+def photos(n: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (n, 224, 224, 3), np.uint8)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 20])
+def test_every_photo_gets_its_own_answer_however_many_come_together(release: releases.Release, n: int) -> None:
+    predictor, pixels = Predictor(release), photos(n)
+    together = predictor.predict(pixels)
+    assert together == [predictor.predict(photo[None])[0] for photo in pixels]
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((1, 224, 224)), np.zeros((1, 100, 100, 3), np.uint8), np.zeros((224, 224, 3))])
+def test_other_pixels_are_refused(release: releases.Release, pixels: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="uint8"):
+        Predictor(release).predict(pixels)
+
+
+def test_golden_photos_are_answered(release: releases.Release) -> None:
+    Predictor(release).check_golden()
+
+
+def test_a_wrong_golden_answer_stops_the_release(tmp_path: Path) -> None:
+    folder = small_release.make(tmp_path, "one")
+    (folder / "golden" / "golden.json").write_text(json.dumps({"red.png": {"sub": "shoes"}}))
+    releases.seal(folder)
+    with pytest.raises(ReleaseError, match=r"golden photo red.png wrong .sub: t-shirt instead of shoes.*rollback"):
+        Predictor(releases.load(folder)).check_golden()
+
+
+def test_no_golden_photos_are_not_enough(tmp_path: Path) -> None:
+    folder = small_release.make(tmp_path, "one")
+    (folder / "golden" / "golden.json").write_text("{}")
+    releases.seal(folder)
+    with pytest.raises(ReleaseError, match="no golden photos"):
+        Predictor(releases.load(folder)).check_golden()
+
+
+def test_a_network_that_is_none_is_refused(tmp_path: Path) -> None:
+    folder = small_release.make(tmp_path, "one")
+    (folder / "model.onnx").write_bytes(b"nothing")
+    releases.seal(folder)
+    with pytest.raises(ReleaseError, match="cannot be opened"):
+        Predictor(releases.load(folder))
+
+
+def test_a_promise_the_release_cannot_make_is_refused_at_once(release: releases.Release) -> None:
+    with pytest.raises(ClassesError, match="cannot be promised"):
+        Predictor(release, review_precision=0.9999)
+
+
+def test_the_serving_half_imports_no_training_half() -> None:
+    program = (
+        "import sys, model.predictor, model.releases, model.preprocess, model.classes, model.answers\n"
+        "print([m for m in ('torch', 'torchvision', 'sklearn', 'pandas', 'scipy', 'onnxruntime', 'rembg') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_varying_batch_sizes_do_not_grow_memory() -> None:
+    """The shipped network, in a process of its own: 1 to 64 photos at a time, twice; the second round adds nothing."""
+    if not (RELEASES / "CURRENT").is_file():
+        pytest.skip("no release is shipped in this clone")
+    program = f"""
+import numpy as np, os, pathlib
+from model import releases
+from model.predictor import Predictor
+predictor = Predictor(releases.current(pathlib.Path({str(RELEASES)!r})))
+pixels = np.random.default_rng(0).integers(0, 256, (40, 224, 224, 3), np.uint8)
+def megabytes():
+    return int(pathlib.Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+sizes = []
+for n in (1, 8, 40, 3, 17, 29, 5):
+    predictor.scores(pixels[:n])
+    sizes.append(megabytes())
+print(max(sizes) - sizes[1])
+"""
+    if not Path("/proc/self/statm").is_file():
+        pytest.skip("needs /proc to see its memory")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 25
