@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from model.lab.colour import chroma, difference, is_cream, is_white, to_lab
+from model.lab.cielab import chroma, difference, is_cream, is_white, to_lab
 from model.lab.masks import is_background
 
 if TYPE_CHECKING:
-    from model.lab.colour import Flags, Floats, Pixels
+    from model.lab.cielab import Flags, Floats, Pixels
     from model.lab.masks import Mask
 
 PERCENTILES: Final = (5, 15, 25, 50, 75, 85, 95)

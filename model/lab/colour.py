@@ -1,131 +1,110 @@
-"""Colours as numbers: CIELAB, HSV, the 18 colour features, and the rules that say what white and cream are.
+"""colour: the colours of every photo as numbers, for the whole frame and for the item alone.
 
-    lab = to_lab(pixels)                       # (height, width, 3): L* 0..100, a*, b*
-    is_white(lab).mean(), is_cream(lab).mean() # shares of the frame
-
-Pixels are sRGB, uint8, (..., 3) throughout.
+Writes four tables below OUT/features/: colour-frame.csv and colour-item.csv with the 18 colour features (mean and
+standard deviation of each channel in RGB, HSV and CIELAB), palette.csv with how much of the item lies in which
+part of CIELAB, and picture.csv with the background alone, 32 × 32 pixels small. Run `extract` first: the masks come
+from there. Stopped, it goes on where it was.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import argparse
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
-Pixels = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
-Flags = npt.NDArray[np.bool_]
+from model.lab.cielab import chroma, to_hsv, to_lab
 
-WHITE_LIGHTNESS: Final = 78.0
-"""White begins at this L*: a white wall in its own soft shadow still counts."""
+if TYPE_CHECKING:
+    from model.lab.cielab import Floats, Pixels
+    from model.lab.view import View
 
-WHITE_CHROMA: Final = 7.0
-"""White ends at this C*ab: beyond it, an eye beside a white sheet sees a tint."""
-
-CREAM_LIGHTNESS: Final = 72.0
-"""Cream begins at this L*."""
-
-CREAM_CHROMA: Final = 24.0
-"""Cream ends at this C*ab; beyond it begin beige and yellow."""
-
-CREAM_HUES: Final = (40.0, 110.0)
-"""Cream's hue angles h_ab in degrees: from a rosy to a faintly greenish warm tint."""
-
-COLOUR_FEATURES: Final = tuple(
+FIGURES: Final = tuple(
     f"{space}_{channel}_{figure}"
-    for space, channels in (("rgb", "rgb"), ("hsv", "hsv"), ("lab", "lab"))
+    for space in ("rgb", "hsv", "lab")
     for figure in ("mean", "std")
-    for channel in channels
+    for channel in space
 )
-"""Names of the 18 numbers of `colour_numbers`, in order."""
+"""Names of the 18 colour features, in order."""
+
+LIGHTNESS_EDGES: Final = np.linspace(0, 100, 9)
+A_EDGES: Final = np.array([-128, -30, -18, -9, -3, 3, 9, 18, 30, 45, 128])
+B_EDGES: Final = np.array([-128, -40, -26, -15, -8, -3, 3, 9, 18, 30, 45, 128])
+"""The palette's cells: fine around grey, where colour names change quickly, and coarse where colours are strong."""
+
+PERCENTILES: Final = (5, 15, 25, 50, 75, 85, 95)
+
+STEP: Final = 2
+"""Every STEP-th pixel of every STEP-th row is counted: a quarter of the time, and no figure changes noticeably."""
+
+LEAST_BACKGROUND: Final = 0.02
+"""Below this share of the frame the background says nothing about the light; the whole frame does."""
 
 
-def to_lab(pixels: Pixels) -> Floats:
-    """Return CIELAB (CIE 1976, 2° observer, D65): float32 of the same shape, L* 0..100, a* and b* about
-    -128..128.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    from model.lab.features import add_table_arguments
 
-    sRGB to linear light by IEC 61966-2-1, to XYZ by the same standard's matrix, to L*a*b* by CIE 15:2004,
-    8.2.1: L* = 116 f(Y/Yn) - 16, a* = 500 (f(X/Xn) - f(Y/Yn)), b* = 200 (f(Y/Yn) - f(Z/Zn)) with f(t) =
-    t^(1/3) above (6/29)^3 and t / (3 (6/29)^2) + 4/29 below.
-    """
-    ratios = _LINEAR[pixels] @ _RGB_TO_XYZ_OVER_WHITE
-    roots = np.where(
-        ratios > _KNEE, np.cbrt(ratios), ratios * np.float32(1 / (3 * (6 / 29) ** 2)) + np.float32(4 / 29)
+    add_table_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the tables."""
+    from model.lab.features import write_tables
+
+    write_tables(
+        options.photos, options.out, ["colour-frame", "colour-item", "palette", "picture"], options.workers
     )
-    x, y, z = np.moveaxis(roots, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+    return 0
 
 
-def chroma(lab: Floats) -> Floats:
-    """Return C*ab = sqrt(a*² + b*²) (CIE 15:2004, 8.2.1.2), shape (...)."""
-    return np.hypot(lab[..., 1], lab[..., 2])
+def frame_colours(view: View) -> dict[str, float]:
+    """Return the 18 colour features of the whole frame."""
+    return colour_numbers(view.pixels[::STEP, ::STEP].reshape(-1, 3))
 
 
-def hue(lab: Floats) -> Floats:
-    """Return the hue angle h_ab in degrees, 0 (rosy red) to 360, shape (...)."""
-    return np.degrees(np.arctan2(lab[..., 2], lab[..., 1])) % 360
+def item_colours(view: View) -> dict[str, float]:
+    """Return the 18 colour features of the item."""
+    return colour_numbers(view.pixels[::STEP, ::STEP][view.item[::STEP, ::STEP]])
 
 
-def difference(lab: Floats, other: Floats) -> Floats:
-    """Return the colour difference ΔE*ab of 1976, the Euclidean distance in CIELAB; about 2.3 is just
-    noticeable.
+def colour_numbers(pixels: Pixels) -> dict[str, float]:
+    """Return mean and standard deviation of every channel of the pixels (n, 3), named as in FIGURES.
+
+    RGB in 0..255, HSV in 0..1, CIELAB in its own units.
     """
-    delta: Floats = np.sqrt(np.square(lab - other).sum(axis=-1))
-    return delta
-
-
-def is_white(lab: Floats) -> Flags:
-    """Tell the white pixels: L* ≥ WHITE_LIGHTNESS and C*ab ≤ WHITE_CHROMA."""
-    return (lab[..., 0] >= WHITE_LIGHTNESS) & (chroma(lab) <= WHITE_CHROMA)
-
-
-def is_cream(lab: Floats) -> Flags:
-    """Tell the cream pixels: not white, L* ≥ CREAM_LIGHTNESS, C*ab ≤ CREAM_CHROMA, h_ab within CREAM_HUES."""
-    angle = hue(lab)
-    warm = (angle >= CREAM_HUES[0]) & (angle <= CREAM_HUES[1])
-    return (lab[..., 0] >= CREAM_LIGHTNESS) & (chroma(lab) <= CREAM_CHROMA) & warm & ~is_white(lab)
-
-
-def to_hsv(pixels: Pixels) -> Floats:
-    """Return hue, saturation and value (Smith 1978), float32, each 0..1."""
-    rgb = pixels.astype(np.float32) / 255
-    value = rgb.max(axis=-1)
-    spread = value - rgb.min(axis=-1)
-    safe = np.where(spread > 0, spread, 1)
-    red, green, blue = np.moveaxis(rgb, -1, 0)
-    sector = np.select(
-        [spread == 0, value == red, value == green],
-        [np.zeros_like(value), (green - blue) / safe % 6, (blue - red) / safe + 2],
-        (red - green) / safe + 4,
-    )
-    saturation = np.divide(spread, value, out=np.zeros_like(value), where=value > 0)
-    return np.stack([sector / 6, saturation, value], axis=-1)
-
-
-def colour_numbers(pixels: Pixels) -> Floats:
-    """Return the 18 colour features of the pixels (n, 3): mean and standard deviation of every channel.
-
-    RGB in 0..255, HSV in 0..1, CIELAB in its own units; the order is that of `COLOUR_FEATURES`. No pixels
-    give NaN.
-    """
-    if not len(pixels):
-        return np.full(len(COLOUR_FEATURES), np.nan, np.float32)
     channels = [pixels.astype(np.float32), to_hsv(pixels), to_lab(pixels)]
-    figures = [figure(space, axis=0) for space in channels for figure in (np.mean, np.std)]
-    return np.concatenate(figures).astype(np.float32)
+    figures = np.concatenate([figure(space, axis=0) for space in channels for figure in (np.mean, np.std)])
+    return dict(zip(FIGURES, figures.tolist(), strict=True))
 
 
-def _linear_light() -> Floats:
-    """The linear light, 0..1, of each of the 256 sRGB values."""
-    value = np.arange(256) / 255
-    return np.where(value > 0.04045, ((value + 0.055) / 1.055) ** 2.4, value / 12.92).astype(np.float32)
+def palette(view: View) -> dict[str, float]:
+    """Return the item's palette, and the light it was seen in.
+
+    `cell_*`: square root of the item's share in each occupied-or-not cell of CIELAB (the root makes the distance
+    between two palettes Hellinger's, 1909). `L_p5` … `chroma_p95`: percentiles of the item. `light_*`: percentiles of
+    the background, which tell a white shirt in the shade from a grey one. `variety`: the palette's entropy, in bits.
+    """
+    item = view.lab[view.item]
+    ground = (
+        view.lab[view.background] if view.background.mean() >= LEAST_BACKGROUND else view.lab.reshape(-1, 3)
+    )
+    counts, _ = np.histogramdd(item, bins=[LIGHTNESS_EDGES, A_EDGES, B_EDGES])
+    shares = counts.ravel() / max(1.0, counts.sum())
+    present = shares[shares > 0]
+    return {
+        **{f"cell_{index}": float(root) for index, root in enumerate(np.sqrt(shares))},
+        **_percentiles(item, ""),
+        **_percentiles(ground, "light_"),
+        "variety": float(-(present * np.log2(present)).sum()),
+        "item_share": float(view.item.mean()),
+    }
 
 
-_LINEAR: Final = _linear_light()
-_KNEE: Final = np.float32((6 / 29) ** 3)
-_RGB_TO_XYZ: Final = np.array(
-    [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]]
-)
-_D65: Final = np.array([0.95047, 1.0, 1.08883])
-_RGB_TO_XYZ_OVER_WHITE: Final = (_RGB_TO_XYZ / _D65[:, None]).T.astype(np.float32)
+def _percentiles(lab: Floats, prefix: str) -> dict[str, float]:
+    channels = {"L": lab[:, 0], "a": lab[:, 1], "b": lab[:, 2], "chroma": chroma(lab)}
+    return {
+        f"{prefix}{name}_p{level}": float(value)
+        for name, values in channels.items()
+        for level, value in zip(PERCENTILES, np.percentile(values, PERCENTILES), strict=True)
+    }

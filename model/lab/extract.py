@@ -21,11 +21,11 @@ from PIL import Image
 from model.lab.backgrounds import background_numbers
 from model.lab.masks import MODELS, Mask, is_item, item_mask, open_session
 from model.lab.photos import cores, find_photos, in_parallel, open_photo, refusal
-from model.lab.store import Row, Store, Writer, background_path, open_store, write_csv
+from model.lab.store import Row, Store, Writer, background_path, file_key, open_store, write_csv
 from model.preprocess import PhotoError
 
 if TYPE_CHECKING:
-    from model.lab.colour import Pixels
+    from model.lab.cielab import Pixels
 
 
 RUN_LENGTH: Final = 3
@@ -94,7 +94,7 @@ def extract(photos: Path, out: Path, model: str, workers: int) -> tuple[int, lis
     Returns how many were done, and the refused ones with a reason each (also written to refused.csv).
     """
     writer = Writer(out, model)
-    files = sorted(set(find_photos(photos)) - writer.done())
+    files = sorted(set(find_photos(photos)) - writer.done(), key=file_key)  # half done is then a fair sample
     if not files:
         writer.finish()
         return 0, []
@@ -121,8 +121,10 @@ def extract(photos: Path, out: Path, model: str, workers: int) -> tuple[int, lis
 def recount(photos: Path, out: Path, workers: int) -> None:
     """Compute backgrounds.csv again from the photos and the masks that `out` holds."""
     files = Store(out).files
-    rows = list(in_parallel(partial(recount_one, photos, out), files, workers=workers, what="recount"))
-    write_csv(out / "backgrounds.csv", pd.DataFrame(sorted(rows, key=lambda row: str(row["file"]))))
+    work = partial(recount_one, photos, out)
+    rows = list(in_parallel(work, files, workers=workers, what="recount"))
+    rows.sort(key=lambda row: str(row["file"]))
+    write_csv(out / "backgrounds.csv", pd.DataFrame(rows))
 
 
 _session: Any = None

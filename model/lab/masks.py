@@ -19,7 +19,7 @@ from PIL import Image
 from model.lab import LabError
 
 if TYPE_CHECKING:
-    from model.lab.colour import Flags, Pixels
+    from model.lab.cielab import Flags, Pixels
 
 Mask = npt.NDArray[np.uint8]
 

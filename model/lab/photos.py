@@ -17,7 +17,7 @@ from model.lab import LabError
 from model.preprocess import PhotoError, read_photo
 
 if TYPE_CHECKING:
-    from model.lab.colour import Pixels
+    from model.lab.cielab import Pixels
 
 SIDE: Final = 512
 """Side of the square that the lab sees, in pixels: the whole frame, squashed."""

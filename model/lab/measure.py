@@ -1,0 +1,140 @@
+"""measure: image quality of every photo, for the whole frame and for its background alone.
+
+Writes OUT/features/quality.csv, one row per photo: brightness, contrast, sharpness, colourfulness, saturation, noise,
+clipping in the shadows and in the lights, entropy and blockiness; the background's own carry the prefix
+`background_`. Run `extract` first: the masks come from there. Stopped, it goes on where it was.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from scipy.ndimage import convolve, laplace
+from skimage.measure import shannon_entropy
+
+from model.lab.cielab import to_hsv
+
+if TYPE_CHECKING:
+    from model.lab.cielab import Flags, Floats, Pixels
+    from model.lab.view import View
+
+DARK: Final = 4
+"""Luma up to which a pixel is lost in the shadows."""
+
+BRIGHT: Final = 252
+"""Value of the brightest channel from which a pixel is lost in the lights."""
+
+IMMERKAER: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+"""A mask that sees noise and neither edges nor slopes (Immerkær 1996, *Fast Noise Variance Estimation*)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    from model.lab.features import add_table_arguments
+
+    add_table_arguments(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the table."""
+    from model.lab.features import write_tables
+
+    write_tables(options.photos, options.out, ["quality"], options.workers)
+    return 0
+
+
+def quality_numbers(view: View) -> dict[str, float]:
+    """Return the ten measures of the whole frame and, prefixed `background_`, of the background alone."""
+    frame = np.ones_like(view.background)
+    inside = measures(view.pixels, view.grey, view.background)
+    return measures(view.pixels, view.grey, frame) | {
+        f"background_{name}": value for name, value in inside.items()
+    }
+
+
+def measures(pixels: Pixels, grey: Floats, where: Flags) -> dict[str, float]:
+    """Return ten measures of the pixels (height, width, 3) marked in `where` (height, width).
+
+    `grey` is the luma at the file's own size, which blockiness needs. No marked pixel gives NaN throughout.
+
+    brightness: mean luma (ITU-R BT.601), 0..255. contrast: its standard deviation (RMS contrast). sharpness: variance
+    of its Laplacian (Pech-Pacheco et al. 2000). colourfulness: see there. saturation: mean HSV saturation, 0..1.
+    noise: standard deviation of the noise in luma (see `noise`). dark, bright: shares of clipped pixels. entropy: of
+    the luma's histogram, in bits (Shannon 1948). blockiness: see there.
+    """
+    if not where.any():
+        return dict.fromkeys(MEASURES, np.nan)
+    luma = np.asarray(Image.fromarray(pixels).convert("L"), np.float32)
+    chosen = pixels[where]
+    values = (
+        luma[where].mean(),
+        luma[where].std(),
+        laplace(luma)[where].var(),
+        colourfulness(chosen),
+        to_hsv(chosen)[:, 1].mean(),
+        noise(luma, where),
+        (luma[where] <= DARK).mean(),
+        (chosen.max(axis=1) >= BRIGHT).mean(),
+        shannon_entropy(luma[where]),  # type: ignore[no-untyped-call]
+        blockiness(grey, where),
+    )
+    return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
+
+
+MEASURES: Final = (
+    "brightness",
+    "contrast",
+    "sharpness",
+    "colourfulness",
+    "saturation",
+    "noise",
+    "dark",
+    "bright",
+    "entropy",
+    "blockiness",
+)
+
+
+def colourfulness(pixels: Pixels) -> float:
+    """Return M3 of Hasler and Süsstrunk (2003), *Measuring colourfulness in natural images*, of pixels (n, 3).
+
+    With rg = R - G and yb = (R + G) / 2 - B: the root of the two variances' sum, plus 0.3 times the root of the two
+    squared means' sum. 0 is grey, 33 moderately colourful, 109 extremely so.
+    """
+    red, green, blue = pixels.astype(np.float32).T
+    opponents = np.stack([red - green, (red + green) / 2 - blue])
+    return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))
+
+
+def noise(luma: npt.NDArray[np.float32], where: Flags) -> float:
+    """Return the standard deviation of the noise, in grey levels: sqrt(π/2) / 6 · mean |luma * IMMERKAER|.
+
+    For Gaussian noise on a flat ground the mask's answer has 6 times the noise's standard deviation, and a Gaussian's
+    standard deviation is sqrt(π/2) times its mean absolute value. Fine patterns count as noise too.
+    """
+    return float(np.sqrt(np.pi / 2) / 6 * np.abs(convolve(luma, IMMERKAER))[where].mean())
+
+
+def blockiness(grey: npt.NDArray[np.float32], where: Flags) -> float:
+    """Return how much JPEG's 8 × 8 blocks show: 1 not at all, 1.5 plainly.
+
+    The mean step between neighbours is taken for each of the 8 positions a block's border could have; the largest,
+    over the mean of the other seven, averaged over rows and columns (after Wang, Sheikh and Bovik 2002, with the
+    grid's offset left open, so that a cropped or turned photo shows its blocks too).
+    """
+    height, width = grey.shape
+    marked = np.asarray(Image.fromarray(where).resize((width, height), Image.Resampling.NEAREST))
+    ratios = []
+    for axis in (0, 1):
+        steps = np.abs(np.diff(grey, axis=axis))
+        counted = (marked[1:] & marked[:-1]) if axis == 0 else (marked[:, 1:] & marked[:, :-1])
+        sums = (steps * counted).sum(axis=1 - axis)
+        counts = counted.sum(axis=1 - axis)
+        means = [sums[start::8].sum() / max(1, counts[start::8].sum()) for start in range(8)]
+        others = (sum(means) - max(means)) / 7
+        ratios.append(max(means) / others if others > 0 else 1.0)
+    return float(np.mean(ratios))
