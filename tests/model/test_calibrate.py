@@ -1,0 +1,105 @@
+"""Probabilities are honest and thresholds keep their promise, on photos that nobody has seen."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("scipy", reason="needs requirements.txt")
+
+from model.answers import probabilities
+from model.calibrate import DOUBT, PRECISIONS, calibrate, keep_promise
+from model.classes import Classes
+from model.data import UNKNOWN
+
+CLASSES = Classes(
+    mains=("footwear", "upperwear"),
+    subs=("shirt", "shoes", "t-shirt"),
+    main_of={"shirt": "upperwear", "shoes": "footwear", "t-shirt": "upperwear"},
+    colours=("red", "blue"),
+)
+
+
+def world(n: int, seed: int, overconfidence: float = 1.0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores whose softmax is the truth, exaggerated `overconfidence` times; every head and n photos."""
+    rng = np.random.default_rng(seed)
+    scores, labels = {}, {}
+    for head, classes in (("sub", 3), ("background", 2), ("colour", 2)):
+        logits = rng.normal(0, 2.5, (n, classes))
+        truth = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+        labels[head] = (truth.cumsum(1) < rng.random((n, 1))).sum(1).clip(0, classes - 1)
+        scores[head] = logits * overconfidence
+    scores["main"] = np.zeros((n, 2))
+    labels["main"] = np.array([1, 0, 1])[labels["sub"]]
+    scores["clothing"] = rng.normal(3, 1, n)
+    return scores, labels
+
+
+def test_an_overconfident_network_is_cooled() -> None:
+    fitted = calibrate(CLASSES, *world(4000, 0, overconfidence=3.0))
+    assert fitted.temperatures["sub"] == pytest.approx(3, rel=0.1)
+    assert fitted.temperatures["colour"] == pytest.approx(3, rel=0.15)
+
+
+def test_the_promise_is_kept_on_new_photos_as_often_as_is_said() -> None:
+    """Over many worlds, thresholds chosen on 600 photos break the promise on fresh ones in at most DOUBT of them."""
+    broken = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        sure, fresh = rng.beta(4, 1, 600), rng.beta(4, 1, 20_000)
+        limit = keep_promise(sure, rng.random(600) < sure**0.3, 0.95)
+        filed = fresh >= limit
+        truth = fresh**0.3
+        broken += bool(filed.any()) and truth[filed].mean() < 0.95
+    assert broken <= 60 * DOUBT + 3
+
+
+def test_a_strict_promise_files_less_than_a_mild_one() -> None:
+    table = calibrate(CLASSES, *world(4000, 1)).thresholds["sub"]
+    assert list(table) == list(PRECISIONS)
+    assert list(table.values()) == sorted(table.values())
+    assert table[0.80] < table[0.97]
+
+
+def test_a_promise_that_few_photos_cannot_show_files_nothing() -> None:
+    assert keep_promise(np.full(20, 0.99), np.ones(20, bool), 0.99) > 1
+
+
+def test_answers_that_are_always_right_are_all_filed() -> None:
+    sure = np.linspace(0.3, 1, 500)
+    assert keep_promise(sure, np.ones(500, bool), 0.97) == pytest.approx(0.3)
+
+
+def test_the_backgrounds_threshold_forgets_the_prior() -> None:
+    """One photo in twenty is acceptable, at probabilities around 0.3: the threshold must come down to them."""
+    rng = np.random.default_rng(0)
+    scores, labels = world(2000, 2)
+    labels["background"] = (rng.random(2000) > 0.05).astype(int)
+    gap = np.where(labels["background"] == 0, rng.normal(-0.8, 0.4, 2000), rng.normal(-3, 0.6, 2000))
+    scores["background"] = np.stack([gap, np.zeros(2000)], 1)
+    fitted = calibrate(CLASSES, scores, labels)
+    acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
+    good = labels["background"] == 0
+    assert (acceptable[good].mean() + (~acceptable[~good]).mean()) / 2 > 0.97
+
+
+def test_photos_without_a_label_do_not_count() -> None:
+    scores, labels = world(1000, 3)
+    half = {head: values.copy() for head, values in labels.items()}
+    for head in ("background", "colour"):
+        half[head][::2] = UNKNOWN
+    only = calibrate(CLASSES, {h: v[1::2] for h, v in scores.items()}, {h: v[1::2] for h, v in labels.items()})
+    assert calibrate(CLASSES, scores, half).temperatures["colour"] == pytest.approx(only.temperatures["colour"])
+
+
+def test_a_head_without_labels_promises_nothing() -> None:
+    scores, labels = world(500, 4)
+    labels["colour"][:] = UNKNOWN
+    fitted = calibrate(CLASSES, scores, labels)
+    assert fitted.thresholds["colour"] == {}
+    assert fitted.threshold("colour", 0.97) == 0.0
+
+
+def test_few_clothing_photos_are_suspected_to_show_none() -> None:
+    scores, labels = world(1000, 5)
+    fitted = calibrate(CLASSES, scores, labels)
+    suspected = probabilities(scores, fitted)["clothing"] < fitted.clothing_threshold
+    assert 0.01 < suspected.mean() <= 0.021

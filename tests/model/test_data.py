@@ -1,0 +1,141 @@
+"""A data folder is read with its labels, or the reader is told what to do."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="needs requirements.txt")
+
+from model import data
+from model.classes import ClassesError
+from model.data import UNKNOWN, DataError
+
+Make = Callable[..., Path]
+
+
+def load(root: Path) -> data.Photos:
+    return data.load(root, progress=False)
+
+
+def test_photos_come_with_their_labels(make_photos: Make) -> None:
+    photos = load(make_photos(each=6))
+    assert photos.classes.subs == ("pants", "shorts", "heels")
+    assert photos.pixels.shape == (18, 256, 256, 3)
+    assert [photos.classes.subs[s] for s in photos.sub[[0, 6, 12]]] == ["pants", "shorts", "heels"]
+    assert [photos.classes.mains[m] for m in photos.main[[0, 12]]] == ["bottomwear", "footwear"]
+    assert list(photos.background[:4]) == [UNKNOWN, 0, 1, 1]  # ?, acceptable, not, not
+    assert [photos.classes.colours[c] for c in photos.colour[:2]] == ["red", "blue"]
+    assert list(photos.sender[:5]) == ["train0", "train1", "train2", "train3", "train0"]
+
+
+def test_labels_are_optional(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    (root / "labels.csv").unlink()
+    photos = load(root)
+    assert set(photos.background) == set(photos.colour) == {UNKNOWN}
+
+
+def test_the_folders_may_lie_at_the_top(make_photos: Make) -> None:
+    assert len(load(make_photos(each=2) / "train")) == 6
+
+
+def test_an_own_taxonomy_beats_the_built_in_one(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    (root / "taxonomy.json").write_text('{"legs": ["pants", "shorts"], "feet": ["heels"]}')
+    assert load(root).classes.mains == ("feet", "legs")
+
+
+def test_broken_photos_are_listed_and_skipped(make_photos: Make) -> None:
+    root = make_photos(each=3)
+    (root / "train" / "0_pants" / "1.jpg").write_bytes(b"\xff\xd8\xff broken")
+    (root / "train" / "2_heels" / "notes.txt").write_text("buy more heels")
+    photos = load(root)
+    assert len(photos) == 8
+    assert [name for name, _ in photos.broken] == ["train/0_pants/1.jpg", "train/2_heels/notes.txt"]
+    assert "train/0_pants/1.jpg" not in photos.files
+    whole = data.read_photo((root / "train/0_pants/2.jpg").read_bytes(), max_megapixels=9, size=data.STORED_SIZE)
+    assert np.array_equal(photos.pixels[list(photos.files).index("train/0_pants/2.jpg")], whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda root: [f.unlink() for f in (root / "train" / "0_pants").iterdir()], "0_pants is empty: put photos into"),
+        (lambda root: [f.unlink() for f in sorted((root / "train" / "0_pants").iterdir())[1:]], "0_pants has one photo"),
+        (lambda root: (root / "labels.csv").write_text("name,colour\n"), "lacks the column file, background"),
+        (lambda root: (root / "labels.csv").write_text("file,background,colour\na,yes,red\n"), "line 2: background is 'yes'"),
+        (lambda root: (root / "labels.csv").write_text("file,background,colour\na,1,rde\n"), "line 2: the colour 'rde'"),
+        (lambda root: (root / "labels.csv").write_text("file,background,colour\n0.jpg,1,red\n"), "names no photo of"),
+    ],
+)
+def test_what_cannot_be_learned_from_gets_a_sentence(
+    make_photos: Make, change: Callable[[Path], object], said: str
+) -> None:
+    root = make_photos(each=3)
+    change(root)
+    with pytest.raises(DataError, match=said):
+        load(root)
+
+
+def test_a_misnamed_class_is_named(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    (root / "train" / "1_shorts").rename(root / "train" / "1_shrots")
+    with pytest.raises(ClassesError, match="no main category for: shrots"):
+        load(root)
+
+
+def test_no_folder_and_no_classes_get_a_sentence(tmp_path: Path, make_photos: Make) -> None:
+    with pytest.raises(DataError, match="There is no folder"):
+        load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no folders"):
+        load(tmp_path / "empty")
+
+
+def test_folds_share_no_sender_and_leave_no_photo_out(make_photos: Make) -> None:
+    photos = load(make_photos(each=12))
+    seen: list[int] = []
+    for number in range(4):
+        learn, held_out = photos.fold(number, of=4)
+        assert not set(photos.sender[learn]) & set(photos.sender[held_out])
+        assert sorted([*learn, *held_out]) == list(range(len(photos)))
+        seen += list(held_out)
+    assert sorted(seen) == list(range(len(photos)))
+
+
+def test_extra_photos_count_as_far_as_their_labels_go(make_photos: Make, tmp_path: Path) -> None:
+    photos = load(make_photos(each=3))
+    extra = tmp_path / "extra"
+    extra.mkdir()
+    for name in ("a", "b", "c"):
+        (extra / f"{name}.jpg").write_bytes((tmp_path / "photos/train/0_pants/1.jpg").read_bytes())
+    (tmp_path / "extra.csv").write_text("file,label,sender\nextra/a.jpg,Shorts,7\nextra/b.jpg,Boots,train1\nextra/c.jpg,Other,9\n")
+    more = data.load_extra(extra, photos.classes, progress=False)
+    assert list(more.sub) == [photos.classes.subs.index("shorts"), UNKNOWN, UNKNOWN]
+    assert list(more.main) == [photos.classes.mains.index("bottomwear"), photos.classes.mains.index("footwear"), UNKNOWN]
+    learn, joined = data.with_extra(photos, np.arange(3), np.array([4]), extra, None)
+    assert len(joined) == 11  # b.jpg's sender, train1, is held out
+    assert list(learn) == [0, 1, 2, 9, 10]
+
+
+def test_masks_come_from_an_extraction(make_photos: Make, tmp_path: Path) -> None:
+    root = make_photos(each=2)
+    mask = np.zeros((512, 512), np.uint8)
+    mask[:, 256:] = 255
+    np.savez_compressed(tmp_path / "masks.npz", k1=mask)
+    (tmp_path / "masks.csv").write_text("key,file,background,model\nk1,train/0_pants/1.jpg,x,u2netp\n")
+    photos = data.load(root, masks=tmp_path, progress=False)
+    assert photos.masks[1, 5, [10, 100]].tolist() == [0, 255]
+    assert not photos.masks[0].any()
+    with pytest.raises(DataError, match=r"no masks\.csv"):
+        data.load(root, masks=root, progress=False)
+
+
+def test_the_fingerprint_follows_photos_and_labels(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    first = data.fingerprint(load(root))
+    assert first == data.fingerprint(load(root))
+    (root / "labels.csv").write_text((root / "labels.csv").read_text().replace("blue", "red"))
+    assert first != data.fingerprint(load(root))

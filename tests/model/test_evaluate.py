@@ -1,0 +1,107 @@
+"""The numbers mean what they say, checked against scikit-learn and by hand."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+metrics = pytest.importorskip("sklearn.metrics", reason="needs requirements.txt")
+
+from model import data
+from model.answers import probabilities
+from model.evaluate import (
+    balanced,
+    calibration_error,
+    compare,
+    coverage,
+    evaluate,
+    per_class,
+    review,
+    worst_mistakes,
+    write_pages,
+)
+
+Make = Callable[..., Path]
+
+
+def guesses(photos: data.Photos, seed: int, skill: float) -> dict[str, np.ndarray]:
+    """Scores that lean towards the labels by `skill`."""
+    rng = np.random.default_rng(seed)
+    found = {"clothing": np.full(len(photos), 5.0)}
+    for head in ("main", "sub", "background", "colour"):
+        found[head] = rng.normal(0, 1, (len(photos), len(photos.classes.names(head))))
+        found[head][np.arange(len(photos)), photos.labels(head)] += skill
+    return found
+
+
+def test_macro_scores_are_scikit_learns() -> None:
+    rng = np.random.default_rng(0)
+    labels, given = rng.integers(0, 4, 300), rng.integers(0, 4, 300)
+    table = per_class(labels, given, ("a", "b", "c", "d"))
+    wanted = metrics.precision_recall_fscore_support(labels, given)
+    for i, row in enumerate(table.values()):
+        assert list(row.values()) == pytest.approx([wanted[0][i], wanted[1][i], wanted[2][i], wanted[3][i]])
+    assert balanced(labels, given) == pytest.approx(metrics.balanced_accuracy_score(labels, given))
+
+
+def test_a_network_that_is_right_as_often_as_it_says_has_no_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.uniform(0.3, 1, 100_000)
+    assert calibration_error(sure, rng.random(100_000) < sure) < 0.01
+    assert calibration_error(np.full(100, 0.95), np.arange(100) < 50) == pytest.approx(0.45)
+
+
+def test_the_risk_coverage_curve_by_hand() -> None:
+    share, wrong = coverage(np.array([0.9, 0.5, 0.7]), np.array([True, False, False]))
+    assert share.tolist() == pytest.approx([1 / 3, 2 / 3, 1])
+    assert wrong.tolist() == pytest.approx([0, 1 / 2, 2 / 3])
+
+
+def test_photos_without_a_label_do_not_count(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    report = evaluate(guesses(photos, 0, 9.0), photos, photos.classes)
+    assert report["sub"]["photos"] == 24
+    assert report["background"]["photos"] == 21
+    assert report["sub"]["score"] == report["sub"]["top3"] == report["sub"]["f1"] == 1.0
+    low, high = evaluate(guesses(photos, 0, 1.5), photos, photos.classes)["sub"]["interval"]
+    assert 0 < low < high <= 1
+
+
+def test_review_counts_what_is_filed_and_how_much_of_it_rightly(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    filed = review(probabilities(guesses(photos, 0, 9.0), photos.classes), photos, photos.classes, 0.97)
+    assert filed == {"promised": 0.97, "filed": 1.0, "precision": 1.0}
+
+
+def test_comparing_finds_the_better_one_and_no_difference_to_itself(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=40), progress=False)
+    good, poor = guesses(photos, 0, 6.0), guesses(photos, 1, 0.5)
+    same = compare(good, good, photos, photos)["sub"]
+    assert (same["p"], same["gain_low"], same["gain_high"]) == (1.0, 0.0, 0.0)
+    worse = compare(good, poor, photos, photos)["sub"]
+    assert worse["p"] < 0.001
+    assert worse["gain_high"] < 0
+
+
+def test_the_worst_mistakes_are_the_surest_wrong_answers() -> None:
+    probable = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
+    assert worst_mistakes(probable, np.array([1, 1, 1, -1])).tolist() == [0, 1]
+
+
+def test_the_pages_are_written(make_photos: Make, tmp_path: Path) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    scores = guesses(photos, 0, 1.0)
+    probable = probabilities(scores, photos.classes)
+    written = write_pages(evaluate(scores, photos, photos.classes), probable, photos, photos.classes, tmp_path / "out")
+    assert [p.name for p in written] == [
+        "main.png",
+        "sub.png",
+        "background.png",
+        "colour.png",
+        "worst.png",
+        "index.html",
+    ]
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "taken for" in page
+    assert all(p.stat().st_size > 1000 for p in written)
