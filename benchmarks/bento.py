@@ -5,7 +5,7 @@ from pathlib import Path
 import bentoml
 
 from api.engine import usable_cores
-from benchmarks.peers import BATCH, _answerer
+from benchmarks.answerer import BATCH, answerer
 
 
 @bentoml.service(workers=usable_cores(), traffic={"timeout": 60, "max_concurrency": 64})
@@ -13,9 +13,9 @@ class Service:
     """Answers photos, gathered into batches by BentoML."""
 
     def __init__(self) -> None:
-        self.answer = _answerer()
+        self.answer = answerer()
 
-    @bentoml.api(batchable=True, max_batch_size=BATCH, max_latency_ms=2000)
+    @bentoml.api(batchable=True, max_batch_size=BATCH, max_latency_ms=2000)  # type: ignore[untyped-decorator]
     def predict(self, photo: list[Path]) -> list[str]:
         """The sub-category of each photo."""
         return self.answer([path.read_bytes() for path in photo])

@@ -17,7 +17,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -27,11 +26,13 @@ import requests
 from api.engine import usable_cores
 from batch.sidecar import Sidecar
 from benchmarks import inputs, night, table
+from benchmarks.answerer import PORT
 from settings import ROOT
 
 CLIENTS = 32
-BATCH = 16
-PORT = 5998
+LITSERVE = [sys.executable, "-m", "benchmarks.lit"]
+BENTOML = [sys.executable, "-m", "bentoml", "serve", "benchmarks.bento:Service", "--host", "127.0.0.1"]
+BENTOML += ["--port", str(PORT)]
 
 
 def main() -> None:
@@ -55,8 +56,8 @@ def main() -> None:
             print(f"round {round_ + 1} of {chosen.rounds} ...", flush=True)
             figures["limit (decode + network)"].append(night.limit(Path(scratch) / "photos"))
             figures["nightsort"].append(_nightsort(photos, Path(scratch)))
-            figures["LitServe"].append(_peer("litserve", photos))
-            figures["BentoML"].append(_peer("bentoml", photos))
+            figures["LitServe"].append(_peer(LITSERVE, photos))
+            figures["BentoML"].append(_peer(BENTOML, photos))
     table.show(
         f"{chosen.photos} photos, {usable_cores()} cores",
         figures,
@@ -76,13 +77,10 @@ def _nightsort(photos: list[bytes], logs: Path) -> float:
         return len(photos) / (time.perf_counter() - started)
 
 
-def _peer(name: str, photos: list[bytes]) -> float:
-    """Photos per second of a server that this module's `--serve` starts."""
+def _peer(command: list[str], photos: list[bytes]) -> float:
+    """Photos per second of the server that this command starts."""
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(
-            [sys.executable, "-c", f"from benchmarks.peers import serve_{name}; serve_{name}()"],
-            cwd=ROOT, stdout=log, stderr=log, start_new_session=True,
-        )  # fmt: skip
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_until_it_answers(photos[0], server)
             with ThreadPoolExecutor(CLIENTS) as threads:
@@ -92,7 +90,7 @@ def _peer(name: str, photos: list[bytes]) -> float:
                 return len(photos) / (time.perf_counter() - started)
         except TimeoutError as error:
             log.seek(0)
-            raise RuntimeError(f"{name} did not start:\n{log.read()[-2000:].decode()}") from error
+            raise RuntimeError(f"{command} did not start:\n{log.read()[-2000:].decode()}") from error
         finally:
             os.killpg(server.pid, signal.SIGKILL)
             server.wait()
@@ -119,58 +117,6 @@ def _wait_until_it_answers(photo: bytes, server: "subprocess.Popen[bytes]") -> N
                 break
             time.sleep(0.2)
     raise TimeoutError
-
-
-def _answerer() -> Callable[[list[bytes]], list[str]]:
-    import numpy as np
-
-    from model.predictor import Predictor
-    from model.preprocess import read_photo
-    from model.releases import current
-
-    predictor = Predictor(current(ROOT / "model" / "releases"), threads=1)
-
-    def answer(photos: list[bytes]) -> list[str]:
-        pixels = np.stack([read_photo(photo, max_megapixels=100) for photo in photos])
-        return [prediction.sub.name for prediction in predictor.predict(pixels)]
-
-    return answer
-
-
-def serve_litserve() -> None:
-    """LitServe, its own batching, a worker process a core."""
-    import litserve
-
-    class Api(litserve.LitAPI):  # type: ignore[misc,name-defined]
-        def setup(self, device: str) -> None:
-            self.answer = _answerer()
-
-        def decode_request(self, request: dict) -> bytes:  # type: ignore[type-arg]
-            content: bytes = request["photo"].file.read()
-            return content
-
-        def batch(self, inputs: list[bytes]) -> list[bytes]:
-            return list(inputs)
-
-        def predict(self, photos: list[bytes]) -> list[str]:
-            return self.answer(photos)
-
-        def unbatch(self, output: list[str]) -> list[str]:
-            return output
-
-        def encode_response(self, output: str) -> dict[str, str]:
-            return {"sub": output}
-
-    api = Api(max_batch_size=BATCH, batch_timeout=0.01)
-    litserve.LitServer(api, accelerator="cpu", workers_per_device=usable_cores()).run(
-        port=PORT, generate_client_file=False
-    )
-
-
-def serve_bentoml() -> None:
-    """BentoML, its own adaptive batching, a worker process a core."""
-    target = "benchmarks.bento:Service"
-    os.execvp(sys.executable, [sys.executable, "-m", "bentoml", "serve", target, "--port", str(PORT)])
 
 
 if __name__ == "__main__":
