@@ -40,6 +40,9 @@ def night(settings: BatchSettings, *, wait: bool = False) -> int:
     except LockHeldError as error:
         log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
         return EXIT_LOCKED
+    except OSError as error:
+        log.error("Not started: %s (%s).", error.strerror, error.filename)
+        return EXIT_FAILED
 
 
 def sort(settings: BatchSettings, *, wait: bool = False) -> int:
@@ -49,7 +52,7 @@ def sort(settings: BatchSettings, *, wait: bool = False) -> int:
         with Ledger(settings.ledger_path) as ledger:
             return _run(settings, ledger, wait=wait)
     except LedgerError as error:
-        log.error("Not started: %s", error)
+        log.error("The run could not go on: %s.", error)
         return EXIT_FAILED
     except OSError as error:
         log.error("The run could not go on: %s (%s). What is done is kept.", error.strerror, error.filename)
@@ -117,7 +120,7 @@ def _sweep(
     settings: BatchSettings, ledger: Ledger, run: Run, interrupted: "Interruption", *, wait: bool
 ) -> Tally:
     waiting = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
-    if next(iter(waiting), None) is None and not (wait and waiting.young):
+    if next(iter(waiting), None) is None and not waiting.restless and not (wait and waiting.young):
         return Tally(too_young=waiting.young, left_alone=waiting.left_alone)  # no need to start a server
     sidecar = Sidecar(
         log_dir=settings.log_dir,
@@ -135,7 +138,7 @@ def _sweep(
                 return sweep.all_photos(wait=wait)
             finally:
                 run.seconds = time.monotonic() - started
-    except (SidecarDownError, SweepError) as error:
+    except (SidecarDownError, SweepError, LedgerError) as error:
         raise NightError(f"Stopped: {error}", sweep.tally) from error
 
 
@@ -145,7 +148,7 @@ def _export(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
         folder = settings.data_dir / "predictions"
         export.update_all(ledger, settings.csv_path, folder)
         export.export_run(ledger, folder, run.run_id)
-    except export.ExportError as error:
+    except (export.ExportError, LedgerError) as error:
         return [str(error)]
     return []
 
