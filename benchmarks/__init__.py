@@ -4,6 +4,7 @@
     python -m benchmarks.latency    one photo at a time, and 64 clients at once
     python -m benchmarks.scale      100,000 photos waiting, 1,000,000 rows in the ledger; memory over time
     python -m benchmarks.peers      the same model behind other model servers
+    python -m benchmarks.accuracy   a night on labelled photos: every file accounted for, how many answers right
 
 Machines differ and are noisy: read the ratios, not the seconds. `docs/performance.md` has the tables.
 """
