@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from batch import acts, demo, export, history, logs, run
+from batch import acts, demo, export, history, logs, report, run
 from batch.ledger import Ledger, LedgerError
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -77,6 +77,22 @@ def do_logs(settings: BatchSettings, given: Arguments) -> int:
     return 0
 
 
+def do_report(settings: BatchSettings, given: Arguments) -> int:
+    """The report of a run or of the last days."""
+    with _ledger(settings) as ledger:
+        if given.days:
+            found = report.of_days(ledger, given.days)
+        else:
+            found = report.of_run(ledger, history.find_run(ledger, given.run))
+        if given.json:
+            print(report.as_json(found))
+        elif given.csv:
+            print(report.daily_csv(found), end="")
+        else:
+            print(report.write(settings, found))
+    return 0
+
+
 def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     """Photos back into `incoming`."""
     if not (given.failed or given.run or given.photo or given.release or given.below is not None):
@@ -139,6 +155,18 @@ def _run_argument(parser: Parser) -> None:
 def _show_options(parser: Parser) -> None:
     _run_argument(parser)
     parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _report_options(parser: Parser) -> None:
+    parser.add_argument(
+        "run", nargs="?", default="last", metavar="RUN", help="a run's id (default: the last one)"
+    )
+    parser.add_argument(
+        "--days", type=_positive, metavar="N", help="the last N days together, today included"
+    )
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="print it as JSON")
+    form.add_argument("--csv", action="store_true", help="print the volume of each day as CSV")
 
 
 def _requeue_options(parser: Parser) -> None:
@@ -227,6 +255,14 @@ COMMANDS = (
         _history_options,
     ),
     Command("show", "one run in full", "Example: python -m batch show last", do_show, _show_options),
+    Command(
+        "report",
+        "what the last run, or the last days, saw: one HTML file in data/reports",
+        "Each run that swept something writes its own; this makes it again, or one over a period. Examples:\n\n"
+        "  python -m batch report --days 30\n  python -m batch report --days 90 --csv > volume.csv",
+        do_report,
+        _report_options,
+    ),
     Command(
         "logs",
         "what the logs hold of one run, the night's and its server's",

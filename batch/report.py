@@ -31,7 +31,7 @@ DOUBTFUL, FAILED = 24, 100
 THUMBNAIL = 176
 """The longest side of a thumbnail, in pixels."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
 
 @dataclass
@@ -136,7 +136,7 @@ def write(settings: BatchSettings, report: Report) -> Path:
 def as_html(settings: BatchSettings, report: Report) -> str:
     """The report as one page that needs nothing else."""
     names = [f"{night:%d %b}" for night, _ in report.nights]
-    return _page().render(
+    page: str = _page().render(
         report=report,
         seen=report.seen,
         usual=report.usual,
@@ -159,6 +159,7 @@ def as_html(settings: BatchSettings, report: Report) -> str:
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         csv_path=settings.csv_path,
     )
+    return page
 
 
 def as_json(report: Report) -> str:
@@ -208,8 +209,7 @@ def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:
 def thumbnail(path: Path) -> Markup:
     """A small picture as a `data:` address; nothing when the photo is gone or cannot be shown."""
     try:
-        _know_heif()
-        with Image.open(path, formats=FORMATS) as photo:
+        with Image.open(path, formats=_formats()) as photo:
             if photo.width * photo.height > 200_000_000:
                 return Markup("")
             photo.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
@@ -230,11 +230,14 @@ def _on_white(photo: Image.Image) -> Image.Image:
     return Image.alpha_composite(white, photo).convert("RGB")
 
 
-def _know_heif() -> None:
+def _formats() -> list[str]:
+    """The formats that photos come in and that this Pillow can read."""
     if "HEIF" not in Image.OPEN:
         import pillow_heif  # only when there are thumbnails to be made
 
+        Image.init()
         pillow_heif.register_heif_opener()
+    return [name for name in FORMATS if name in Image.OPEN]
 
 
 def _least_sure(rows: Iterator[Row]) -> list[Row]:

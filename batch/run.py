@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, export, filing, summary
+from batch import acts, export, filing, report, summary
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -98,8 +98,19 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
     run.summary = summary.sum_up(ledger.filed_rows(run_id=run.run_id)).to_json()
     ledger.end_run(run)
+    _report(settings, ledger, run)
     log.info("%s", last_line(run, tally, settings))
     return run.exit_code
+
+
+def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
+    """Write what people read in the morning; a night that swept nothing has nothing to tell."""
+    if not run.summary["statuses"] and run.exit_code == EXIT_ALL_SWEPT:
+        return
+    try:
+        report.write(settings, report.of_run(ledger, run))
+    except OSError as error:
+        log.warning("The report could not be written: %s (%s).", error.strerror, error.filename)
 
 
 def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:

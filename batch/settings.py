@@ -29,7 +29,7 @@ class BatchSettings(Settings):
     ignore: Annotated[tuple[str, ...], NoDecode] = ()
     night_at: time = time(2)
     log_format: Literal["text", "json"] = "text"
-    ping_url: HttpUrl | None = None
+    ping_url: SecretStr | None = None
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
@@ -39,6 +39,13 @@ class BatchSettings(Settings):
     def _is_a_time_of_day(cls, value: object) -> object:
         if isinstance(value, str) and not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", value):
             raise ValueError("it has to be a time of day, 00:00 to 23:59")
+        return value
+
+    @field_validator("ping_url")
+    @classmethod
+    def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
+        if value and not value.get_secret_value().startswith(("http://", "https://")):
+            raise ValueError("it has to begin with http:// or https://")
         return value
 
     @field_validator("ignore", "notify_urls", mode="before")
