@@ -1,19 +1,29 @@
 """Talking to the sidecar over HTTP: one request, one answer or one clear exception."""
 
-import threading
-from collections.abc import Sequence
+import json
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from http import HTTPStatus
+from typing import Any, NamedTuple
 
 import requests
+import urllib3
 
 CONNECT_SECONDS = 5
-ANSWER_SECONDS = 180
+ANSWER_SECONDS = 120
 """Longer than the sidecar's own bound for one photo, so that it is the sidecar that gives up first."""
+
+ANSWER_BYTES = 64_000_000
+"""More than any sound answer: a thousand photos' come to 2 MB."""
 
 
 class SidecarError(Exception):
     """The sidecar did not answer as it should; asking again may help."""
+
+
+class SidecarHangsError(SidecarError):
+    """The sidecar took the request and gave no answer in time."""
 
 
 class SidecarBusyError(SidecarError):
@@ -56,11 +66,11 @@ class Client:
     True
     """
 
-    def __init__(self, url: str, token: str = "", answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(self, url: str, token: str = "") -> None:
         self.url = url.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._answer_seconds = answer_seconds
-        self._local = threading.local()
+        self._headers = {"Accept-Encoding": "identity"}
+        if token:
+            self._headers["Authorization"] = f"Bearer {token}"
 
     def health(self, seconds: float = 5) -> Health:
         """Ask how it is.
@@ -68,91 +78,125 @@ class Client:
         Raises:
             SidecarError: no answer, or none of our server's.
         """
-        found = self._json(self._send("GET", "/health", seconds))
-        return Health(
-            ready=found.get("status") == "ready",
-            broken=found.get("status") == "broken",
-            instance=str(found.get("instance", "")),
-            model_version=str(found.get("model_version", "")),
-            detail=str(found.get("detail", "")),
-        )
+        found = _content(self._send("GET", "/health", seconds))
+        try:
+            return Health(
+                ready=found["status"] == "ready",
+                broken=found["status"] == "broken",
+                instance=_text(found.get("instance", "")),
+                model_version=_text(found["model_version"]),
+                detail=_text(found.get("detail", "")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise SidecarError(f"{self.url} does not answer as a model server does ({error!r})") from error
 
-    def predict(self, photos: Sequence[bytes]) -> list[Answer]:
+    def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> list[Answer]:
         """Ask about photos (the files' bytes); answers come in the same order, one for each.
 
         Raises:
             SidecarBusyError: it asks us to wait.
+            SidecarHangsError: no answer within `seconds` (`ANSWER_SECONDS`).
             SidecarError: no answer, or not the one that was agreed.
             RefusedError: it will never answer this client.
         """
         files = [("files", (str(number), photo)) for number, photo in enumerate(photos)]
-        response = self._send("POST", "/predict/batch", self._answer_seconds, files=files)
-        if response.status_code == 503:
+        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, files=files)
+        if response.status in (429, 503):
             raise SidecarBusyError(_seconds(response.headers.get("Retry-After", "")))
-        if response.status_code in (401, 403, 404, 405):
+        if response.status in (401, 403, 404, 405):
             raise RefusedError(
-                f"the model server at {self.url} refused us ({response.status_code} {response.reason}); "
+                f"the model server at {self.url} refused us ({_in_words(response.status)}); "
                 "check API_URL and API_TOKEN"
             )
-        if response.status_code != 200:
-            raise SidecarError(f"the model server answered {response.status_code} {response.reason}")
-        found = self._json(response)
+        if response.status != 200:
+            raise SidecarError(f"the model server answered {_in_words(response.status)}")
+        found = _content(response)
         try:
-            answers = [_answer(result, str(found["model_version"])) for result in found["results"]]
-        except (KeyError, TypeError, AttributeError) as error:
+            answers = [_answer(result, _text(found["model_version"])) for result in found["results"]]
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise SidecarError(f"the model server's answer is not in the agreed form ({error!r})") from error
         if len(answers) != len(photos):
             raise SidecarError(f"the model server answered {len(answers)} results for {len(photos)} photos")
         return answers
 
-    def _send(self, method: str, path: str, seconds: float, **content: Any) -> requests.Response:
+    def _send(self, method: str, path: str, seconds: float, **content: Any) -> "_Response":
+        """One request on a connection of its own, which `requests` does not promise to share between threads."""
+        deadline = time.monotonic() + seconds
         try:
-            return self._session().request(
-                method,
-                self.url + path,
-                headers=self._headers,
-                timeout=(CONNECT_SECONDS, seconds),
-                allow_redirects=False,
-                **content,
-            )
-        except requests.RequestException as error:
+            with requests.Session() as session:
+                session.trust_env = False  # photos go to no proxy that the environment happens to name
+                response = session.request(
+                    method,
+                    self.url + path,
+                    headers=self._headers,
+                    timeout=(CONNECT_SECONDS, seconds),
+                    allow_redirects=False,
+                    stream=True,
+                    **content,
+                )
+                return _Response(response.status_code, response.headers, _body(response, deadline))
+        except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
+            raise SidecarHangsError(f"no answer from the model server within {seconds:g} s") from error
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise SidecarError(
                 f"no answer from the model server at {self.url} ({_root_cause(error)})"
             ) from error
 
-    def _session(self) -> requests.Session:
-        """A session for each thread: `requests` does not promise to share one (psf/requests#2766)."""
-        if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
-            self._local.session.trust_env = (
-                False  # photos go to no proxy that the environment happens to name
-            )
-        session: requests.Session = self._local.session
-        return session
 
-    @staticmethod
-    def _json(response: requests.Response) -> dict[str, Any]:
-        try:
-            found = response.json()
-        except requests.JSONDecodeError as error:
-            raise SidecarError("the model server's answer is no JSON") from error
-        if not isinstance(found, dict):
-            raise SidecarError("the model server's answer is not in the agreed form")
-        return found
+class _Response(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def _body(response: requests.Response, deadline: float) -> bytes:
+    """The answer's body, bounded in time (it may come in drops) and in size."""
+    body = bytearray()
+    while chunk := response.raw.read1(1 << 16):
+        body += chunk
+        if time.monotonic() > deadline:
+            raise requests.ReadTimeout
+        if len(body) > ANSWER_BYTES:
+            raise SidecarError("the model server's answer does not end")
+    return bytes(body)
+
+
+def _content(response: _Response) -> dict[str, Any]:
+    try:
+        found = json.loads(response.body)
+    except (ValueError, RecursionError) as error:
+        raise SidecarError("the model server's answer is no JSON") from error
+    if not isinstance(found, dict):
+        raise SidecarError("the model server's answer is not in the agreed form")
+    return found
 
 
 def _answer(result: dict[str, Any], model_version: str) -> Answer:
     if "error" in result:
-        return Answer(error=str(result["error"]["detail"]), model_version=model_version)
+        return Answer(error=_text(result["error"]["detail"]), model_version=model_version)
     heads = result["prediction"]
     for head in ("main", "sub", "background", "colour"):
-        if not isinstance(heads[head]["class"], str) or not 0 <= heads[head]["probability"] <= 1:
-            raise TypeError(head)
+        _text(heads[head]["class"])
+        if not 0 <= heads[head]["probability"] <= 1:
+            raise ValueError(f"the probability of {head}")
+    _text(heads["review_reason"])
     return Answer(prediction=heads, model_version=model_version)
+
+
+def _text(value: object) -> str:
+    """A text that the ledger can keep (JSON may hold halves of characters, which UTF-8 cannot)."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    value.encode()
+    return value
 
 
 def _seconds(text: str) -> float:
     return min(30.0, float(text)) if text.isdigit() else 1.0
+
+
+def _in_words(status: int) -> str:
+    return f"{status} {HTTPStatus(status).phrase}" if status in list(HTTPStatus) else str(status)
 
 
 def _root_cause(error: BaseException) -> str:

@@ -1,5 +1,6 @@
 """The CSVs: exports of the ledger, appended to when nothing else has changed, rebuilt whole otherwise."""
 
+import contextlib
 import csv
 import io
 import json
@@ -10,6 +11,8 @@ from itertools import chain, islice
 from pathlib import Path
 
 from batch.ledger import CSV_COLUMNS, Ledger, Row
+from batch.logs import log
+from batch.rename import rename_new
 
 ROWS_AT_ONCE = 1000
 _MARK = "csv"
@@ -34,6 +37,8 @@ def update_csv(ledger: Ledger, path: Path) -> None:
         with path.open("ab") as file:
             last = _write(ledger.filed_rows(after=mark["last_id"]), file)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            os.truncate(path, mark["bytes"])  # no half a line for the reader of the morning
         raise _cannot_write(path, error) from error
     _set_mark(ledger, path, last or mark["last_id"])
 
@@ -44,8 +49,25 @@ def rebuild_csv(ledger: Ledger, path: Path) -> None:
     Raises:
         ExportError: the file cannot be written.
     """
+    if not ledger.note(_MARK):
+        _keep_aside(path)
+    needs_rebuild(ledger)
     last = write_csv(ledger.filed_rows(), path)
     _set_mark(ledger, path, last)
+
+
+def _keep_aside(path: Path) -> None:
+    """Rename a CSV that this ledger has never written: without its ledger it may be the only record there is."""
+    number = 1
+    while path.exists():
+        aside = path.with_name(f"{path.stem}.found{f'-{number}' if number > 1 else ''}{path.suffix}")
+        try:
+            rename_new(path, aside)
+            log.warning("%s is not from this ledger; it is kept as %s.", path.name, aside.name)
+        except FileExistsError:
+            number += 1
+        except OSError as error:
+            raise _cannot_write(path, error) from error
 
 
 def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
@@ -90,6 +112,8 @@ def write_csv(rows: Iterator[Row], path: Path) -> int:
             last = _write(rows, file)
         new.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            new.unlink()  # a full disk needs the room
         raise _cannot_write(path, error) from error
     return last
 

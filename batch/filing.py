@@ -23,12 +23,21 @@ from batch.scan import companions_of
 NAME_BYTES = 255
 """The longest file name that common file systems take, in bytes."""
 
-COPYING = ".nightsort-copying"
-"""Ends the name of a copy that is not complete yet; begins with a dot nowhere else in the filing folders."""
+COPYING, COPIED = ".nightsort-copying", ".nightsort-copied"
+"""End the hidden names of a copy that is not complete yet, and of the mark that it is: see `_copy`."""
+
+FULL_DISK = (
+    (errno.ENOSPC, errno.EDQUOT, errno.EROFS) if hasattr(errno, "EDQUOT") else (errno.ENOSPC, errno.EROFS)
+)
+"""What a disk says that will take the next photo no more than this one."""
 
 
 class FilingError(Exception):
     """A photo cannot be moved; it is where it was. The message says why."""
+
+
+class DiskError(FilingError):
+    """No photo can be moved: the disk is full, or may not be written to."""
 
 
 class PhotoChangedError(Exception):
@@ -76,22 +85,24 @@ def file_photo(
 
     Raises:
         PhotoChangedError: it is another file by now, or gone; nothing was moved.
+        DiskError: neither it nor any other photo can be moved.
         FilingError: it could not be moved, and still lies in `incoming`.
     """
     source = incoming / os.fsdecode(row.source)
     if not _is_unchanged(source, row):
-        raise PhotoChangedError(f"{row.file_name} was changed or taken away while it was being sorted")
+        raise _changed(row)
     while True:
         try:
             move_photo(source, data_dir / row.moved_to, row.sha256)
             return
         except FileExistsError:  # somebody put a file there after the name was chosen
-            row.moved_to = choose_name(data_dir, row, reserved)
-            ledger.move_elsewhere(row)
+            row.moved_to, before = choose_name(data_dir, row, reserved), row.moved_to
+            ledger.move_elsewhere(row, before)
         except OSError as error:
-            raise FilingError(
-                f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}"
-            ) from error
+            if isinstance(error, FileNotFoundError) and not os.path.lexists(source):
+                raise _changed(row) from error
+            kind = DiskError if error.errno in FULL_DISK else FilingError
+            raise kind(f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}") from error
 
 
 def move_photo(source: Path, target: Path, sha256: str) -> None:
@@ -122,15 +133,22 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
     """Finish the moves that an earlier run recorded, but may not have done; returns how many rows that were.
 
     A photo that still cannot be moved loses its row and stays in `incoming`, for the sweep to try again.
+
+    Raises:
+        OSError: a folder cannot be read, so that nobody can tell what is done.
     """
     rows = ledger.unfiled()
     reserved = {row.moved_to for row in rows}
+    withdrawn: set[str] = set()
     for row in rows:
         try:
+            if row.status == "duplicate" and row.sha256 in withdrawn:
+                raise PhotoChangedError(f"the photo that {row.file_name} equals was not filed")
             _finish_move(row, incoming, data_dir, ledger, reserved)
         except (FilingError, PhotoChangedError) as error:
             log.warning("%s; it is left in incoming.", error)
-            ledger.withdraw(row)
+            ledger.withdraw([row])
+            withdrawn.add(row.sha256)
     sync_folders({(data_dir / row.moved_to).parent for row in rows} | ({incoming} if rows else set()))
     ledger.record([], filed=[row.id for row in rows if row.id is not None])
     return len(rows)
@@ -138,15 +156,38 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
 
 def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str]) -> None:
     source, target = incoming / os.fsdecode(row.source), data_dir / row.moved_to
-    if not _has_bytes_of(source, row):
-        return  # moved before the run died (or taken away since): the row stands
-    if not _has_bytes_of(target, row):
-        _remove_reservation(target)
+    was_reserved = _clear_up(source, target, row.mtime_ns)
+    if _has_bytes_of(target, row):
+        if not os.path.lexists(source):
+            _finish_companions(source, target)
+        # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
+    elif _is_unchanged(source, row) or _has_bytes_of(source, row):
         row.mtime_ns = source.lstat().st_mtime_ns  # the same bytes, perhaps touched since
         file_photo(row, incoming, data_dir, ledger, reserved)
-    elif source.lstat().st_dev != target.lstat().st_dev and _is_unchanged(source, row):
-        source.unlink()  # copied to another file system, but not removed yet
-    # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
+    elif was_reserved:
+        raise _changed(row)
+    # else: moved, and people took it away or worked on it since: the row stands
+
+
+def _clear_up(source: Path, target: Path, mtime_ns: int) -> bool:
+    """Remove what a move that died left beside the photo; True when it had reserved the name and no more."""
+    copy, copied = _beside(target)
+    copy.unlink(missing_ok=True)
+    was_reserved = _is_reservation(target, mtime_ns)
+    if was_reserved:
+        target.unlink()
+    elif copied.exists() and os.path.lexists(source) and digest(target) == digest(source):
+        source.unlink()
+    copied.unlink(missing_ok=True)
+    return was_reserved
+
+
+def _finish_companions(photo: Path, target: Path) -> None:
+    for companion in companions_of(photo):
+        place = _companion_place(companion, photo, target, 1)
+        _clear_up(companion, place, companion.lstat().st_mtime_ns)
+        if os.path.lexists(companion):
+            _move_companion(companion, photo, target)
 
 
 def sync_folders(folders: Iterable[Path]) -> None:
@@ -158,6 +199,9 @@ def sync_folders(folders: Iterable[Path]) -> None:
             handle = os.open(folder, os.O_RDONLY)
             try:
                 os.fsync(handle)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares know no such thing
+                    raise
             finally:
                 os.close(handle)
 
@@ -183,46 +227,65 @@ def _move(source: Path, target: Path, sha256: str) -> None:
     except FileNotFoundError:
         if target.parent.is_dir():
             raise
-        target.parent.mkdir(parents=True, exist_ok=True)  # the first photo of its folder
+        _make_folder(target.parent)  # the first photo of its folder
         _move(source, target, sha256)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(target.parent)
         _copy(source, target, sha256)
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # no taken name, for which another would do
+        raise NotADirectoryError(errno.ENOTDIR, "a file lies where the folder should be", str(folder)) from None
+
+
 def _copy(source: Path, target: Path, sha256: str) -> None:
-    """What a rename is between two file systems."""
+    """What a rename is between two file systems.
+
+    The mark beside the target says that the copy is whole and only the original has to go, should this process
+    die before it has: two equal photos without the mark are two photos.
+    """
     if not stat.S_ISREG(source.lstat().st_mode):
         raise OSError(errno.EXDEV, "links and devices cannot be moved to another file system", str(source))
-    copy = target.with_name(f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]}{COPYING}")
+    copy, copied = _beside(target)
     try:
         shutil.copy2(source, copy)
         with copy.open("rb+") as file:
             os.fsync(file.fileno())
         if sha256 and digest(copy) != sha256:
             raise OSError(errno.EIO, "the copy differs from the photo", str(copy))
+        copied.touch()
         rename_new(copy, target)
     except BaseException:
         copy.unlink(missing_ok=True)
+        copied.unlink(missing_ok=True)
         raise
-    sync_folders([target.parent])
-    source.unlink()
+    try:
+        sync_folders([target.parent])
+        source.unlink()
+    except BaseException:  # the original has to stay, so it is the copy that goes
+        target.unlink()
+        copied.unlink(missing_ok=True)
+        raise
+    copied.unlink()
+
+
+def _beside(target: Path) -> tuple[Path, Path]:
+    """The hidden names beside a target: the copy that is being made, and the mark that it is made."""
+    name = "." + hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]
+    return target.with_name(name + COPYING), target.with_name(name + COPIED)
 
 
 def _move_companion(companion: Path, photo: Path, target: Path) -> None:
     """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word."""
-    ending = companion.name[len(photo.stem) :]
-    if companion.name.startswith(photo.name):
-        ending = companion.name[len(photo.name) :]
-        base = target.name
-    else:
-        base = target.stem
     number = 1
     while True:
         try:
-            _move(companion, target.with_name(_numbered(base + ending, number)), "")
+            _move(companion, _companion_place(companion, photo, target, number), "")
             return
         except FileExistsError:
             number += 1
@@ -233,10 +296,22 @@ def _move_companion(companion: Path, photo: Path, target: Path) -> None:
             return
 
 
+def _companion_place(companion: Path, photo: Path, target: Path, number: int) -> Path:
+    """`IMG_1.xmp` goes with `IMG_1 (2).jpg` as `IMG_1 (2).xmp`, `IMG_1.jpg.xmp` as `IMG_1 (2).jpg.xmp`."""
+    old, new = (photo.name, target.name) if companion.name.startswith(photo.name) else (photo.stem, target.stem)
+    return target.with_name(_numbered(new + companion.name[len(old) :], number))
+
+
+def _changed(row: Row) -> PhotoChangedError:
+    return PhotoChangedError(f"{row.file_name} was changed or taken away while it was being sorted")
+
+
 def _is_unchanged(path: Path, row: Row) -> bool:
     try:
         facts = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    if row.ctime_ns is not None and facts.st_ctime_ns != row.ctime_ns:
         return False
     return (facts.st_size, facts.st_mtime_ns) == (row.size, row.mtime_ns)
 
@@ -244,16 +319,17 @@ def _is_unchanged(path: Path, row: Row) -> bool:
 def _has_bytes_of(path: Path, row: Row) -> bool:
     try:
         return path.lstat().st_size == row.size and digest(path) == row.sha256
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
 
 
-def _remove_reservation(target: Path) -> None:
-    """Remove the empty file that holds a name; whatever has content is no reservation."""
-    with contextlib.suppress(FileNotFoundError):
+def _is_reservation(target: Path, mtime_ns: int) -> bool:
+    """Whether this is the empty file that holds a name (`batch.rename`), and not an empty photo that was moved."""
+    try:
         facts = target.lstat()
-        if stat.S_ISREG(facts.st_mode) and facts.st_size == 0:
-            target.unlink()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return stat.S_ISREG(facts.st_mode) and facts.st_size == 0 and facts.st_mtime_ns != mtime_ns
 
 
 def _component(name: str) -> str:

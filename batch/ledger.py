@@ -4,6 +4,7 @@ A photo's row is written before the photo is moved (`filed` false) and marked af
 (`filed` true), so that whatever dies in between, the next run knows what was meant and finishes it.
 """
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -158,10 +159,10 @@ class Ledger:
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
             self._db.row_factory = sqlite3.Row
             self._open()
-        except sqlite3.DatabaseError as error:
+        except sqlite3.Error as error:
             raise LedgerError(
-                f"the ledger {path} cannot be used ({error}). Move it aside and put a back-up in its place, "
-                "or let `python -m batch doctor` look at it; until then no photo is touched."
+                f"the ledger {path} cannot be used ({error}). Put a back-up in its place, or let `python -m batch "
+                "doctor --fix` make a new one from predictions.csv; until then no photo is touched"
             ) from error
 
     def __enter__(self) -> "Ledger":
@@ -196,7 +197,7 @@ class Ledger:
     def record(self, rows: Iterable[Row], *, filed: Iterable[int] = ()) -> None:
         """Write new rows (their `id` is set) and mark earlier ones as filed, in one transaction."""
         rows = list(rows)
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             last = db.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0]
             for number, row in enumerate(rows, last + 1):
                 row.id = number
@@ -205,7 +206,7 @@ class Ledger:
 
     def move_elsewhere(self, row: Row, before: str) -> None:
         """Change where a photo that is not filed yet is to go; its duplicates point there too."""
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (row.moved_to, row.id))
             db.execute(
                 "UPDATE photos SET duplicate_of = ? WHERE duplicate_of = ? AND sha256 = ? AND NOT filed",
@@ -214,7 +215,7 @@ class Ledger:
 
     def withdraw(self, rows: Iterable[Row]) -> None:
         """Forget rows whose photos could not be filed, in one transaction."""
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             db.executemany("DELETE FROM photos WHERE id = ? AND NOT filed", [(row.id,) for row in rows])
 
     def predicted(self, sha256: str) -> Row | None:
@@ -241,7 +242,7 @@ class Ledger:
     def start_run(self, run: Run) -> None:
         """Note that a run has begun; its id is made unique by a suffix if need be."""
         base, number = run.run_id, 2
-        while self._db.execute("SELECT 1 FROM runs WHERE run_id = ?", (run.run_id,)).fetchone():
+        while self._read("SELECT 1 FROM runs WHERE run_id = ?", run.run_id):
             run.run_id, number = f"{base}-{number}", number + 1
         self._save_run(run)
 
@@ -251,7 +252,7 @@ class Ledger:
 
     def runs(self) -> list[Run]:
         """All runs, oldest first."""
-        found = self._db.execute("SELECT * FROM runs ORDER BY started_at, rowid")
+        found = self._read("SELECT * FROM runs ORDER BY started_at, rowid")
         return [
             Run(**{**dict(row), **{name: json.loads(row[name]) for name in _JSON_OF_RUNS}}) for row in found
         ]
@@ -267,7 +268,7 @@ class Ledger:
 
         A photo that is put back loses its place in the CSV at once.
         """
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             for act in acts:
                 act.id = db.execute(
                     "INSERT INTO acts (action, photo_id, source, target, at, done) "
@@ -279,7 +280,7 @@ class Ledger:
 
     def finish(self, acts: Iterable[Act]) -> None:
         """Note that planned acts are done: where an archived photo lies now, that a deleted one lies nowhere."""
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
                 if act.action != "requeue":
@@ -287,14 +288,14 @@ class Ledger:
 
     def undo(self, act: Act) -> None:
         """Forget a planned act that cannot be done; the photo's row counts again."""
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             db.execute("DELETE FROM acts WHERE id = ?", (act.id,))
             if act.action == "requeue":
                 db.execute("UPDATE photos SET superseded = 0 WHERE id = ?", (act.photo_id,))
 
     def unfinished_acts(self) -> list[Act]:
         """Acts that are planned, but not known to be done."""
-        found = self._db.execute("SELECT * FROM acts WHERE NOT done ORDER BY id")
+        found = self._read("SELECT * FROM acts WHERE NOT done ORDER BY id")
         return [Act(**{**dict(row), "done": bool(row["done"])}) for row in found]
 
     def row(self, number: int) -> Row | None:
@@ -303,59 +304,75 @@ class Ledger:
 
     def acted_on(self) -> dict[str, str]:
         """The runs whose photos were put back, archived or deleted, and when last."""
-        found = self._db.execute(
+        found = self._read(
             "SELECT run_id, max(at) FROM acts JOIN photos ON photos.id = photo_id GROUP BY run_id"
         )
         return {str(run_id): str(moment) for run_id, moment in found}
 
     def acts_on_run(self, run_id: str) -> dict[str, int]:
         """How many photos of a run have been put back, archived or deleted since."""
-        found = self._db.execute(
+        found = self._read(
             "SELECT action, count(*) FROM acts JOIN photos ON photos.id = photo_id "
             "WHERE run_id = ? AND done GROUP BY action",
-            (run_id,),
+            run_id,
         )
         return {str(action): int(count) for action, count in found}
 
     def note(self, key: str) -> str:
         """A value kept under a key, or `""`."""
-        found = self._db.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
-        return str(found[0]) if found else ""
+        found = self._read("SELECT value FROM notes WHERE key = ?", key)
+        return str(found[0][0]) if found else ""
 
     def set_note(self, key: str, value: str) -> None:
         """Keep a value under a key."""
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
     def _save_run(self, run: Run) -> None:
         values = asdict(run)
         values |= {name: json.dumps(values[name]) for name in _JSON_OF_RUNS}
         marks = ", ".join(f":{name}" for name in values)
-        with _transaction(self._db) as db:
+        with self._transaction() as db:
             db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
 
     def _one(self, query: str, *values: object) -> Row | None:
         return next(self._rows(query, *values), None)
 
     def _rows(self, query: str, *values: object) -> Iterator[Row]:
-        return (_row(found) for found in self._db.execute(query, values))
+        with self._explained():
+            for found in self._db.execute(query, values):
+                yield _row(found)
+
+    def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
+        with self._explained():
+            return self._db.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
+        with self._explained():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a full disk may have ended it already
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Let what SQLite says become a sentence for people."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise LedgerError(
+                f"the ledger {self.path} cannot be read or written ({error}). If its disk is full, make room; "
+                "otherwise `python -m batch doctor` says what is wrong. What is done is kept, the rest stays in incoming"
+            ) from error
 
 
 def _row(found: sqlite3.Row) -> Row:
     values: dict[str, Any] = dict(found)
     values.update({name: bool(values[name]) for name in _FLAGS})
     return Row(**values)
-
-
-class _transaction:  # noqa: N801 - used as a word, like the library's own context managers
-    """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
-
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
-
-    def __enter__(self) -> sqlite3.Connection:
-        self._db.execute("BEGIN IMMEDIATE")
-        return self._db
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")

@@ -29,19 +29,17 @@ class Lock:
 
         Raises:
             LockHeldError: another process holds it (only with `wait=False`).
-            OSError: the file cannot be made.
+            OSError: the file cannot be made, or cannot be locked on this file system.
         """
         self.path = path
         self._file = _handed_over(path) or path.open("a+b")
         try:
             _lock(self._file, wait=wait)
-        except OSError:
+        except (BlockingIOError, PermissionError):  # as POSIX and as Windows say it
             holder = _read_holder(self._file)
             self._file.close()
             raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
-        self._file.truncate(0)
-        self._file.write(str(os.getpid()).encode())
-        self._file.flush()
+        self._write_holder()
 
     def __enter__(self) -> "Lock":
         return self
@@ -52,6 +50,12 @@ class Lock:
     def release(self) -> None:
         """Free the lock; the file stays, so that nobody locks a file that another just removed."""
         self._file.close()
+
+    def _write_holder(self) -> None:
+        """Say who holds the lock; only for the message above, so a full disk does not matter."""
+        with contextlib.suppress(OSError):
+            self._file.truncate(0)
+            os.write(self._file.fileno(), str(os.getpid()).encode())
 
     def hand_over(self) -> dict[str, str]:
         """Let the program that this process is about to become (`os.exec…`) keep the lock.

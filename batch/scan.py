@@ -1,5 +1,6 @@
 """Going through `incoming`: which files are a night's work, which are left alone, which are too young."""
 
+import contextlib
 import os
 import stat
 import time
@@ -26,6 +27,7 @@ class Found:
     """The path below `incoming`, as the operating system gives it (`os.fsencode` gives its bytes)."""
     size: int
     mtime_ns: int
+    ctime_ns: int
     regular: bool
     """False for links, pipes, devices and sockets: never opened."""
 
@@ -37,41 +39,77 @@ class Scan:
     incoming: Path
     settle_seconds: float
     ignore: tuple[str, ...] = ()
+    seen: dict[str, tuple[tuple[int, int, int], float]] = field(default_factory=dict)
+    """Files that have changed lately although they look old, as they were when first seen so, and when that was.
+
+    Give the same one to the passes of a run.
+    """
     young: int = 0
+    """Files of an upload that goes on, or has just ended: for the next night."""
+    restless: int = 0
+    """Old files that have changed lately (`cp -p`, rsync and Samba keep times): worth another look soon."""
     left_alone: int = 0
     folders: list[str] = field(default_factory=list)
     """Sub-folders that nothing has changed in for a while, parents first: to be removed once they are empty."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Sub-folders that cannot be read, and why."""
 
     def __iter__(self) -> Iterator[Found]:
         """Walk the tree; entries come as the folders are read, so a million of them need no list.
 
         Raises:
-            OSError: `incoming` or a folder in it cannot be read.
+            OSError: `incoming` itself cannot be read.
         """
-        self.young = self.left_alone = 0
-        self.folders = []
+        self.young = self.restless = self.left_alone = 0
+        self.folders, self.unreadable = [], {}
         waiting = [""]
         while waiting:
             folder = waiting.pop()
+            for entry in self._entries(folder):
+                name = f"{folder}/{entry.name}" if folder else entry.name
+                try:
+                    facts = entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # gone since the folder was read: not ours any more
+                    continue
+                if self._is_left_alone(entry.name):
+                    self.left_alone += 1
+                elif stat.S_ISDIR(facts.st_mode):
+                    waiting.append(name)
+                    if not self._is_young(facts):
+                        self.folders.append(name)
+                elif is_companion(self.incoming / name):
+                    self.left_alone += 1
+                elif self._is_settled(name, facts):
+                    yield Found(
+                        name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, stat.S_ISREG(facts.st_mode)
+                    )
+
+    def _entries(self, folder: str) -> "Iterator[os.DirEntry[str]]":
+        try:
             with os.scandir(self.incoming / folder) as entries:
-                for entry in entries:
-                    name = f"{folder}/{entry.name}" if folder else entry.name
-                    try:
-                        facts = entry.stat(follow_symlinks=False)
-                    except FileNotFoundError:  # gone since the folder was read: not ours any more
-                        continue
-                    if self._is_left_alone(entry.name):
-                        self.left_alone += 1
-                    elif stat.S_ISDIR(facts.st_mode):
-                        waiting.append(name)
-                        if not self._is_young(facts):
-                            self.folders.append(name)
-                    elif is_companion(self.incoming / name):
-                        self.left_alone += 1
-                    elif self._is_young(facts):
-                        self.young += 1
-                    else:
-                        yield Found(name, facts.st_size, facts.st_mtime_ns, stat.S_ISREG(facts.st_mode))
+                yield from entries
+        except OSError as error:
+            if not folder:
+                raise
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # taken away meanwhile: fine
+                self.unreadable[folder] = error.strerror or str(error)
+
+    def _is_settled(self, name: str, facts: os.stat_result) -> bool:
+        """Whether a photo is complete, and its companions are; counts it where it belongs if not."""
+        if not self.settle_seconds:
+            return True
+        group = [(name, facts)]
+        for companion in companions_of(self.incoming / name):
+            with contextlib.suppress(FileNotFoundError):
+                group.append((str(companion), companion.lstat()))
+        restless = [name for name, facts in group if self._is_restless(name, facts)]  # looks at each
+        if any(self._is_young(facts) for _, facts in group):
+            self.young += 1
+        elif restless:
+            self.restless += 1
+        else:
+            return True
+        return False
 
     def _is_left_alone(self, name: str) -> bool:
         lower = name.lower()
@@ -80,10 +118,23 @@ class Scan:
         )
 
     def _is_young(self, facts: os.stat_result) -> bool:
-        if not self.settle_seconds:
+        return (
+            0 <= time.time() - facts.st_mtime < self.settle_seconds
+        )  # the future is a wrong clock, no upload
+
+    def _is_restless(self, name: str, facts: os.stat_result) -> bool:
+        """Whether a file has changed lately, whatever its mtime says, and has not held still since it was seen."""
+        if os.name != "posix" or time.time() - facts.st_ctime >= self.settle_seconds:
             return False
-        age = time.time() - facts.st_mtime
-        return 0 <= age < self.settle_seconds  # a time in the future is a wrong clock, no upload
+        state = (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+        now = (
+            time.monotonic()
+        )  # ctime may lie in the future: a clock that was set back, a server's that is fast
+        before, since = self.seen.setdefault(name, (state, now))
+        if before != state:
+            self.seen[name] = (state, now)
+            return True
+        return now - since < self.settle_seconds
 
 
 def is_companion(path: Path) -> bool:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,11 @@ START_SECONDS = 60
 
 STARTS = 5
 """How often it is started in a row without answering a single request in between."""
+
+STARTS_IN_ALL = 200
+"""How often it is started in one night, whatever it answers in between."""
+
+COMMAND = (sys.executable, "-m", "api")
 
 STOP_SECONDS = 10
 LOG_BYTES = 5_000_000
@@ -39,13 +45,15 @@ class Sidecar:
     def __init__(self, *, log_dir: Path, url: str = "", token: str = "", run_id: str = "") -> None:
         self.is_ours = not url
         self.model_version = ""
+        self.interrupted = Flag()
+        """Set it to have nobody wait for the server any longer."""
         self._log = log_dir / "sidecar.log"
         self._run_id = run_id
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         self._nonce = ""
-        self._starts = 0
+        self._starts = self._starts_in_all = 0
         self._lock = threading.Lock()
         self.client = Client(url, token)
 
@@ -93,7 +101,8 @@ class Sidecar:
                         return
                     else:
                         problem = health.detail or "it is still loading"
-                time.sleep(0.05 if self.is_ours else 0.5)
+                if self.interrupted.wait(0.05 if self.is_ours else 0.5):
+                    raise SidecarDownError("interrupted")
             raise SidecarDownError(
                 f"the model server did not get ready within {START_SECONDS} s: {problem}.{self._last_words()}"
             )
@@ -102,11 +111,12 @@ class Sidecar:
         """It has answered: earlier deaths are forgiven."""
         self._starts = 0
 
-    def kill(self) -> None:
-        """End our server at once: it hangs. `make_ready` brings it back."""
-        if self.is_ours and self._process is not None:
-            self._process.kill()
-            self._process.wait()
+    def kill(self, hanging: Client) -> None:
+        """End our server at once, if it is still the one that hangs; `make_ready` starts another."""
+        with self._lock:
+            if self._process is not None and self.client is hanging:
+                log.warning("The model server hangs; ending it.")
+                self._kill_process()
 
     def stop(self) -> None:
         """End our server, whatever state it is in; somebody else's is left alone."""
@@ -118,11 +128,15 @@ class Sidecar:
     def _start(self) -> None:
         if self._starts == STARTS:
             raise SidecarDownError(f"the model server ended {STARTS} times in a row.{self._last_words()}")
+        if self._starts_in_all == STARTS_IN_ALL:
+            raise SidecarDownError(f"the model server ended {STARTS_IN_ALL} times.{self._last_words()}")
         self._end_process()
+        if self._starts_in_all:
+            log.warning("The model server ended; starting it again.")
         if self._starts:
-            log.warning("The model server ended; starting it again (%d of %d).", self._starts + 1, STARTS)
-            time.sleep(min(2.0 ** (self._starts - 1), 8.0))
+            self.interrupted.wait(min(2.0 ** (self._starts - 1), 8.0))
         self._starts += 1
+        self._starts_in_all += 1
         self._nonce = secrets.token_hex(16)
         port = _free_port()
         self.client = Client(f"http://127.0.0.1:{port}", self._token)
@@ -132,7 +146,7 @@ class Sidecar:
             "API_HOST": "127.0.0.1",
         }
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "api", "--port", str(port), "--until-stdin-closes"],
+            [*COMMAND, "--port", str(port), "--until-stdin-closes"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.PIPE,  # closes when this process ends, however it ends; then the server ends too
@@ -148,12 +162,20 @@ class Sidecar:
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.terminate()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        self._kill_process()
         self._process = None
+
+    def _kill_process(self) -> None:
+        """End it and what it started: a worker that hangs outlives the master that is killed."""
+        assert self._process is not None  # asked by those who have looked
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone (macOS: a zombie)
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+        self._process.wait()
 
     def _open_log(self) -> IO[bytes]:
         if self._output is None:
@@ -165,6 +187,31 @@ class Sidecar:
     def _last_words(self) -> str:
         words = tail(self._log) if self.is_ours else ""
         return f" Its last words, the rest in {self._log}:\n{words}" if words else ""
+
+
+class Flag:
+    """What a `threading.Event` is, without its lock.
+
+    The thread that a signal interrupts may hold that lock itself, and its signal handler would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Set it, for good."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, at most so long; whether it is."""
+        deadline = time.monotonic() + seconds
+        while not self._is_set and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+        return self._is_set
 
 
 def _free_port() -> int:

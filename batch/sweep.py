@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import NoReturn
@@ -22,7 +22,7 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from batch import filing
-from batch.client import Answer, RefusedError, SidecarBusyError, SidecarError
+from batch.client import Answer, RefusedError, SidecarBusyError, SidecarError, SidecarHangsError
 from batch.ledger import Ledger, Row, Run
 from batch.logs import log
 from batch.scan import Found, Scan
@@ -41,6 +41,15 @@ MOVES_FAILED_IN_A_ROW = 10
 
 BUSY_SECONDS = 600
 """How long an overloaded sidecar is waited for."""
+
+PROBE_PAUSES = (0, 1, 2, 4, 8)
+"""After a failed request the sidecar is probed so often, with these pauses in seconds, until it is given up."""
+
+PROBE_SECONDS = 30
+"""How long a probe's answer may take: the photos of other clients may stand before it."""
+
+END_SECONDS = 20
+"""How long an interrupted night waits for the answers to what is in flight."""
 
 PROBE = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
@@ -114,12 +123,16 @@ class Sweep:
 
     def __init__(self, settings: BatchSettings, ledger: Ledger, sidecar: Sidecar, run: Run) -> None:
         self.tally = Tally()
-        self.stop = threading.Event()
+        self.stop = sidecar.interrupted
         """Set it to end early: what is in flight is recorded and filed, the rest stays."""
         self._settings = settings
         self._ledger = ledger
         self._sidecar = sidecar
         self._run = run
+        self._gate = _Gate()
+        self._seen: dict[str, tuple[tuple[int, int, int], float]] = {}
+        """The scans' memory of files that are not at rest."""
+        self._restless = 0
         self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
         self._asked: set[str] = set()
         """Checksums of photos in flight."""
@@ -138,23 +151,37 @@ class Sweep:
         Raises:
             SweepError: it cannot go on.
         """
-        with self._progress() as progress, ThreadPoolExecutor(REQUESTS_IN_FLIGHT) as threads:
+        with self._progress() as progress:
             try:
-                # the second pass finds what settled, or what the file system hid from the first
-                while self._one_pass(threads, progress) or (wait and self.tally.too_young):
-                    if self.stop.is_set():
-                        break
-                    if wait and self.tally.too_young:
-                        self.stop.wait(min(self._settings.settle_seconds, 1))
+                self._passes(progress, wait)
             finally:
                 self.stop.set()  # threads that wait to ask again end
                 self._ledger.record([], filed=self._filed)
         return self.tally
 
-    def _one_pass(self, threads: ThreadPoolExecutor, progress: "tqdm[NoReturn]") -> int:
+    def _passes(self, progress: "tqdm[NoReturn]", wait_for_young: bool) -> None:
+        """Go through `incoming` until nothing is left to do.
+
+        A second pass finds what the file system hid from the first. Files that look old but have changed lately
+        get `settle_seconds` to hold still, while the others are swept and after that.
+        """
+        give_up_at: float | None = None
+        while not self.stop.is_set():
+            started = time.monotonic()
+            swept = self._one_pass(progress)
+            if give_up_at is None:
+                give_up_at = time.monotonic() + self._settings.settle_seconds
+            wait_for_restless = self._restless > 0 and started < give_up_at
+            wait_for_young_ones = wait_for_young and self.tally.too_young > 0
+            if wait_for_restless or wait_for_young_ones:
+                self.stop.wait(min(self._settings.settle_seconds, 1))
+            elif not swept:
+                break
+
+    def _one_pass(self, progress: "tqdm[NoReturn]") -> int:
         """Go through `incoming` once; returns how many photos got a row."""
         swept_before = self.tally.swept
-        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
+        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._seen)
         request = _Request()
         try:
             for found in scan:
@@ -165,18 +192,22 @@ class Sweep:
                     continue
                 request.add(item)
                 if request.is_full:
-                    self._launch(request, threads)
+                    self._launch(request)
                     request = _Request()
                     while len(self._in_flight) >= REQUESTS_IN_FLIGHT:
                         self._finish_oldest(progress)
             if not self.stop.is_set():
-                self._launch(request, threads)
+                self._launch(request)
             while self._in_flight:
                 self._finish_oldest(progress)
         except OSError as error:
             raise SweepError(f"{error.strerror}: {error.filename}") from error
         finally:
-            self.tally.too_young, self.tally.left_alone = scan.young, scan.left_alone
+            self._restless = scan.restless
+            self.tally.too_young, self.tally.left_alone = scan.young + scan.restless, scan.left_alone
+        for folder, why in scan.unreadable.items():
+            if folder not in self._left:
+                self._leave(folder, f"the folder {filing.readable(folder)} cannot be read: {why}")
         filing.remove_empty(self._settings.incoming, scan.folders)
         return self.tally.swept - swept_before
 
@@ -189,6 +220,7 @@ class Sweep:
             source=os.fsencode(found.name),
             size=found.size,
             mtime_ns=found.mtime_ns,
+            ctime_ns=found.ctime_ns,
             run_id=self._run.run_id,
         )
         if not found.regular:
@@ -217,13 +249,23 @@ class Sweep:
         self._asked.add(row.sha256)
         return _Item(row, photo, looks_like_a_photo(photo))
 
-    def _launch(self, request: _Request, threads: ThreadPoolExecutor) -> None:
+    def _launch(self, request: _Request) -> None:
         if request.items:
-            self._in_flight.append((request, threads.submit(self._ask, request.photos)))
+            future: Future[list[Answer]] = Future()
+            self._in_flight.append((request, future))
+            # a daemon: an answer that does not come must not keep an interrupted night from ending
+            threading.Thread(target=self._answer, args=(future, request.photos), daemon=True).start()
+
+    def _answer(self, future: "Future[list[Answer]]", photos: list[bytes]) -> None:
+        try:
+            future.set_result(self._ask(photos))
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            future.set_exception(error)
 
     def _finish_oldest(self, progress: "tqdm[NoReturn]") -> None:
         """Wait for the oldest request's answers, record its photos, file them."""
         request, future = self._in_flight.popleft()
+        self._wait_for(future)
         try:
             answers = iter(future.result())
         except (SidecarDownError, RefusedError) as error:
@@ -243,6 +285,13 @@ class Sweep:
         self._file(rows, reserved)
         self._asked.difference_update(item.row.sha256 for item in request.items)
         progress.update(len(rows))
+
+    def _wait_for(self, future: "Future[list[Answer]]") -> None:
+        """Return when there is an answer; an interrupted night does not wait for long."""
+        while not self.stop.is_set() and not future.done():
+            wait([future], timeout=0.2)
+        if not wait([future], timeout=END_SECONDS).done:
+            raise SweepError(f"interrupted, and the model server gave no answer within {END_SECONDS} s")
 
     def _decide(self, request: _Request, answers: Iterator[Answer]) -> Iterator[Row]:
         """What becomes of each photo of a request, in order."""
@@ -293,30 +342,39 @@ class Sweep:
     def _file(self, rows: list[Row], reserved: set[str]) -> None:
         """Move recorded photos; a row whose photo could not be moved is withdrawn."""
         withdrawn: set[str] = set()
-        for row in rows:
+        moved: list[Row] = []
+        problem = ""
+        for number, row in enumerate(rows):
             try:
-                if row.duplicate_of in withdrawn:
+                if row.status == "duplicate" and row.sha256 in withdrawn:
                     raise filing.PhotoChangedError(f"the photo that {row.file_name} equals was not filed")
                 filing.file_photo(
                     row, self._settings.incoming, self._settings.data_dir, self._ledger, reserved
                 )
-            except (filing.FilingError, filing.PhotoChangedError) as error:
-                self._ledger.withdraw(row)
-                withdrawn.add(row.moved_to)
-                if isinstance(error, filing.FilingError):
-                    self._moves_failed += 1
-                    self._leave(os.fsdecode(row.source), str(error))
+            except filing.PhotoChangedError:
+                self._ledger.withdraw([row])
+                withdrawn.add(row.sha256)
+            except filing.DiskError as error:
+                self._ledger.withdraw(rows[number:])
+                problem = f"{error}; the rest stays in incoming"
+                break
+            except filing.FilingError as error:
+                self._ledger.withdraw([row])
+                withdrawn.add(row.sha256)
+                self._moves_failed += 1
+                self._leave(os.fsdecode(row.source), str(error))
             else:
                 self._moves_failed = 0
-                self._filed.append(row.id or 0)
+                moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
-        folders = {(self._settings.data_dir / row.moved_to).parent for row in rows}
-        folders |= {(self._settings.incoming / os.fsdecode(row.source)).parent for row in rows}
+        folders = {(self._settings.data_dir / row.moved_to).parent for row in moved}
+        folders |= {(self._settings.incoming / os.fsdecode(row.source)).parent for row in moved}
         filing.sync_folders(folders)
+        self._filed += [row.id or 0 for row in moved]
         if self._moves_failed >= MOVES_FAILED_IN_A_ROW:
-            raise SweepError(
-                f"{self._moves_failed} photos in a row could not be moved; the rest stays in incoming"
-            )
+            problem = f"{self._moves_failed} photos in a row could not be moved; the rest stays in incoming"
+        if problem:
+            raise SweepError(problem)
 
     def _leave(self, name: str, why: str) -> None:
         self._left.add(name)
@@ -326,48 +384,75 @@ class Sweep:
     def _ask(self, photos: list[bytes]) -> list[Answer]:
         """Get an answer for every photo, through restarts of the sidecar if need be (runs in a thread).
 
-        A request that fails twice although the sidecar is well is cut in halves, until the one photo that it
-        cannot bear is alone; that one fails, the others are answered.
-
         Raises:
             SidecarDownError: there is no sidecar to be had.
             RefusedError: it will not work for us.
         """
         if not photos:
             return []
-        for _ in range(2):
+        with self._gate.shared():
+            try:
+                return self._ask_patiently(photos)
+            except SidecarError as error:
+                log.info("A request failed (%s); trying again.", error)
+        with self._gate.alone():  # what fails now has itself to blame, and no neighbour
+            self._make_sound()
+            return self._ask_alone(photos)
+
+    def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
+        """Ask again; a request that fails is cut in halves, until the photo that the sidecar cannot bear is alone.
+
+        That photo gets a second chance, then it fails; the others are answered. The sidecar is sound before each
+        attempt, so that it is the photo's fault, not the sidecar's.
+        """
+        for _ in range(2 if len(photos) == 1 else 1):
             try:
                 return self._ask_patiently(photos)
             except SidecarError as error:
                 problem = error
-                if self.stop.is_set():
-                    raise SidecarDownError("interrupted") from error
-                log.info("A request failed (%s); trying again.", error)
-            self._sidecar.make_ready()
-        if len(photos) > 1:
-            middle = len(photos) // 2
-            return self._ask(photos[:middle]) + self._ask(photos[middle:])
-        self._probe()
-        return [Answer(error=f"The model server fails on this photo: {problem}.")]
+            self._make_sound()
+        if len(photos) == 1:
+            log.warning("The model server fails on one photo (%s).", problem)
+            return [Answer(error=f"The model server fails on this photo: {problem}.")]
+        middle = len(photos) // 2
+        return self._ask_alone(photos[:middle]) + self._ask_alone(photos[middle:])
 
-    def _ask_patiently(self, photos: list[bytes]) -> list[Answer]:
+    def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
+        """Ask; wait while the sidecar is overloaded or still loading. One that hangs is ended."""
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
+            client = self._sidecar.client
             try:
-                answers = self._sidecar.client.predict(photos)
+                answers = client.predict(photos, seconds)
             except SidecarBusyError as busy:
                 if time.monotonic() > deadline or self.stop.wait(busy.seconds):
                     raise SidecarDownError(str(busy)) from busy
+                self._sidecar.make_ready()
+            except SidecarHangsError:
+                self._sidecar.kill(client)
+                raise
             else:
                 self._sidecar.worked()
                 return answers
 
-    def _probe(self) -> None:
-        """Make sure that it is the photo that the sidecar cannot bear, and not every photo."""
-        try:
-            self._ask_patiently([PROBE])
-        except SidecarError as error:
-            raise SidecarDownError(f"the model server answers no photo at all: {error}") from error
+    def _make_sound(self) -> None:
+        """Return when the sidecar answers a photo that every sound one answers; start it again if need be.
+
+        Raises:
+            SidecarDownError: it does not.
+        """
+        problem: SidecarError | None = None
+        for pause in PROBE_PAUSES:
+            if self.stop.wait(pause):
+                raise SidecarDownError("interrupted")
+            self._sidecar.make_ready()
+            try:
+                self._ask_patiently([PROBE], PROBE_SECONDS)
+            except SidecarError as error:
+                problem = error
+            else:
+                return
+        raise SidecarDownError(f"the model server answers no photo at all: {problem}")
 
     @contextlib.contextmanager
     def _progress(self) -> "Iterator[tqdm[NoReturn]]":
@@ -378,6 +463,41 @@ class Sweep:
         )
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
+
+
+class _Gate:
+    """Many requests at a time, or one alone."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._inside = 0
+        self._one_is_alone = False
+
+    @contextlib.contextmanager
+    def shared(self) -> Iterator[None]:
+        """Enter beside others."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._one_is_alone)
+            self._inside += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._inside -= 1
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Enter when nobody is inside, and keep others out."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._one_is_alone and not self._inside)
+            self._one_is_alone = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._one_is_alone = False
+                self._changed.notify_all()
 
 
 _ANSWERS = (
@@ -448,7 +568,11 @@ def _read_unchanged(path: "os.PathLike[str]", found: Found) -> bytes | None:
 
 def _is_as_found(handle: int, found: Found) -> bool:
     facts = os.fstat(handle)
-    return stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns) == (found.size, found.mtime_ns)
+    return stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) == (
+        found.size,
+        found.mtime_ns,
+        found.ctime_ns,
+    )
 
 
 def _point_to_firsts(rows: list[Row]) -> None:

@@ -67,7 +67,7 @@ def test_it_listens_on_loopback_only(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
-        sidecar.kill()
+        sidecar.kill(sidecar.client)
         sidecar.make_ready()
         assert sidecar.client.predict([picture()])[0].prediction is not None
 
