@@ -9,6 +9,7 @@ from flask import Flask
 from api import errors, metrics, routes
 from api.engine import Engine
 from api.settings import ApiSettings
+from api.upload import BATCH_BYTES
 
 
 def create_app(settings: ApiSettings, engine: Engine) -> Flask:
@@ -20,10 +21,7 @@ def create_app(settings: ApiSettings, engine: Engine) -> Flask:
     """
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.config["MAX_CONTENT_LENGTH"] = routes.BATCH_BYTES
-    # Flask's own limits lie far below ours: 500 kB for a form's field, 1,000 parts for a form
-    app.config["MAX_FORM_MEMORY_SIZE"] = routes.BATCH_BYTES
-    app.config["MAX_FORM_PARTS"] = routes.BATCH_PHOTOS + 16
+    app.config["MAX_CONTENT_LENGTH"] = BATCH_BYTES
     app.extensions["settings"] = settings
     app.extensions["engine"] = engine
     app.extensions["metrics"] = metrics.Metrics()

@@ -1,12 +1,9 @@
 """What the sidecar answers: `/health`, `/classes`, `/predict`, `/predict/batch`, `/stats`, `/metrics`, `/openapi.json`."""
 
-import base64
-import binascii
 import hmac
 import os
 import time
 from typing import Any
-from urllib.parse import parse_qs
 
 from flask import Blueprint, Response, abort, current_app, jsonify, request
 
@@ -15,17 +12,12 @@ from api.errors import CODES, problem, problem_response
 from api.metrics import Metrics
 from api.openapi import document
 from api.settings import ApiSettings
+from api.upload import BATCH_PHOTOS, many_photos, one_photo
 from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
 from model.preprocess import PhotoError
 
 blueprint = Blueprint("routes", __name__)
-
-BATCH_PHOTOS = 1024
-"""The most photos in one request."""
-
-BATCH_BYTES = 512 * 1024 * 1024
-"""The largest body of any request."""
 
 OPEN_PATHS = ("/health",)
 """Answered without a token, so that monitors need none."""
@@ -86,7 +78,7 @@ def predict() -> Response:
     # base64 needs four bytes for three, and a form or JSON a little around them
     request.max_content_length = int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
     with engine.place():
-        (answer,) = _answer(engine, [_photo()])
+        (answer,) = _answer(engine, [one_photo()])
     if isinstance(answer, PhotoError):
         return problem_response(CODES[answer.code], str(answer))
     return jsonify(model_version=predictor.release.version, **as_json(answer))
@@ -97,12 +89,7 @@ def predict_batch() -> Response:
     """What is on many photos (multipart `files`); a photo that cannot be read gets an error of its own."""
     predictor, engine = _predictor(), _engine()
     with engine.place():
-        files = request.files.getlist("files")
-        if not files:
-            abort(400, "Send the photos as multipart form data, each as a field `files`.")
-        if len(files) > BATCH_PHOTOS:
-            abort(413, f"At most {BATCH_PHOTOS} photos in one request, these are {len(files)}.")
-        answers = _answer(engine, [file.read() for file in files])
+        answers = _answer(engine, many_photos())
     results = [
         {"error": problem(CODES[answer.code], str(answer))}
         if isinstance(answer, PhotoError)
@@ -161,34 +148,6 @@ def _answer(engine: Engine, photos: list[bytes]) -> list[Answered | PhotoError]:
     answers = engine.answer(photos)
     _metrics().count(answers, time.perf_counter() - started)
     return answers
-
-
-def _photo() -> bytes:
-    """The photo of a request, in whichever of the three ways it came."""
-    if request.mimetype == "multipart/form-data":
-        file = request.files.get("file")
-        photo = file.read() if file else _from_base64(request.form.get("image", ""))
-    elif request.mimetype == "application/json":
-        content = request.get_json()
-        photo = _from_base64(content.get("image") if isinstance(content, dict) else None)
-    else:
-        # curl calls a raw body form-encoded unless told otherwise, so forms are not parsed here by the name
-        photo = request.get_data(cache=False, parse_form_data=False)
-        if photo.startswith(b"image="):
-            photo = _from_base64(parse_qs(photo.decode("ascii", "replace")).get("image", [""])[0])
-    if not photo:
-        abort(400, "Send a photo: multipart field `file`, a raw image body, or JSON with base64 `image`.")
-    return photo
-
-
-def _from_base64(text: object) -> bytes:
-    """The bytes of a base64 text, with or without a `data:` prefix."""
-    if not isinstance(text, str):
-        abort(400, "`image` has to be a base64 text.")
-    try:
-        return base64.b64decode(text.partition(";base64,")[2] or text, validate=True)
-    except (binascii.Error, ValueError):
-        abort(400, "`image` is not valid base64.")
 
 
 def _predictor() -> Predictor:

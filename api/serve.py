@@ -11,8 +11,8 @@ from flask import Flask
 
 from api import create_app
 from api.engine import REQUESTS_WAITING, Engine, usable_cores
-from api.routes import BATCH_BYTES
 from api.settings import ApiSettings
+from api.upload import BATCH_BYTES
 
 log = logging.getLogger("nightsort.api")
 

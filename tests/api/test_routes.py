@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from api.routes import BATCH_PHOTOS
+from api.upload import BATCH_PHOTOS
 from tests import small_release
 from tests.api.conftest import picture
 
