@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, export, filing, report, summary
+from batch import acts, drift, export, filing, history, report, summary
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -96,16 +96,36 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         log.error("%s", problem)
     run.exit_code = _exit_code(tally, problems, interrupted)
     run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
-    run.summary = summary.sum_up(ledger.filed_rows(run_id=run.run_id)).to_json()
-    ledger.end_run(run)
+    _look_back(settings, ledger, run)
     _report(settings, ledger, run)
     log.info("%s", last_line(run, tally, settings))
     return run.exit_code
 
 
+def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
+    """Sum up what the run saw, and compare it with the nights before and with what the release was measured on."""
+    seen = summary.sum_up(ledger.filed_rows(run_id=run.run_id))
+    run.summary = seen.to_json() if seen.swept else {}
+    ledger.end_run(run)
+    if not seen.predicted:
+        return
+    runs = ledger.runs()
+    unusual = {history.at(earlier.started_at).date() for earlier in runs if earlier.summary.get("unusual")}
+    verdict = drift.judge(history.by_night(runs), unusual)
+    sentences = verdict.sentences
+    if run.model_version:
+        sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
+    run.summary |= {
+        "drift": sentences,
+        "unusual": verdict.is_unusual,
+        "unusual_since": str(verdict.since or ""),
+    }
+    ledger.end_run(run)
+
+
 def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     """Write what people read in the morning; a night that swept nothing has nothing to tell."""
-    if not run.summary["statuses"] and run.exit_code == EXIT_ALL_SWEPT:
+    if not run.summary and run.exit_code == EXIT_ALL_SWEPT:
         return
     try:
         report.write(settings, report.of_run(ledger, run))
@@ -120,10 +140,12 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     if finished:
         log.info("Finished %d moves that an earlier run had begun.", finished)
     for dead in ledger.runs():
-        if dead.exit_code is None and not dead.summary and dead.run_id != run.run_id:
+        if dead.exit_code is None and not dead.message and dead.run_id != run.run_id:
             seen = summary.sum_up(ledger.filed_rows(run_id=dead.run_id))
             dead.summary, dead.counts = seen.to_json(), {"swept": seen.swept, **seen.statuses}
             dead.message = "It died; the next run finished its moves"
+            with contextlib.suppress(export.ExportError):  # as the night's own export will say
+                export.export_run(ledger, settings.data_dir / "predictions", dead.run_id)
             ledger.end_run(dead)
 
 
