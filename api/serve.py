@@ -6,8 +6,7 @@ import signal
 import sys
 import threading
 import time
-
-from flask import Flask
+from typing import Any
 
 from api import create_app
 from api.engine import REQUESTS_WAITING, Engine, usable_cores
@@ -29,7 +28,7 @@ def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
     """Serve until told to end. One worker process with threads: they share the model and the work evenly."""
     from gunicorn.app.base import BaseApplication  # not on Windows
 
-    class Server(BaseApplication):  # type: ignore[misc]
+    class Server(BaseApplication):
         """gunicorn, told in code what it would read from a file."""
 
         def load_config(self) -> None:
@@ -50,7 +49,7 @@ def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
             for name, value in options.items():
                 self.cfg.set(name, value)
 
-        def load(self) -> Flask:
+        def load(self) -> Any:
             return create_app(settings, engine)
 
     engine = Engine(settings)
