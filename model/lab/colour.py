@@ -85,10 +85,10 @@ def palette(view: View) -> dict[str, float]:
     between two palettes Hellinger's, 1909). `L_p5` … `chroma_p95`: percentiles of the item. `light_*`: percentiles of
     the background, which tell a white shirt in the shade from a grey one. `variety`: the palette's entropy, in bits.
     """
-    item = view.lab[view.item]
-    ground = (
-        view.lab[view.background] if view.background.mean() >= LEAST_BACKGROUND else view.lab.reshape(-1, 3)
-    )
+    lab = to_lab(view.pixels[::STEP, ::STEP])
+    item = lab[view.item[::STEP, ::STEP]]
+    around = view.background[::STEP, ::STEP]
+    ground = lab[around] if around.mean() >= LEAST_BACKGROUND else lab.reshape(-1, 3)
     counts, _ = np.histogramdd(item, bins=[LIGHTNESS_EDGES, A_EDGES, B_EDGES])
     shares = counts.ravel() / max(1.0, counts.sum())
     present = shares[shares > 0]

@@ -8,8 +8,6 @@ background pictures are linked, not copied, where the file system allows it. Rep
 from __future__ import annotations
 
 import argparse
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +16,7 @@ import pandas as pd
 from model.lab import LabError
 from model.lab.masks import Mask
 from model.lab.photos import progress
-from model.lab.store import MAPPING_COLUMNS, Store, file_key, write_arrays, write_csv
+from model.lab.store import MAPPING_COLUMNS, Store, file_key, link, write_arrays, write_csv
 from model.lab.tasks import UNSURE, read_labels
 
 
@@ -73,16 +71,6 @@ def sure_labels(labels: Path, columns: list[str]) -> pd.DataFrame:
     if missing:
         raise LabError(f"{labels} has no column {missing[0]!r}; it has: {', '.join(table.columns)}.")
     return table[~table[columns].isin([UNSURE, ""]).any(axis=1)]
-
-
-def link(source: Path, target: Path) -> None:
-    """Give a file a second name, or copy it where the file system has no links."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
 
 
 def _masks(store: Store, files: list[str]) -> Iterator[tuple[str, Mask]]:

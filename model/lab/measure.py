@@ -8,15 +8,12 @@ clipping in the shadows and in the lights, entropy and blockiness; the backgroun
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 from scipy.ndimage import convolve, laplace
 from skimage.measure import shannon_entropy
-
-from model.lab.cielab import to_hsv
 
 if TYPE_CHECKING:
     from model.lab.cielab import Flags, Floats, Pixels
@@ -49,38 +46,46 @@ def run(options: argparse.Namespace) -> int:
 
 def quality_numbers(view: View) -> dict[str, float]:
     """Return the ten measures of the whole frame and, prefixed `background_`, of the background alone."""
-    frame = np.ones_like(view.background)
-    inside = measures(view.pixels, view.grey, view.background)
-    return measures(view.pixels, view.grey, frame) | {
-        f"background_{name}": value for name, value in inside.items()
+    luma = np.asarray(Image.fromarray(view.pixels).convert("L"), np.float32)
+    planes = Planes(view.pixels, luma, laplace(luma), np.abs(convolve(luma, IMMERKAER)), view.grey)
+    inside = measures(planes, view.background)
+    return measures(planes, np.ones_like(view.background)) | {
+        f"background_{key}": inside[key] for key in MEASURES
     }
 
 
-def measures(pixels: Pixels, grey: Floats, where: Flags) -> dict[str, float]:
-    """Return ten measures of the pixels (height, width, 3) marked in `where` (height, width).
+class Planes(NamedTuple):
+    """A photo (height, width, 3), its luma, what two filters make of it, and the luma at the file's own size."""
 
-    `grey` is the luma at the file's own size, which blockiness needs. No marked pixel gives NaN throughout.
+    pixels: Pixels
+    luma: Floats
+    laplacian: Floats
+    grain: Floats
+    full: Floats
+
+
+def measures(planes: Planes, where: Flags) -> dict[str, float]:
+    """Return ten measures of the pixels marked in `where` (height, width); none marked gives NaN throughout.
 
     brightness: mean luma (ITU-R BT.601), 0..255. contrast: its standard deviation (RMS contrast). sharpness: variance
     of its Laplacian (Pech-Pacheco et al. 2000). colourfulness: see there. saturation: mean HSV saturation, 0..1.
-    noise: standard deviation of the noise in luma (see `noise`). dark, bright: shares of clipped pixels. entropy: of
-    the luma's histogram, in bits (Shannon 1948). blockiness: see there.
+    noise: see there. dark, bright: shares of clipped pixels. entropy: of the luma's values, in bits (Shannon 1948).
+    blockiness: see there.
     """
     if not where.any():
         return dict.fromkeys(MEASURES, np.nan)
-    luma = np.asarray(Image.fromarray(pixels).convert("L"), np.float32)
-    chosen = pixels[where]
+    luma, chosen = planes.luma[where], planes.pixels[where]
     values = (
-        luma[where].mean(),
-        luma[where].std(),
-        laplace(luma)[where].var(),
+        luma.mean(),
+        luma.std(),
+        planes.laplacian[where].var(),
         colourfulness(chosen),
-        to_hsv(chosen)[:, 1].mean(),
-        noise(luma, where),
-        (luma[where] <= DARK).mean(),
+        saturation(chosen),
+        noise(planes.grain[where]),
+        (luma <= DARK).mean(),
         (chosen.max(axis=1) >= BRIGHT).mean(),
-        shannon_entropy(luma[where]),  # type: ignore[no-untyped-call]
-        blockiness(grey, where),
+        shannon_entropy(luma),  # type: ignore[no-untyped-call]
+        blockiness(planes.full, where),
     )
     return {name: float(value) for name, value in zip(MEASURES, values, strict=True)}
 
@@ -110,16 +115,22 @@ def colourfulness(pixels: Pixels) -> float:
     return float(np.hypot(*opponents.std(axis=1)) + 0.3 * np.hypot(*opponents.mean(axis=1)))
 
 
-def noise(luma: npt.NDArray[np.float32], where: Flags) -> float:
-    """Return the standard deviation of the noise, in grey levels: sqrt(π/2) / 6 · mean |luma * IMMERKAER|.
+def saturation(pixels: Pixels) -> float:
+    """Return the mean HSV saturation of pixels (n, 3), 0..1: how much the weakest channel falls short."""
+    strongest, weakest = pixels.max(axis=1).astype(np.float32), pixels.min(axis=1)
+    return float(np.mean((strongest - weakest) / np.maximum(strongest, 1)))
 
-    For Gaussian noise on a flat ground the mask's answer has 6 times the noise's standard deviation, and a Gaussian's
+
+def noise(grain: Floats) -> float:
+    """Return the standard deviation of the noise in grey levels: sqrt(π/2) / 6 times the mean of |luma * IMMERKAER|.
+
+    For Gaussian noise on flat ground the filter's answer has 6 times the noise's standard deviation, and a Gaussian's
     standard deviation is sqrt(π/2) times its mean absolute value. Fine patterns count as noise too.
     """
-    return float(np.sqrt(np.pi / 2) / 6 * np.abs(convolve(luma, IMMERKAER))[where].mean())
+    return float(np.sqrt(np.pi / 2) / 6 * grain.mean())
 
 
-def blockiness(grey: npt.NDArray[np.float32], where: Flags) -> float:
+def blockiness(grey: Floats, where: Flags) -> float:
     """Return how much JPEG's 8 × 8 blocks show: 1 not at all, 1.5 plainly.
 
     The mean step between neighbours is taken for each of the 8 positions a block's border could have; the largest,

@@ -28,8 +28,9 @@ BINS: Final = 10
 
 @dataclass(frozen=True)
 class Scores:
-    """The answers `guesses` (n) to the truths `truth` (n), as places in `classes`, with probabilities (n, classes).
+    """Answers to the truths `truth` (n), as places in `classes`, with probabilities (n, classes).
 
+    `chosen` (n) are the answers where a judge decides otherwise than by the likeliest class (a threshold of its own).
     `groups` (n) are the senders: photos of one sender resemble one another, so intervals resample whole senders.
     """
 
@@ -37,11 +38,18 @@ class Scores:
     probabilities: Probabilities
     classes: Sequence[str]
     groups: Sequence[str]
+    chosen: Codes | None = None
 
     @cached_property
     def guesses(self) -> Codes:
-        """The likeliest class of each photo."""
-        return np.asarray(self.probabilities.argmax(1), np.int64)
+        """The chosen class of each photo."""
+        return np.asarray(self.probabilities.argmax(1), np.int64) if self.chosen is None else self.chosen
+
+    @property
+    def confidence(self) -> Probabilities:
+        """The chosen class's probability."""
+        taken: Probabilities = np.take_along_axis(self.probabilities, self.guesses[:, None], 1)[:, 0]
+        return taken
 
     @property
     def accuracy(self) -> float:
@@ -78,7 +86,7 @@ class Scores:
     @cached_property
     def calibration(self) -> pd.DataFrame:
         """By bins of confidence: mean confidence, accuracy, and the number of photos."""
-        confidence = self.probabilities.max(1)
+        confidence = self.confidence
         bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
         table = pd.DataFrame({"bin": bins, "confidence": confidence, "right": self.guesses == self.truth})
         grouped = table.groupby("bin")
@@ -99,7 +107,7 @@ class Scores:
 
     def coverage_at(self, accuracy: float) -> float:
         """Return the largest share of photos, the most confident first, that are right at least this often."""
-        order = np.argsort(-self.probabilities.max(1), kind="stable")
+        order = np.argsort(-self.confidence, kind="stable")
         right = (self.guesses == self.truth)[order]
         kept = np.flatnonzero(np.cumsum(right) / np.arange(1, len(right) + 1) >= accuracy)
         return float((kept[-1] + 1) / len(right)) if len(kept) else 0.0
