@@ -130,13 +130,19 @@ _COAT = """
     middle shade=0.4 lift=0.3: 0 -1, 8 -2, 12 12, 0 24
     sides creases=24 lean=70 lift=1.2: 20 4, 27 7, 33 22, 37 42, 39 64, 29 66, 27 48, 25 34, 20 20
     seams shade=0.6: 38.5 59, 29 61
-    middle creases=60 lift=1.2: 0 22, 8 0, 21 4, 24.5 16, 26 30, 25 46, 28 94, 0 96
+    middle creases=60 lift=1.2: 0 22, 8 0, 21 4, 24.5 16, 26 30, 25 46, 25.5 54, 31 104, 0 106
     seams shade=0.6 line=0.4: 20.8 4.6, 24.2 16, 26 30
-    seam shade=0.5 line=0.6: 4 30, 4.4 95
-    sides lift=0.6: 10 58, 20 56, 20.5 60, 10.5 62
+    seam shade=0.5 line=0.6: 4 30, 4.4 105
+    sides lift=0.6: 11 64, 21 62, 21.5 66, 11.5 68
     sides shade=0.92 lift=1: 3 33, 0.6 23, 5 4, 8 -3.5, 12.5 2, 15 12, 11 14, 15 17
-    disc shade=0.4 lift=0.5: -4 38 2.4 2.4, -4 50 2.4 2.4, -4 62 2.4 2.4
-    disc shade=0.4 lift=0.5: 8 38 2.4 2.4, 8 50 2.4 2.4, 8 62 2.4 2.4
+    middle shade=0.88 lift=0.7 creases=6: 0 51, 25.2 50, 25.4 55.4, 0 56.4
+    seams shade=0.6 line=0.2: 0 51.6, 25 50.6
+    seams shade=0.6 line=0.2: 0 55.8, 25 54.8
+    whole dye=metal lift=0.5: -1 50.4, 6 50.4, 6 57, -1 57
+    whole shade=0.85 lift=0.3: 0.4 51.8, 4.6 51.8, 4.6 55.6, 0.4 55.6
+    disc shade=0.5 lift=0.2: -8 53.6 0.8 0.8, -12 53.6 0.8 0.8, -16 53.6 0.8 0.8
+    disc shade=0.4 lift=0.5: -4 36 2.4 2.4, -4 45 2.4 2.4, -4 66 2.4 2.4
+    disc shade=0.4 lift=0.5: 8 36 2.4 2.4, 8 45 2.4 2.4, 8 66 2.4 2.4
 """
 _DRESS = """
     middle shade=0.5 lift=0.3: 0 3, 5 2.4, 10 0, 12 12, 0 18
@@ -237,7 +243,7 @@ CUTS: dict[str, tuple[tuple[str, str], ...]] = {  # the cuts of a sub category, 
     "dress": ((_DRESS, ""),),
     "hat": ((_BEANIE, ""), (_CAP, "")),
     "longsleeve": ((_SWEATER, ""), (_SWEATER, "hoops")),
-    "outwear": ((_PARKA, ""), (_COAT, ""), (_PUFFER, "")),
+    "outwear": ((_PUFFER, ""), (_PARKA, ""), (_COAT, "")),
     "pants": ((_JEANS, ""), (_JOGGERS, "")),
     "shirt": ((_SHIRT, "checks"), (_SHIRT, "stripes"), (_SHIRT, "")),
     "shoes": ((_SNEAKER, ""),),
@@ -260,7 +266,7 @@ def sewn(sub: str, style: int, cloth: Cloth) -> list[Piece]:
     cut, design = CUTS[sub][style % len(CUTS[sub])]
     if design and not cloth.design:
         plain, white = np.array(cloth.colours[0]), np.array(_TRIMMINGS["cord"].colours[0])
-        shades = [(plain + (white - plain) * share).tolist() for share in (0, 0.3, 0.6)]
+        shades = [(plain + (white - plain) * share).tolist() for share in (0, 0.35, 0.7)]
         cloth = replace(cloth, colours=tuple(shades), design=design)
     pieces = [piece for row in cut.strip().splitlines() if row.strip() for piece in _pieces(row, cloth)]
     if sub != "shoes":
