@@ -1,11 +1,13 @@
 """What the nights did: one line a run, or one run in full."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import date, datetime
 
 from batch import summary
 from batch.ledger import Ledger, Run
+from batch.summary import Summary
 
 OUTCOMES = {
     0: "done",
@@ -93,6 +95,14 @@ def in_full(ledger: Ledger, run: Run) -> str:
     parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
     parts += _block("Settings", run.settings)
     return "\n".join(parts)
+
+
+def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:
+    """What was seen on each date (of the machine's time zone) that had a run, oldest first."""
+    found: dict[date, list[Summary]] = {}
+    for run in runs:
+        found.setdefault(at(run.started_at).date(), []).append(summary.from_json(run.summary))
+    return [(night, summary.add_up(seen)) for night, seen in sorted(found.items())]
 
 
 def local(moment: str) -> str:

@@ -6,7 +6,7 @@ import heapq
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
@@ -61,7 +61,7 @@ class Report:
 
 def of_run(ledger: Ledger, run: Run) -> Report:
     """The report of one run."""
-    nights = by_night(earlier for earlier in ledger.runs() if earlier.started_at <= run.started_at)
+    nights = history.by_night(earlier for earlier in ledger.runs() if earlier.started_at <= run.started_at)
     seen = summary.from_json(run.summary)
     tonight = history.at(run.started_at).date()
     before = [(night, other) for night, other in nights if night < tonight][-NIGHTS:]
@@ -90,7 +90,7 @@ def of_days(ledger: Ledger, days: int, today: date | None = None) -> Report:
     today = today or datetime.now().astimezone().date()
     first = today - timedelta(days=days - 1)
     runs = [run for run in ledger.runs() if first <= history.at(run.started_at).date() <= today]
-    nights = by_night(ledger.runs())
+    nights = history.by_night(ledger.runs())
     within = [(night, seen) for night, seen in nights if first <= night <= today]
     before = [(night, seen) for night, seen in nights if night < first][-NIGHTS:]
     since = datetime.combine(first, datetime.min.time()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -196,14 +196,6 @@ def daily_csv(report: Report) -> str:
         shares = [f"{seen.review_share:.4f}", f"{seen.mean_confidence:.4f}"] if seen.predicted else ["", ""]
         writer.writerow([night.isoformat(), seen.swept, *counts, *shares])
     return text.getvalue()
-
-
-def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:
-    """What was seen on each date (of the machine's time zone) that had a run, oldest first."""
-    found: dict[date, list[Summary]] = {}
-    for run in runs:
-        found.setdefault(history.at(run.started_at).date(), []).append(summary.from_json(run.summary))
-    return [(night, summary.add_up(seen)) for night, seen in sorted(found.items())]
 
 
 def thumbnail(path: Path) -> Markup:

@@ -19,6 +19,8 @@ class BatchSettings(Settings):
 
     data_dir: ProjectPath = Field(Path("data"), validate_default=True)
     log_dir: ProjectPath = Field(Path("logs"), validate_default=True)
+    model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
+    """Only looked at: the sidecar is who loads a release."""
     ledger: ProjectPath | None = None
     api_url: HttpUrl | None = None
     api_token: SecretStr | None = None

@@ -1,0 +1,267 @@
+"""Whether tonight's photos are like those of the nights before, and like those that the release was measured on.
+
+Photos of one night resemble each other (one sender, one light), so a test that takes them for independent draws
+rings nearly every night. Here nights are compared, not photos: for each of the last nights, tonight included, how
+far it lies from all the others. If nothing has changed, tonight is the farthest no more often than any other
+night is, whatever happens inside a night: with 19 earlier nights or more, a quiet night is called unusual with a
+probability of at most 5 % (a conformal test: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World,
+2005, chapter 2). Two such nights in a row are worth a warning.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from batch.summary import BRIGHTNESS_BINS, CONTRAST_BINS, Summary
+
+FALSE_ALARMS = 0.05
+"""The largest probability that a night like the others is called unusual."""
+
+NIGHTS_NEEDED = 19
+NIGHTS_USED = 59
+"""More would make the memory long, not the test better."""
+
+PHOTOS_NEEDED = 30
+"""A night with fewer predicted photos says nothing."""
+
+STREAK = 14
+"""After so many unusual nights in a row the new is the usual."""
+
+RELEASE_FALSE_ALARMS = 0.001
+NOTEWORTHY = 0.2
+"""A share of photos that would have to change their class is no news below this."""
+
+
+STILL = 0.03
+"""What hardly ever moves is not strange as soon as it moves at all: the least scale of a measure's distances."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How tonight compares. `rank` is the test's p-value; None when there are too few nights to tell."""
+
+    rank: float | None = None
+    sentences: list[str] = field(default_factory=list)
+    since: date | None = None
+    """The first of the unusual nights in a row that tonight ends."""
+
+    @property
+    def is_unusual(self) -> bool:
+        """Whether tonight lies farther from the others than a quiet night should."""
+        return self.rank is not None and self.rank <= FALSE_ALARMS
+
+
+def judge(nights: Sequence[tuple[date, Summary]], unusual: Collection[date]) -> Verdict:
+    """Compare the last of the nights (oldest first) with those before.
+
+    `unusual` are earlier nights that were called so: an unbroken row of them just before tonight is left out of
+    what is usual, so that a change does not hide behind its own beginning.
+    """
+    enough = [(night, seen) for night, seen in nights if seen.predicted >= PHOTOS_NEEDED]
+    if not enough or enough[-1] != nights[-1]:
+        return Verdict()
+    tonight, seen = enough.pop()
+    streak: list[date] = []
+    while enough and enough[-1][0] in unusual and len(streak) < STREAK:
+        streak.append(enough.pop()[0])
+    earlier = [other for _, other in enough]
+    of_release = [other for other in earlier if _release(other) == _release(seen)]
+    measures: Sequence[Measure]
+    if len(of_release) >= NIGHTS_NEEDED:
+        used, measures = of_release[-NIGHTS_USED:], MEASURES
+    elif len(earlier) >= NIGHTS_NEEDED:  # a new release answers otherwise, but the pixels are what they were
+        used, measures = earlier[-NIGHTS_USED:], [measure for measure in MEASURES if measure.is_of_pixels]
+    else:
+        return Verdict()
+    rank, strangeness = _compare([*used, seen], measures)
+    if rank > FALSE_ALARMS:
+        return Verdict(rank)
+    since = min([tonight, *streak])
+    when = f" since {since:%a %d %b}" if streak else ""
+    strangest = sorted(measures, key=lambda measure: -strangeness[measure.name])
+    told = [
+        strangest[0],
+        *(m for m in strangest[1:2] if strangeness[m.name] > 0.8 * strangeness[strangest[0].name]),
+    ]
+    return Verdict(rank, [measure.say(seen, used, when) for measure in told], since)
+
+
+def against_release(seen: Summary, metrics_file: Path) -> list[str]:
+    """How the photos differ from those that the release was measured on (its `metrics.json`), in sentences.
+
+    The class mix is tested with a chance of one in a thousand of a false alarm among photos drawn at random;
+    a small difference says nothing however certain it is.
+    """
+    try:
+        heads = json.loads(metrics_file.read_text("utf-8"))["scores"]
+        tested = {name: int(row["photos"]) for name, row in heads["sub"]["classes"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []  # a release without scores: nothing to compare with
+    if seen.predicted < PHOTOS_NEEDED or not sum(tested.values()):
+        return []
+    names = sorted(set(tested) | set(seen.subs))
+    here = np.array([seen.subs.get(name, 0) for name in names], float)
+    there = np.array([tested.get(name, 0) for name in names], float)
+    if total_variation(here, there) < NOTEWORTHY or p_of_mix(here, there) > RELEASE_FALSE_ALARMS:
+        return []
+    shares = here / here.sum() - there / there.sum()
+    name = names[int(np.abs(shares).argmax())]
+    share, usual = here[names.index(name)] / here.sum(), there[names.index(name)] / there.sum()
+    return [
+        f"Other goods than the release was measured on ({name}: {_percent(share)} of the photos here, "
+        f"{_percent(usual)} there): its accuracy there says less about these."
+    ]
+
+
+def total_variation(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+    """The share of photos that would have to change their class to make two mixes equal."""
+    return float(np.abs(one / one.sum() - other / other.sum()).sum() / 2)
+
+
+def p_of_mix(one: NDArray[np.float64], other: NDArray[np.float64], draws: int = 4999) -> float:
+    """How often two samples from one and the same mix differ as much as these (a Monte Carlo test, seeded)."""
+    random = np.random.default_rng(0)
+    pooled = (one + other) / (one.sum() + other.sum())
+    first = random.multinomial(int(one.sum()), pooled, draws) / one.sum()
+    second = random.multinomial(int(other.sum()), pooled, draws) / other.sum()
+    distances = np.abs(first - second).sum(1) / 2
+    return float((1 + (distances >= total_variation(one, other) - 1e-12).sum()) / (draws + 1))
+
+
+def _compare(nights: Sequence[Summary], measures: "Sequence[Measure]") -> tuple[float, dict[str, float]]:
+    """The p-value of the last night, and how strange it is by each measure (median deviations).
+
+    Each step treats all nights alike, the last one included: that is what makes the p-value right.
+    """
+    photos = np.array([night.predicted for night in nights], float)
+    by_measure = {}
+    for measure in measures:
+        distances = measure.distances(nights)
+        distances /= np.sqrt(1 / photos + 1 / 100)  # a small night strays by chance
+        beyond = distances - np.median(distances)
+        by_measure[measure.name] = beyond / max(float(np.median(np.abs(beyond))), STILL)
+    overall = np.max(list(by_measure.values()), axis=0)
+    rank = float((overall >= overall[-1]).mean())
+    return rank, {name: float(values[-1]) for name, values in by_measure.items()}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One thing that may change: how it is counted in a summary, and how it is put into words."""
+
+    name: str
+    counts: Callable[[Summary], dict[str, int] | list[int]]
+    say: Callable[[Summary, Sequence[Summary], str], str]
+    is_of_pixels: bool = False
+
+    def distances(self, nights: Sequence[Summary]) -> NDArray[np.float64]:
+        """How far each night lies from the mean of the others: Kolmogorov's distance where bins have an order,
+        else the total variation."""
+        found = [self.counts(night) for night in nights]
+        dicts = [counts for counts in found if isinstance(counts, dict)]
+        names = sorted(set[str]().union(*dicts))
+        rows = [[counts.get(name, 0) for name in names] for counts in dicts] or found
+        table = np.array(rows, dtype=np.float64)
+        shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+        others = (shares.sum(0) - shares) / (len(nights) - 1)
+        difference = shares - others
+        if dicts:
+            return np.asarray(np.abs(difference).sum(1) / 2)
+        return np.asarray(np.abs(difference.cumsum(1)).max(1))
+
+
+def _mean_bin(bins: Sequence[float]) -> float:
+    values = np.array(bins, float)
+    return float((values * (np.arange(len(values)) + 0.5)).sum() / max(values.sum(), 1))
+
+
+def _usual_bin(nights: Sequence[Summary], name: str) -> float:
+    return float(np.mean([_mean_bin(getattr(night, name)) for night in nights]))
+
+
+def _say_brightness(seen: Summary, usual: Sequence[Summary], when: str) -> str:
+    here, there = _mean_bin(seen.brightness), _usual_bin(usual, "brightness")
+    words = "darker" if here < there else "brighter"
+    grey = 256 / BRIGHTNESS_BINS
+    return (
+        f"Photos are {words} than usual{when} (mean {here * grey:.0f} instead of {there * grey:.0f} of 255): "
+        "another camera, another light?"
+    )
+
+
+def _say_contrast(seen: Summary, usual: Sequence[Summary], when: str) -> str:
+    here, there = _mean_bin(seen.contrast), _usual_bin(usual, "contrast")
+    words = "less" if here < there else "more"
+    grey = 128 / CONTRAST_BINS
+    return (
+        f"Photos have {words} contrast than usual{when} (mean {here * grey:.0f} instead of {there * grey:.0f}): "
+        "another background, fog on the lens?"
+    )
+
+
+def _say_sizes(seen: Summary, usual: Sequence[Summary], when: str) -> str:
+    here, there = _mean_bin(seen.sizes), _usual_bin(usual, "sizes")
+    words = "smaller" if here < there else "larger"
+    return (
+        f"Files are {words} than usual{when} (typically {2 ** (here / 2) / 1e6:.2f} MB instead of "
+        f"{2 ** (there / 2) / 1e6:.2f} MB): another camera, another way of sending?"
+    )
+
+
+def _say_confidence(seen: Summary, usual: Sequence[Summary], when: str) -> str:
+    here, there = seen.mean_confidence, float(np.mean([night.mean_confidence for night in usual]))
+    words = "less" if here < there else "more"
+    return f"The model is {words} sure than usual{when} (mean {here:.2f} instead of {there:.2f})."
+
+
+def _say_class(what: str) -> Callable[[Summary, Sequence[Summary], str], str]:
+    def say(seen: Summary, usual: Sequence[Summary], when: str) -> str:
+        measure = next(measure for measure in MEASURES if measure.name == what)
+        here = _shares(measure.counts(seen))
+        there = [_shares(measure.counts(night)) for night in usual]
+        names = set(here).union(*there)
+        means = {name: float(np.mean([night.get(name, 0.0) for night in there])) for name in names}
+        name = max(sorted(names), key=lambda name: abs(here.get(name, 0.0) - means[name]))
+        share = here.get(name, 0.0)
+        words = "More" if share > means[name] else "Fewer"
+        return f"{words} {what} “{name}” than usual{when} ({_percent(share)} instead of {_percent(means[name])})."
+
+    return say
+
+
+def _backgrounds(seen: Summary) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for counts in seen.backgrounds.values():
+        for name, count in counts.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def _shares(counts: dict[str, int] | list[int]) -> dict[str, float]:
+    assert isinstance(counts, dict)
+    total = sum(counts.values()) or 1
+    return {name: count / total for name, count in counts.items()}
+
+
+def _release(seen: Summary) -> str:
+    return max(seen.releases, key=lambda release: seen.releases[release], default="")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+MEASURES = (
+    Measure("photos of the category", lambda seen: seen.subs, _say_class("photos of the category")),
+    Measure("photos in the colour", lambda seen: seen.colours, _say_class("photos in the colour")),
+    Measure("photos with the background", _backgrounds, _say_class("photos with the background")),
+    Measure("confidence", lambda seen: seen.confidence, _say_confidence),
+    Measure("brightness", lambda seen: seen.brightness, _say_brightness, is_of_pixels=True),
+    Measure("contrast", lambda seen: seen.contrast, _say_contrast, is_of_pixels=True),
+    Measure("sizes", lambda seen: seen.sizes, _say_sizes, is_of_pixels=True),
+)

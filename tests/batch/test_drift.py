@@ -1,0 +1,152 @@
+"""Nights that differ: found when they do, and no more false alarms than stated when they do not."""
+
+import json
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from batch import drift
+from batch.summary import Summary
+from tests.batch.conftest import Night
+from tests.fake_sidecar import photo
+
+CLASSES = ["dress", "pants", "shirt", "shoes", "t-shirt"]
+
+
+def a_night(
+    random: np.random.Generator, *, brightness: float = 150, sure: float = 8, shoes: float = 1
+) -> Summary:
+    """Photos that are no independent draws: each night has its own mix and its own light."""
+    photos = int(random.lognormal(5, 0.7)) + drift.PHOTOS_NEEDED
+    mix = random.dirichlet(30 * np.array([1, 1, 1, shoes, 1]) / (4 + shoes))
+    light = random.normal(brightness, 10)
+    bright = np.clip(random.normal(light, 30, photos) / 8, 0, 31).astype(int)
+    certain = np.clip(random.beta(random.normal(sure, 0.5), 1.2, photos) * 20, 0, 19).astype(int)
+    sizes = np.clip(2 * np.log2(random.lognormal(random.normal(13, 0.1), 0.5, photos)), 0, 63).astype(int)
+    return Summary(
+        statuses={"processed": photos},
+        categories={"all": dict(zip(CLASSES, map(int, random.multinomial(photos, mix)), strict=True))},
+        backgrounds={"all": {"acceptable": photos // 2, "unacceptable": photos - photos // 2}},
+        colours={"red": photos},
+        confidence=[int(n) for n in np.bincount(certain, minlength=20)],
+        brightness=[int(n) for n in np.bincount(bright, minlength=32)],
+        contrast=[int(n) for n in np.bincount(bright // 2, minlength=32)],
+        sizes=[int(n) for n in np.bincount(sizes, minlength=64)],
+        releases={"r1": photos},
+    )
+
+
+def dated(nights: list[Summary]) -> list[tuple[date, Summary]]:
+    first = date(2026, 1, 1)
+    return [(first + timedelta(days=number), night) for number, night in enumerate(nights)]
+
+
+def verdict_of(nights: list[Summary], unusual: set[date] = frozenset()) -> drift.Verdict:  # type: ignore[assignment]
+    return drift.judge(dated(nights), unusual)
+
+
+@pytest.mark.parametrize("earlier", [19, 40])
+def test_quiet_nights_are_called_unusual_no_more_often_than_stated(earlier: int) -> None:
+    random = np.random.default_rng(earlier)
+    trials = 300
+    alarms = sum(verdict_of([a_night(random) for _ in range(earlier + 1)]).is_unusual for _ in range(trials))
+    # three standard deviations of luck above the stated rate
+    assert alarms / trials <= drift.FALSE_ALARMS + 3 * (0.05 * 0.95 / trials) ** 0.5
+    assert alarms > 0  # a test that never rings would pass, too
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"brightness": 90}, "Photos are darker than usual"),
+        ({"sure": 3}, "The model is less sure than usual"),
+        ({"shoes": 12}, "More photos of the category “shoes” than usual"),
+    ],
+)
+def test_a_real_change_is_noticed_and_named(change: dict[str, float], words: str) -> None:
+    random = np.random.default_rng(1)
+    found = 0
+    for _ in range(20):
+        verdict = verdict_of([*(a_night(random) for _ in range(59)), a_night(random, **change)])
+        found += verdict.is_unusual and any(words in sentence for sentence in verdict.sentences)
+    assert found >= 18
+
+
+def test_a_change_that_stays_is_dated_and_does_not_hide_itself() -> None:
+    random = np.random.default_rng(2)
+    nights = [a_night(random) for _ in range(25)]
+    unusual: set[date] = set()
+    for _ in range(5):
+        nights.append(a_night(random, brightness=80))
+        verdict = verdict_of(nights, unusual)
+        assert verdict.is_unusual
+        unusual.add(dated(nights)[-1][0])
+    assert verdict.since == dated(nights)[25][0]
+    assert any("since Mon 26 Jan" in sentence for sentence in verdict.sentences)
+
+
+def test_too_few_nights_or_too_few_photos_say_nothing() -> None:
+    random = np.random.default_rng(3)
+    nights = [a_night(random) for _ in range(drift.NIGHTS_NEEDED)]
+    assert verdict_of(nights).rank is None
+    tiny = Summary(statuses={"processed": drift.PHOTOS_NEEDED - 1})
+    assert verdict_of([*nights, tiny]).rank is None
+    assert verdict_of([*nights, a_night(random)]).rank is not None
+
+
+def test_a_new_release_is_compared_by_the_pixels_alone() -> None:
+    random = np.random.default_rng(4)
+    nights = [a_night(random) for _ in range(30)]
+    changed = a_night(random, sure=3, shoes=12)
+    changed.releases = {"r2": changed.predicted}
+    unsure = verdict_of([*nights, changed])
+    assert not any("sure" in sentence or "shoes" in sentence for sentence in unsure.sentences)
+    dark = a_night(random, brightness=80)
+    dark.releases = {"r2": dark.predicted}
+    assert verdict_of([*nights, dark]).is_unusual
+
+
+def test_two_samples_of_one_mix_are_told_apart_as_rarely_as_the_level_says() -> None:
+    random = np.random.default_rng(5)
+    mix = [0.1, 0.2, 0.3, 0.4]
+    small = sum(
+        drift.p_of_mix(
+            random.multinomial(200, mix).astype(float), random.multinomial(300, mix).astype(float), 499
+        )
+        <= 0.05
+        for _ in range(400)
+    )
+    assert small / 400 <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+    assert drift.p_of_mix(np.array([100.0, 100]), np.array([150.0, 50]), 999) == pytest.approx(0.001)
+
+
+def metrics_file(tmp_path: Path, **photos: int) -> Path:
+    path = tmp_path / "metrics.json"
+    path.write_text(
+        json.dumps({"scores": {"sub": {"classes": {k: {"photos": n} for k, n in photos.items()}}}})
+    )
+    return path
+
+
+def test_other_goods_than_the_release_was_measured_on_are_told(tmp_path: Path) -> None:
+    tested = metrics_file(tmp_path, dress=50, shoes=50)
+    alike = Summary(statuses={"processed": 100}, categories={"all": {"dress": 48, "shoes": 52}})
+    other = Summary(statuses={"processed": 100}, categories={"all": {"dress": 5, "shoes": 95}})
+    assert drift.against_release(alike, tested) == []
+    (sentence,) = drift.against_release(other, tested)
+    assert "dress: 5 % of the photos here, 50 % there" in sentence
+    assert drift.against_release(other, tmp_path / "none.json") == []
+
+
+def test_a_night_keeps_its_verdict_and_reports_it(make_night: Callable[..., Night], tmp_path: Path) -> None:
+    night = make_night(model_dir=tmp_path)
+    (tmp_path / "fake-1").mkdir()
+    metrics_file(tmp_path / "fake-1", pants=100, shoes=100)
+    for number in range(40):
+        night.drop(f"{number}.jpg", photo(str(number), sub="shoes"))
+    night.run()
+    (page,) = (night.settings.data_dir / "reports").glob("*.html")
+    assert "Other goods than the release was measured on" in page.read_text("utf-8")
