@@ -1,0 +1,106 @@
+"""Dying at a named step of a night, as `kill -9` does it. For tests: the product has no hooks for this."""
+
+import os
+import random
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+from batch import export, filing, run, sweep
+from batch.ledger import CSV_COLUMNS, Ledger, Row
+
+Moment = Literal["before", "after"]
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "note the run's start": (Ledger, "start_run"),
+    "record photos": (Ledger, "record"),
+    "take another name": (Ledger, "move_elsewhere"),
+    "withdraw a row": (Ledger, "withdraw"),
+    "remember the CSV": (Ledger, "set_note"),
+    "note the run's end": (Ledger, "end_run"),
+    "decide on a request": (sweep.Sweep, "_decide"),
+    "choose a name": (filing, "choose_name"),
+    "file a photo": (filing, "file_photo"),
+    "rename a photo": (filing, "rename_new"),
+    "look for companions": (filing, "companions_of"),
+    "move a companion": (filing, "_move_companion"),
+    "copy to another disk": (shutil, "copy2"),
+    "check a copy": (filing, "digest"),
+    "mark a copy as whole": (Path, "touch"),
+    "remove a file": (Path, "unlink"),
+    "sync folders": (filing, "sync_folders"),
+    "sync a file": (os, "fsync"),
+    "remove empty folders": (filing, "remove_empty"),
+    "finish earlier moves": (filing, "recover"),
+    "update the CSV": (export, "update_csv"),
+    "append to the CSV": (export, "_write"),
+    "write a CSV": (export, "write_csv"),
+    "replace a CSV": (Path, "replace"),
+    "export the run": (export, "export_run"),
+    "export everything": (run, "_export"),
+}
+"""What a night does, and the function that does it."""
+
+HALF_A_CSV = "write half a CSV"
+
+
+def die_at(step: str, moment: Moment, count: int) -> None:
+    """Let this process be killed before, or after, the `count`-th time that it does this step."""
+    owner, name = STEPS[step]
+    original = getattr(owner, name)
+    calls = 0
+
+    def dying(*values: Any, **named: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        ours = calls == count
+        if ours and moment == "before":
+            die()
+        result = original(*values, **named)
+        if ours:
+            die()
+        return result
+
+    setattr(owner, name, dying)
+
+
+def die_in_the_middle_of_a_csv() -> None:
+    """Let this process be killed with half of the new rows' bytes written."""
+
+    def half(rows: Iterator[Row], file: Any) -> NoReturn:
+        text = export._text(map(export.cells, islice(rows, len(CSV_COLUMNS))))
+        file.write(text[: len(text) // 2])
+        file.flush()
+        die()
+
+    change: Callable[[str, Any], None] = export.__dict__.__setitem__
+    change("_write", half)
+
+
+SOMEBODYS = b"somebody's own file"
+
+
+def meddle_with_names(data_dir: Path, chance: random.Random) -> None:
+    """Let somebody now and then take the name that was just chosen for a photo, or touch the photo."""
+    original = filing.choose_name
+
+    def meddling(*values: Any) -> str:
+        name, row = original(*values), values[1]
+        if chance.random() < 0.03:
+            (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
+            (data_dir / name).write_bytes(SOMEBODYS)
+        elif chance.random() < 0.03:
+            (data_dir / "incoming" / os.fsdecode(row.source)).touch()
+        return name
+
+    change: Callable[[str, Any], None] = filing.__dict__.__setitem__
+    change("choose_name", meddling)
+
+
+def die() -> NoReturn:
+    """End at once, without a word, as a power cut or the kernel's OOM killer does it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    raise AssertionError("still alive")
