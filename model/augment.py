@@ -57,8 +57,8 @@ class Batch:
 class Augmenter:
     """Draws training batches from photos; the same `rng` draws the same batches."""
 
-    def __init__(self, photos: Photos) -> None:
-        self.photos = photos
+    def __init__(self, photos: Photos, *, wild: float = WILD_LIGHT, nothing: float = NOTHING) -> None:
+        self.photos, self.wild, self.nothing = photos, wild, nothing
         share = photos.masks.mean((1, 2)) / 255
         self.masked = (share > ITEM_SHARE[0]) & (share < ITEM_SHARE[1])
         known = self.masked & (photos.background != UNKNOWN)
@@ -71,7 +71,7 @@ class Augmenter:
 
     def batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> Batch:
         """The photos at these indices, as one training step sees them at this size."""
-        return _stack([self._example(int(i), size, rng) for i in indices], rng)
+        return _stack([self._example(int(i), size, rng) for i in indices], rng, self.wild)
 
     def _example(self, i: int, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
         photos = self.photos
@@ -81,7 +81,7 @@ class Augmenter:
         background, clothing, own = int(photos.background[i]), 1.0, True
         main, sub, colour = int(photos.main[i]), int(photos.sub[i]), int(photos.colour[i])
         masked = bool(self.masked[i])
-        if rng.random() < NOTHING:
+        if rng.random() < self.nothing:
             background = int(rng.integers(2))
             pixels, mask, masked = self._room(background, size, rng), torch.zeros_like(mask), True
             main, sub, colour, background, clothing, own = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, False
@@ -111,9 +111,9 @@ class Augmenter:
         return _light(size, rng) if quality == 0 else _unacceptable(size, rng)
 
 
-def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator) -> Batch:
+def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: float) -> Batch:
     stacked = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
-    stacked["pixels"], wild = _relight(stacked["pixels"], rng)
+    stacked["pixels"], wild = relight(stacked["pixels"], rng, wild=share)
     stacked["colour"][wild] = UNKNOWN
     stacked["background"][wild] = UNKNOWN
     return Batch(**stacked)
@@ -144,13 +144,13 @@ def _lay(pixels: Tensor, mask: Tensor, room: Tensor, rng: np.random.Generator) -
     """The item on another background, often with a soft shadow."""
     alpha = ((mask - 0.3) / 0.4).clamp(0, 1)
     if rng.random() < 0.6:
-        shift = tuple(int(s) for s in rng.integers(-size_share(mask), size_share(mask) + 1, 2))
+        shift = tuple(int(s) for s in rng.integers(-_reach(mask), _reach(mask) + 1, 2))
         blurred = F.avg_pool2d(mask[None], 9, 1, 4)[0].roll(shift, (1, 2))
         room = room * (1 - blurred * float(rng.uniform(0.1, 0.5)))
     return pixels * alpha + room * (1 - alpha)
 
 
-def size_share(mask: Tensor) -> int:
+def _reach(mask: Tensor) -> int:
     """How far a shadow may fall, in pixels."""
     return max(1, mask.shape[-1] // 24)
 
@@ -212,8 +212,8 @@ def _wrinkles(size: int, rng: np.random.Generator, cells: int | None = None) -> 
     return F.interpolate(noise, size=(size, size), mode="bicubic", align_corners=False)[0]
 
 
-def _relight(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Change the light of (N, 3, s, s); returns the photos and which of them it changed beyond recognition."""
+def relight(pixels: Tensor, rng: np.random.Generator, *, wild: float) -> tuple[Tensor, Tensor]:
+    """Change the light of (N, 3, s, s), wildly for a share; returns the photos and bool (N,), which were the wild."""
     n = len(pixels)
 
     def draw(low: float, high: float, *shape: int) -> Tensor:
@@ -222,11 +222,13 @@ def _relight(pixels: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
     gain = draw(0.82, 1.15, 1, 1, 1) * draw(0.95, 1.05, 3, 1, 1)
     middle = pixels.mean((2, 3), keepdim=True)
     pixels = (pixels - middle) * draw(0.85, 1.15, 1, 1, 1) + middle * gain
-    wild = torch.from_numpy(rng.random(n) < WILD_LIGHT)
-    if wild.any():
-        mix = torch.from_numpy(rng.dirichlet((0.4, 0.4, 0.4), (int(wild.sum()), 3)).astype(np.float32))
-        pixels[wild] = torch.einsum("noc,nchw->nohw", mix, pixels[wild]) * draw(0.6, 1.4, 1, 1, 1)[wild]
-    return pixels.clamp(0, 1), wild
+    changed = torch.from_numpy(rng.random(n) < wild)
+    if changed.any():
+        mix = torch.from_numpy(rng.dirichlet((0.4, 0.4, 0.4), (int(changed.sum()), 3)).astype(np.float32))
+        pixels[changed] = (
+            torch.einsum("noc,nchw->nohw", mix, pixels[changed]) * draw(0.6, 1.4, 1, 1, 1)[changed]
+        )
+    return pixels.clamp(0, 1), changed
 
 
 def _without_item(photos: Photos, i: int) -> np.ndarray:

@@ -1,8 +1,8 @@
-"""The network: one ResNet-18, a look at the item and its surroundings, four linear heads.
+"""The network: one ResNet-18, a look at the item and its surroundings, four heads.
 
 Main and sub category read the backbone's pooled features. Background quality and colour, which a
-backbone learns by heart from the rooms it has seen, read something simpler instead: the colours of the
-item and of what surrounds it, told apart by a small map that the network draws itself (`ground`).
+backbone learns by heart from the rooms it has seen, read something simpler instead (`Palette`): the colours
+of the item and of what surrounds it, told apart by a small map that the network draws itself (`ground`).
 A fifth score says whether there is any clothing at all.
 """
 
@@ -23,8 +23,8 @@ MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation of sRGB values from 0 to 1, as every set of weights here expects."""
 
-PAINTS: Final = 48
-"""Size of a colour description: how much of each of so many learned paints a surface shows."""
+PAINTS: Final = 64
+"""Size of a colour description."""
 
 
 class Scores(NamedTuple):
@@ -51,13 +51,11 @@ class Network(nn.Module):
         self.fine = nn.Conv2d(128, 32, 1)
         self.coarse = nn.Conv2d(256, 32, 1)
         self.ground = nn.Conv2d(32, 1, 1)
-        self.paint = nn.Sequential(nn.Conv2d(3, 32, 1), nn.ReLU(), nn.Conv2d(32, PAINTS, 1), nn.ReLU())
         self.dropout = nn.Dropout(dropout)
         self.main = nn.Linear(512, len(classes.mains))
         self.sub = nn.Linear(512, len(classes.subs))
-        self.background = nn.Linear(2 * PAINTS + 128, len(classes.backgrounds))
-        self.colour = nn.Linear(2 * PAINTS + 128, len(classes.colours))
         self.clothing = nn.Linear(512, 1)
+        self.palette = Palette(classes)
 
     def forward(self, pixels: Tensor) -> Scores:
         """Score N photos."""
@@ -65,31 +63,49 @@ class Network(nn.Module):
         parts = self.layer3(texture)
         whole = self.layer4(parts)
         ground = self._ground(texture, parts)
-        paints = F.avg_pool2d(self.paint(F.avg_pool2d(pixels, 4)), 2)
-        item = torch.sigmoid(ground)
-        surroundings = 1 - item
-        seen_item = _mean(paints, item)
-        seen_around = _mean(paints, surroundings)
+        background, colour = self.palette(F.avg_pool2d(pixels, 4), ground)
         features = self.dropout(whole.mean((2, 3)))
-        around = torch.cat([seen_around, seen_item, _mean(texture.detach(), surroundings)], 1)
-        inside = torch.cat([seen_item, seen_around, _mean(texture.detach(), item)], 1)
         return Scores(
             main=self.main(features),
             sub=self.sub(features),
-            background=self.background(self.dropout(around)),
-            colour=self.colour(self.dropout(inside)),
+            background=background,
+            colour=colour,
             clothing=self.clothing(features)[:, 0],
             ground=ground,
             map=whole,
         )
 
+    def where(self, pixels: Tensor) -> Tensor:
+        """Only the map of the item, (N, 1, h / 8, w / 8): positive where the item is."""
+        texture = self.layer2(self.layer1(self.stem(pixels)))
+        return self._ground(texture, self.layer3(texture))
+
     def _ground(self, texture: Tensor, parts: Tensor) -> Tensor:
-        """Where the item is, from fine texture and coarser parts."""
-        coarse = F.interpolate(
-            self.coarse(parts), size=texture.shape[2:], mode="bilinear", align_corners=False
-        )
+        coarse = F.interpolate(self.coarse(parts), scale_factor=2.0, mode="bilinear", align_corners=False)
         seen: Tensor = self.ground(torch.relu(self.fine(texture) + coarse))
         return seen
+
+
+class Palette(nn.Module):
+    """Background quality and colour, from the colours of the item and of its surroundings.
+
+    Every spot is described by how much of each of so many learned paints it shows; the means over the item
+    and over its surroundings are soft histograms, which say nothing of rooms or forms.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        super().__init__()
+        self.paint = nn.Sequential(nn.Conv2d(3, 32, 1), nn.ReLU(), nn.Conv2d(32, PAINTS, 1), nn.ReLU())
+        self.mix = nn.Sequential(nn.Linear(2 * PAINTS, PAINTS), nn.ReLU())
+        self.background = nn.Linear(PAINTS, len(classes.backgrounds))
+        self.colour = nn.Linear(PAINTS, len(classes.colours))
+
+    def forward(self, spots: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of background and colour from normalised (N, 3, 2h, 2w) spots and a (N, 1, h, w) ground."""
+        paints = F.avg_pool2d(self.paint(spots), 2)
+        item = torch.sigmoid(ground)
+        seen = self.mix(torch.cat([_mean(paints, item), _mean(paints, 1 - item)], 1))
+        return self.background(seen), self.colour(seen)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -119,7 +135,7 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
         raise ValueError(
             f"{init} is no ResNet-18 in torchvision's layout: it holds {result.unexpected_keys[0]}."
         )
-    own = ("fine", "coarse", "ground", "paint", "main", "sub", "background", "colour", "clothing")
+    own = ("fine", "coarse", "ground", "palette", "main", "sub", "clothing")
     return [name for name in result.missing_keys if not name.startswith(own)]
 
 

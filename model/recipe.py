@@ -41,5 +41,10 @@ class Recipe:
     )
     even_senders: float = _number(0.25, "and to (photos of their sender) ** -even_senders")
     distil: float = _number(2.0, "weight of the teacher's maps, where there is a teacher")
+    views: int = _count(
+        3, "views of each labelled photo that background and colour are learned from at the end"
+    )
+    settle_epochs: int = _count(30, "passes over these views")
+    settle_rate: float = _number(5e-3, "peak learning rate of these passes")
     patience: int = _count(8, "epochs without a better held-out score after which training stops")
     seed: int = _count(0, "the same seed repeats a run exactly on one machine")

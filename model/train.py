@@ -31,6 +31,7 @@ from model.classes import HEADS, Classes
 from model.data import UNKNOWN, Photos
 from model.network import Network, Scores, load_backbone, normalise
 from model.recipe import Recipe
+from model.settle import settle
 from model.teacher import DEPTH, at_boxes
 
 
@@ -67,7 +68,7 @@ def train(
         state.finish_epoch(scores)
         state.save(run / "checkpoint.pt", recipe)
         _record(run, {"epoch": state.epoch, "size": size, **losses, **scores})
-    return state.average.eval()
+    return settle(state.average, photos, learn, recipe, progress=progress)
 
 
 @dataclass
@@ -228,7 +229,9 @@ def _average(state: _State, recipe: Recipe, step: int) -> None:
 def _set_rates(optimiser: torch.optim.AdamW, recipe: Recipe, done: float) -> None:
     """Rise over the first tenth, then fall along a cosine to a hundredth of the peak."""
     warm = 0.1
-    share = done / warm if done < warm else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
+    share = (
+        done / warm if done < warm else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
+    )
     for group in optimiser.param_groups:
         group["lr"] = recipe.rate * group["scale"] * max(share, 1e-3)
 

@@ -1,0 +1,103 @@
+"""Learn the colours: the palette alone, on views of photos of which everything else is already known.
+
+    settle(network, photos, learn, Recipe())
+
+The palette is small and reads only spots of colour and the map of the item, so with both kept in memory it
+sees in a minute what whole epochs would show it. The light of every view changes a little each time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.data import DataLoader, TensorDataset
+from tqdm import tqdm
+
+from model.augment import Augmenter, relight
+from model.data import UNKNOWN, Photos
+from model.network import Network, Palette, normalise
+from model.recipe import Recipe
+
+BATCH = 128
+
+
+def settle(
+    network: Network, photos: Photos, learn: np.ndarray, recipe: Recipe, *, progress: bool = True
+) -> Network:
+    """Train the network's palette anew on `views` views of the labelled photos; the rest stays as it is."""
+    torch.manual_seed(recipe.seed)
+    labelled = learn[(photos.background[learn] != UNKNOWN) | (photos.colour[learn] != UNKNOWN)]
+    if not len(labelled):
+        return network
+    views = _look(network, photos, labelled, recipe, progress)
+    device = next(network.parameters()).device
+    palette = Palette(photos.classes).to(device)
+    optimiser = torch.optim.AdamW(palette.parameters(), lr=recipe.settle_rate, weight_decay=0.01)
+    order = torch.Generator().manual_seed(recipe.seed)
+    loader = DataLoader(views.dataset(), batch_size=BATCH, shuffle=True, generator=order)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, recipe.settle_rate, epochs=recipe.settle_epochs, steps_per_epoch=len(loader)
+    )
+    rng = np.random.default_rng(recipe.seed)
+    weights = _colour_weights(photos.colour[learn], len(photos.classes.colours)).to(device)
+    for _ in tqdm(range(recipe.settle_epochs), desc="colours", disable=not progress, leave=False):
+        for spots, ground, background, colour in loader:
+            lit, _ = relight(spots.float() / 255, rng, wild=0.0)
+            scores = palette(normalise(lit.to(device)), ground.to(device).float())
+            loss = _loss(scores[0], background.to(device)) + _loss(scores[1], colour.to(device), weights)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+            schedule.step()
+    network.palette = palette
+    return network.eval()
+
+
+@dataclass
+class _Views:
+    """What the palette reads, and its labels. spots: uint8 (N, 3, 2h, 2w); ground: float16 (N, 1, h, w)."""
+
+    spots: Tensor
+    ground: Tensor
+    background: Tensor
+    colour: Tensor
+
+    def dataset(self) -> TensorDataset:
+        return TensorDataset(self.spots, self.ground, self.background, self.colour)
+
+
+@torch.inference_mode()
+def _look(network: Network, photos: Photos, labelled: np.ndarray, recipe: Recipe, progress: bool) -> _Views:
+    """Draw the views and let the network say where the item is in each."""
+    network.eval()
+    device = next(network.parameters()).device
+    augmenter = Augmenter(photos, wild=0.0, nothing=0.0)
+    rng = np.random.default_rng((recipe.seed, 7))
+    which = np.concatenate([rng.permutation(labelled) for _ in range(recipe.views)])
+    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    steps = range(0, len(which), recipe.batch)
+    for start in tqdm(steps, desc="views for the colours", disable=not progress, leave=False):
+        batch = augmenter.batch(which[start : start + recipe.batch], recipe.size, rng)
+        ground = network.where(normalise(batch.pixels.to(device))).cpu()
+        spots = (F.avg_pool2d(batch.pixels, 4) * 255).round().byte()
+        parts.append((spots, ground.half(), batch.background, batch.colour))
+    return _Views(*(torch.cat(column).clone() for column in zip(*parts, strict=True)))
+
+
+def _loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Cross entropy over the photos with a label."""
+    loss = nn.functional.cross_entropy(
+        scores, labels, weights, ignore_index=UNKNOWN, label_smoothing=0.05, reduction="sum"
+    )
+    return loss / max(1, int((labels != UNKNOWN).sum()))
+
+
+def _colour_weights(labels: np.ndarray, classes: int) -> Tensor:
+    """Rare colours count more, but not in full proportion."""
+    counts = np.bincount(labels[labels != UNKNOWN], minlength=classes).clip(1)
+    weights = (counts.mean() / counts) ** 0.3
+    return torch.tensor(weights / (weights * counts).sum() * counts.sum(), dtype=torch.float32)
