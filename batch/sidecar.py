@@ -19,8 +19,8 @@ from settings import ROOT
 START_SECONDS = 60
 """How long the server may take until it is ready."""
 
-STARTS = 5
-"""How often it is started in a row without answering a single request in between."""
+PAUSES = (0, 1, 2, 4, 8)
+"""Seconds before each start, counted from its last answer; one that dies after the last of them is given up."""
 
 STARTS_IN_ALL = 200
 """How often it is started in one night, whatever it answers in between."""
@@ -126,15 +126,14 @@ class Sidecar:
             self._output = None
 
     def _start(self) -> None:
-        if self._starts == STARTS:
-            raise SidecarDownError(f"the model server ended {STARTS} times in a row.{self._last_words()}")
+        if self._starts == len(PAUSES):
+            raise SidecarDownError(f"the model server ended {len(PAUSES)} times in a row.{self._last_words()}")
         if self._starts_in_all == STARTS_IN_ALL:
             raise SidecarDownError(f"the model server ended {STARTS_IN_ALL} times.{self._last_words()}")
         self._end_process()
         if self._starts_in_all:
             log.warning("The model server ended; starting it again.")
-        if self._starts:
-            self.interrupted.wait(min(2.0 ** (self._starts - 1), 8.0))
+        self.interrupted.wait(PAUSES[self._starts])
         self._starts += 1
         self._starts_in_all += 1
         self._nonce = secrets.token_hex(16)

@@ -20,7 +20,7 @@ def photo(text: str, *, sub: str = "t-shirt", doubt: bool = False, broken: bool 
 class FakeSidecar:
     """Answers like the real one. `behaviour`, when set, may answer a request for photos in its place."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.asked: list[list[bytes]] = []
         self.behaviour: Behaviour | None = None
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
@@ -28,7 +28,7 @@ class FakeSidecar:
         app = Flask("fake")
         app.add_url_rule("/health", view_func=lambda: jsonify(self.health))
         app.add_url_rule("/predict/batch", view_func=self._predict, methods=["POST"])
-        self._server = make_server("127.0.0.1", 0, app, threaded=True)
+        self._server = make_server("127.0.0.1", port, app, threaded=True)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
@@ -63,7 +63,7 @@ def _result(content: bytes) -> dict[str, Any]:
     if not content.startswith(JPEG):
         return {"error": {"status": 415, "detail": "This is no photo."}}
     _, sub, doubt, broken = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
-    if broken:
+    if broken.startswith("broken"):
         return {"error": {"status": 422, "detail": "The photo is damaged."}}
     return {
         "prediction": {

@@ -93,7 +93,7 @@ def test_a_server_that_cannot_start_shows_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAX_IMAGE_MEGAPIXELS", "many")
-    monkeypatch.setattr("batch.sidecar.STARTS", 2)
+    monkeypatch.setattr("batch.sidecar.PAUSES", (0, 0))
     with pytest.raises(SidecarDownError, match="MAX_IMAGE_MEGAPIXELS=many"), Sidecar(log_dir=tmp_path):
         pass
 

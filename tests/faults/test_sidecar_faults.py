@@ -1,0 +1,291 @@
+"""What a night does when its sidecar refuses, hangs, drips, lies, dies, or cannot bear one photo."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Response, request
+
+from tests.batch.conftest import Night
+from tests.fake_sidecar import FakeSidecar, photo
+from tests.faults import sick_server
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bounds are the product's, only smaller."""
+    monkeypatch.setattr("batch.sidecar.START_SECONDS", 1)
+    monkeypatch.setattr("batch.sweep.PROBE_PAUSES", (0, 0.05, 0.1))
+    monkeypatch.setattr("batch.sweep.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("batch.sweep.BUSY_SECONDS", 1)
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+
+
+@pytest.fixture
+def full(night: Night) -> Night:
+    """A night with forty photos."""
+    for number in range(40):
+        night.drop(f"{number:02}.jpg", photo(f"photo {number}"))
+    return night
+
+
+def assert_untouched(night: Night, photos: int = 40) -> None:
+    assert len(night.waiting()) == photos
+    assert night.csv() == []
+    assert night.files() == {}
+
+
+def assert_all_predicted(night: Night, photos: int = 40) -> None:
+    assert night.waiting() == []
+    assert [row["status"] for row in night.csv()] == ["processed"] * photos
+    assert len(night.files()) == photos
+
+
+def test_a_server_that_refuses_connections_stops_the_night_before_it_begins(
+    make_night: Callable[..., Night],
+) -> None:
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        night = make_night(api_url=f"http://127.0.0.1:{nobody.getsockname()[1]}")
+        night.drop("a.jpg", photo("a"))
+        assert night.run() == 1
+    assert_untouched(night, 1)
+
+
+def status(code: int, **headers: str) -> Callable[[Sequence[bytes]], Response]:
+    return lambda _: Response("{}", code, headers=headers)
+
+
+def cut_off(_: Sequence[bytes]) -> Response:
+    request.environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+    return Response("too late")
+
+
+def hang(_: Sequence[bytes]) -> Response:
+    time.sleep(2)
+    return Response("too late")
+
+
+def drip(_: Sequence[bytes]) -> Response:
+    def drops() -> Iterator[bytes]:
+        for _ in range(30):
+            time.sleep(0.1)
+            yield b" "
+
+    return Response(drops(), content_type="application/json")
+
+
+def shorter_than_it_says(_: Sequence[bytes]) -> Response:
+    return Response(b'{"model_version": "fake-1", "res', headers={"Content-Length": "5000"})
+
+
+HEADS = ("main", "sub", "background", "colour")
+
+
+def answers(**changes: Any) -> Callable[[Sequence[bytes]], Response]:
+    """Answers in the right form, but for the changes."""
+
+    def answer(photos: Sequence[bytes]) -> Response:
+        head = {"class": "t-shirt", "probability": 0.5, "probabilities": {}}
+        one = {"prediction": dict.fromkeys(HEADS, head) | {"review_reason": ""} | changes}
+        return Response(json.dumps({"model_version": "fake-1", "results": [one] * len(photos)}))
+
+    return answer
+
+
+FAULTS: dict[str, Callable[[Sequence[bytes]], Response]] = {
+    "500": status(500),
+    "502": status(502),
+    "a redirect": status(302, Location="http://127.0.0.1:1/"),
+    "cut off": cut_off,
+    "hangs": hang,
+    "drips": drip,
+    "shorter than it says": shorter_than_it_says,
+    "HTML": lambda _: Response("<html>It works!</html>"),
+    "null": lambda _: Response("null"),
+    "a list": lambda _: Response("[]"),
+    "no UTF-8": lambda _: Response(b'{"results": "\xff\xfe"}'),
+    "deep": lambda _: Response("[" * 100_000),
+    "too few": lambda _: Response('{"model_version": "fake-1", "results": []}'),
+    "results of another kind": lambda _: Response('{"model_version": "fake-1", "results": 7}'),
+    "a version that is no text": lambda photos: Response(
+        json.dumps({"model_version": 7, "results": [{"error": {"detail": "x"}}] * len(photos)})
+    ),
+    "no sub": answers(sub=None),
+    "a probability over 1": answers(sub={"class": "pants", "probability": 1.5}),
+    "a probability that is no number": answers(sub={"class": "pants", "probability": float("nan")}),
+    "half a character": answers(sub={"class": "\ud800", "probability": 0.5}),
+    "half a character in the reason": answers(review_reason="\udfff"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_server_that_never_answers_rightly_stops_the_night_and_nothing_is_filed(
+    fault: str, full: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.behaviour = FAULTS[fault]
+    started = time.monotonic()
+    assert full.run() == 1
+    assert time.monotonic() - started < 20
+    assert_untouched(full)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_costs_a_retry_and_no_photo(
+    fault: str, full: Night, sidecar: FakeSidecar
+) -> None:
+    left = [3]
+
+    def at_first(photos: Sequence[bytes]) -> Response | None:
+        left[0] -= 1
+        return FAULTS[fault](photos) if left[0] >= 0 else None
+
+    sidecar.behaviour = at_first
+    assert full.run() == 0
+    assert_all_predicted(full)
+
+
+@pytest.mark.parametrize("code", [429, 503])
+def test_an_overloaded_server_is_given_the_time_that_it_asks_for(
+    code: int, full: Night, sidecar: FakeSidecar
+) -> None:
+    asked: list[float] = []
+
+    def overloaded(photos: Sequence[bytes]) -> Response | None:
+        asked.append(time.monotonic())
+        return Response("{}", code, headers={"Retry-After": "1"}) if len(asked) == 1 else None
+
+    sidecar.behaviour = overloaded
+    assert full.run() == 0
+    assert_all_predicted(full)
+
+
+def test_a_server_that_stays_overloaded_stops_the_night(full: Night, sidecar: FakeSidecar) -> None:
+    sidecar.behaviour = status(503, **{"Retry-After": "1"})
+    assert full.run() == 1
+    assert_untouched(full)
+
+
+def test_a_server_whose_release_breaks_during_the_night_is_not_waited_for(
+    full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.BUSY_SECONDS", 600)
+
+    def breaks(_: Sequence[bytes]) -> Response:
+        sidecar.health["status"] = "broken"
+        return Response("{}", 503)
+
+    sidecar.behaviour = breaks
+    assert full.run() == 1
+    assert_untouched(full)
+
+
+def test_the_one_photo_that_the_server_cannot_bear_fails_and_the_others_are_predicted(
+    full: Night, sidecar: FakeSidecar
+) -> None:
+    full.drop("20 bad.jpg", photo("poison"))
+    sidecar.behaviour = lambda photos: (
+        Response("{}", 500) if any(b"poison" in content for content in photos) else None
+    )
+    assert full.run() == 3
+    rows = {row["file_name"]: row for row in full.csv()}
+    assert "fails on this photo" in rows.pop("20 bad.jpg")["error"]
+    assert {row["status"] for row in rows.values()} == {"processed"}
+    assert len(rows) == 40
+    with_poison = [photos for photos in sidecar.asked if any(b"poison" in content for content in photos)]
+    assert [len(photos) for photos in with_poison][2:] == [4, 2, 1, 1]
+
+
+@pytest.fixture
+def own_server(
+    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Night]:
+    """A night with forty photos that starts its own, sick, server."""
+
+    def make(sickness: str = "") -> Night:
+        monkeypatch.setattr("batch.sidecar.COMMAND", sick_server.COMMAND)
+        monkeypatch.setattr("batch.sidecar.START_SECONDS", 60)
+        monkeypatch.setattr("batch.sidecar.PAUSES", (0, 0, 0.1, 0.2, 0.4))
+        monkeypatch.setattr("batch.client.ANSWER_SECONDS", 1.5)
+        monkeypatch.setattr("batch.sweep.PROBE_SECONDS", 10)
+        monkeypatch.setenv("SICKNESS", sickness)
+        monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
+        night = make_night(api_url=None)
+        for number in range(40):
+            night.drop(f"{number:02}.jpg", photo(f"photo {number + 100}"))
+        return night
+
+    return make
+
+
+def starts(tmp_path: Path) -> int:
+    return len((tmp_path / "starts").read_text().splitlines())
+
+
+def test_a_photo_that_kills_the_server_is_isolated_and_no_bystander_is_blamed(
+    own_server: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = own_server()
+    night.drop("00 bad.jpg", photo("poison"))  # the first of its request: nothing works before it
+    assert night.run() == 3
+    rows = {row["file_name"]: row for row in night.csv()}
+    assert rows.pop("00 bad.jpg")["status"] == "failed"
+    assert [row["status"] for row in rows.values()] == ["processed"] * 40
+    assert starts(tmp_path) <= 8  # the first one, and after each of: 8 photos, 8 alone, 4, 2, 1, 1
+
+
+def test_a_photo_that_makes_the_server_hang_is_isolated_too(own_server: Callable[..., Night]) -> None:
+    night = own_server()
+    night.drop("21 bad.jpg", photo("tar"))
+    assert night.run() == 3
+    rows = {row["file_name"]: row for row in night.csv()}
+    assert "no answer" in rows.pop("21 bad.jpg")["error"]
+    assert [row["status"] for row in rows.values()] == ["processed"] * 40
+
+
+@pytest.mark.parametrize("sickness", ["stillborn", "dies of every photo"])
+def test_a_server_that_dies_at_every_start_is_given_up(
+    sickness: str, own_server: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = own_server(sickness)
+    assert night.run() == 1
+    assert_untouched(night)
+    assert starts(tmp_path) == 5
+
+
+def test_what_is_done_when_the_server_dies_for_good_is_kept_and_the_next_night_does_the_rest(
+    own_server: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = own_server("dies once and for all")
+    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    night.drop("later/a.jpg", photo("photo 50"))
+    assert night.run() == 1
+    done = night.csv()
+    assert len(done) + len([name for name in night.waiting() if name.endswith(".jpg")]) == 41
+    assert len(done) == len(night.files()) > 0
+    monkeypatch.setenv("SICKNESS", "")
+    assert night.run() == 0
+    assert night.csv()[: len(done)] == done
+    assert_all_predicted(night, 41)
+
+
+def test_an_interrupted_night_does_not_wait_for_an_answer_that_does_not_come(
+    full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+    import signal
+    import threading
+
+    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 600)
+    monkeypatch.setattr("batch.sweep.END_SECONDS", 0.5)
+    sidecar.behaviour = hang
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    started = time.monotonic()
+    assert full.run() == 143
+    assert time.monotonic() - started < 5
+    assert_untouched(full)
