@@ -6,9 +6,10 @@ A command gets the settings and what was typed, and returns the exit code.
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from batch import acts, demo, export, history, logs, report, run
+from batch import acts, demo, export, health, history, install, logs, notify, report, run, schedule
 from batch.ledger import Ledger, LedgerError
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -31,7 +32,7 @@ class Command:
 
 def do_run(settings: BatchSettings, given: Arguments) -> int:
     """One night with a server of its own."""
-    return run.night(settings, wait=given.wait)
+    return run.night(settings, wait=given.wait, if_missed=given.if_missed)
 
 
 def do_sweep(settings: BatchSettings, given: Arguments) -> int:
@@ -39,7 +40,7 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     if settings.api_url is None:
         log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
         return run.EXIT_USAGE
-    return run.night(settings, wait=given.wait)
+    return run.night(settings, wait=given.wait, if_missed=given.if_missed)
 
 
 def do_export(settings: BatchSettings, _: Arguments) -> int:
@@ -93,6 +94,41 @@ def do_report(settings: BatchSettings, given: Arguments) -> int:
     return 0
 
 
+def do_health(settings: BatchSettings, given: Arguments) -> int:
+    """Findings, and an exit code as Nagios has it."""
+    found = health.findings(settings)
+    print(health.as_json(found) if given.json else health.as_text(found))
+    return health.worst(found)
+
+
+def do_schedule(settings: BatchSettings, given: Arguments) -> int:
+    """A clock for machines without one."""
+    settings.make_folders()
+    return schedule.keep(settings, given.at or settings.night_at, given.every)
+
+
+def do_install(settings: BatchSettings, given: Arguments) -> int:
+    """The night on a schedule of the system, or off it."""
+    plan = install.KINDS[given.kind](settings, remove=given.remove)
+    if not given.yes:
+        print(f"{plan}\n\nNothing was done; --yes does it{' (as root)' if install.needs_root(plan) else ''}.")
+        return 0
+    install.carry_out(plan)
+    log.info("%s the schedule (%s).", "Removed" if given.remove else "Installed", given.kind)
+    return 0
+
+
+def do_notify(settings: BatchSettings, _: Arguments) -> int:
+    """A message to see whether messages arrive."""
+    if not settings.notify_urls:
+        log.error("NOTIFY_URLS is not set: there is nobody to tell.")
+        return run.EXIT_USAGE
+    if not notify.send(settings, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
+        return run.EXIT_FAILED
+    log.info("Sent to %d addresses.", len(settings.notify_urls))
+    return 0
+
+
 def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     """Photos back into `incoming`."""
     if not (given.failed or given.run or given.photo or given.release or given.below is not None):
@@ -141,6 +177,11 @@ def _night_options(parser: Parser) -> None:
         action="store_true",
         help="also sort what is still too young (SETTLE_SECONDS) at the start, as soon as it has settled",
     )
+    parser.add_argument(
+        "--if-missed",
+        action="store_true",
+        help="do nothing if a run has begun since a night was last due (NIGHT_AT): for start-up",
+    )
 
 
 def _history_options(parser: Parser) -> None:
@@ -167,6 +208,29 @@ def _report_options(parser: Parser) -> None:
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="print it as JSON")
     form.add_argument("--csv", action="store_true", help="print the volume of each day as CSV")
+
+
+def _json_option(parser: Parser) -> None:
+    parser.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _schedule_options(parser: Parser) -> None:
+    parser.add_argument("--at", type=_time_of_day, metavar="HH:MM", help="when (default: NIGHT_AT)")
+    parser.add_argument(
+        "--every", type=_span, metavar="15m", help="also in between, every so many minutes or hours (15m, 2h)"
+    )
+
+
+def _install_options(parser: Parser) -> None:
+    kind = parser.add_mutually_exclusive_group(required=True)
+    for name, words in (
+        ("cron", "a line in your crontab"),
+        ("systemd", "a timer and a hardened service (as root)"),
+        ("task-scheduler", "a task of Windows' Task Scheduler"),
+    ):
+        kind.add_argument(f"--{name}", dest="kind", action="store_const", const=name, help=words)
+    parser.add_argument("--remove", action="store_true", help="take it off again")
+    parser.add_argument("--yes", action="store_true", help="do it; without, only show what would be done")
 
 
 def _requeue_options(parser: Parser) -> None:
@@ -205,6 +269,20 @@ def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
     return int(text)
+
+
+def _time_of_day(text: str) -> time:
+    try:
+        return datetime.strptime(text, "%H:%M").time()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time of day, 00:00 to 23:59") from None
+
+
+def _span(text: str) -> timedelta:
+    number, unit = text[:-1], text[-1:]
+    if not number.isdigit() or unit not in "mh" or int(number) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no span like 15m or 2h")
+    return timedelta(**{{"m": "minutes", "h": "hours"}[unit]: int(number)})
 
 
 def _probability(text: str) -> float:
@@ -264,6 +342,38 @@ COMMANDS = (
         _report_options,
     ),
     Command(
+        "health",
+        "how the nights are: one finding a line, for a person, cron or Nagios",
+        "Worst first. Exit code 0: all well, 1: a warning, 2: something that cannot wait. Changes nothing. Example:\n\n"
+        "  python -m batch health || mail -s 'Nightsort' you@example.org",
+        do_health,
+        _json_option,
+    ),
+    Command(
+        "schedule",
+        "run a night at this time of each day, until ended: for machines without cron",
+        "A night that fails is a line in the log and nothing else; one that was missed is caught up once. Example:\n\n"
+        "  python -m batch schedule --at 02:00 --every 15m",
+        do_schedule,
+        _schedule_options,
+    ),
+    Command(
+        "install",
+        "put the night on the system's schedule (NIGHT_AT), or take it off",
+        "Shows what it would do; --yes does it. Examples:\n\n"
+        "  python -m batch install --cron --yes\n"
+        "  sudo .venv/bin/python -m batch install --systemd --yes\n"
+        "  python -m batch install --cron --remove --yes",
+        do_install,
+        _install_options,
+    ),
+    Command(
+        "notify",
+        "send a test message to NOTIFY_URLS",
+        "After a night, messages go out by themselves (NOTIFY_WHEN).",
+        do_notify,
+    ),
+    Command(
         "logs",
         "what the logs hold of one run, the night's and its server's",
         "Example: python -m batch logs last",
@@ -304,7 +414,7 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except history.NoSuchRunError as error:
         log.error("%s", error)
         return run.EXIT_USAGE
-    except (LedgerError, export.ExportError) as error:
+    except (LedgerError, export.ExportError, install.InstallError) as error:
         log.error("Not done: %s", error)
     except BrokenPipeError:
         raise

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, drift, export, filing, history, report, summary
+from batch import acts, drift, export, filing, history, metrics, notify, report, schedule, summary
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -29,14 +29,21 @@ class NightError(Exception):
         self.tally = tally
 
 
-def night(settings: BatchSettings, *, wait: bool = False) -> int:
-    """Sort what lies in `incoming`; returns the exit code (see the README).
+def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = False) -> int:
+    """Sort what lies in `incoming`, and tell who wants to know; returns the exit code (see the README).
 
     Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
     """
     try:
         with run_lock(settings.data_dir):
-            return sort(settings, wait=wait)
+            if if_missed and not _was_missed(settings):
+                log.info("No night was missed: nothing to catch up.")
+                return EXIT_ALL_SWEPT
+            with notify.watched(settings) as outcome:
+                outcome.code = sort(settings, wait=wait)
+        _write_metrics(settings)
+        notify.after_night(settings, outcome.code)
+        return outcome.code
     except LockHeldError as error:
         log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
         return EXIT_LOCKED
@@ -74,6 +81,27 @@ def export_all(settings: BatchSettings) -> int:
         return EXIT_FAILED
     log.info("Rebuilt %s from the ledger.", settings.csv_path)
     return EXIT_ALL_SWEPT
+
+
+def _was_missed(settings: BatchSettings) -> bool:
+    try:
+        settings.make_folders()
+        with Ledger(settings.ledger_path) as ledger:
+            return schedule.is_missed(ledger.runs(), settings.night_at, datetime.now().astimezone())
+    except (LedgerError, OSError):
+        return True  # the night itself says what is wrong
+
+
+def _write_metrics(settings: BatchSettings) -> None:
+    if settings.metrics_file is None:
+        return
+    try:
+        with Ledger(settings.ledger_path) as ledger:
+            metrics.write(ledger.runs()[-1], settings.metrics_file)
+    except (LedgerError, IndexError):
+        return  # the night has said why there are no numbers
+    except OSError as error:
+        log.warning("METRICS_FILE=%s could not be written: %s.", settings.metrics_file, error.strerror)
 
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:

@@ -49,6 +49,8 @@ class Summary:
     """Why photos were doubtful, without the numbers."""
     errors: dict[str, int] = field(default_factory=dict)
     releases: dict[str, int] = field(default_factory=dict)
+    bytes: int = 0
+    """Of all files, failed ones and duplicates included."""
     slowest: list[tuple[str, float]] = field(default_factory=list)
     """File name and seconds of those that took longest to read."""
 
@@ -90,6 +92,7 @@ def sum_up(rows: Iterable[Row]) -> Summary:
     total = Summary()
     for row in rows:
         _count(total.statuses, row.status)
+        total.bytes += row.size
         if row.status == "failed":
             _count(total.errors, _without_numbers(row.error))
         elif row.status != "duplicate":

@@ -76,6 +76,7 @@ def make_night(tmp_path: Path, sidecar: FakeSidecar) -> Callable[..., Night]:
         values = {
             "data_dir": tmp_path / "data",
             "log_dir": tmp_path / "logs",
+            "model_dir": tmp_path / "releases",
             "api_url": sidecar.url,
             "settle_seconds": 0,
             "audit_share": 0,

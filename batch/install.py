@@ -1,0 +1,216 @@
+"""Putting the night on a schedule, and taking it off again: cron, systemd, or the Windows Task Scheduler.
+
+What is installed is made from the files that lie ready in `deploy/` and `crontab.example`, with this machine's
+paths and NIGHT_AT filled in. A plan is shown first; only `carry_out` changes anything.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path, PurePath
+from xml.sax.saxutils import escape
+
+from batch.settings import BatchSettings
+from settings import ROOT
+
+EXAMPLE_ROOT = "/opt/nightsort"
+"""Where the ready files suppose the project to be."""
+
+BEGIN, END = "# nightsort: begin", "# nightsort: end"
+TASK = "Nightsort"
+UNITS = Path("/etc/systemd/system")
+
+
+class InstallError(Exception):
+    """The schedule could not be changed; the message says why."""
+
+
+@dataclass
+class Plan:
+    """What would be done: files to write, files to remove, then commands, one of them with something to read."""
+
+    files: dict[Path, str] = field(default_factory=dict)
+    removed: list[Path] = field(default_factory=list)
+    commands: list[list[str]] = field(default_factory=list)
+    stdin: str = ""
+
+    def __str__(self) -> str:
+        parts = [f"write {path}:\n{_indented(text)}" for path, text in self.files.items()]
+        parts += [f"remove {path}" for path in self.removed]
+        parts += [f"run: {shlex.join(command)}" for command in self.commands]
+        if self.stdin:
+            parts.append(f"which reads:\n{_indented(self.stdin)}")
+        return "\n".join(parts) or "nothing"
+
+
+def carry_out(plan: Plan) -> None:
+    """Do what a plan says.
+
+    Raises:
+        InstallError: a file cannot be written, or a command fails.
+    """
+    try:
+        for path, text in plan.files.items():
+            path.write_text(text, "utf-8")
+        for path in plan.removed:
+            path.unlink(missing_ok=True)
+        for command in plan.commands:
+            subprocess.run(command, input=plan.stdin, text=True, check=True, capture_output=True)
+    except PermissionError as error:
+        raise InstallError(f"{error.filename} cannot be written; do it as root (sudo)") from error
+    except OSError as error:
+        raise InstallError(f"{error.filename}: {error.strerror}") from error
+    except subprocess.CalledProcessError as error:
+        words = (error.stderr or error.stdout or "").strip()
+        raise InstallError(f"{shlex.join(error.cmd)} ended with {error.returncode}: {words}") from error
+
+
+def cron(settings: BatchSettings, *, remove: bool = False) -> Plan:
+    """The user's crontab, with a marked block for the night, or without."""
+    before = _crontab()
+    others = _without_block(before)
+    block = (
+        "" if remove else "\n".join([BEGIN, *_cron_lines(settings.night_at, settings.log_dir), END]) + "\n"
+    )
+    after = others + block
+    if after == before:
+        return Plan()
+    return Plan(commands=[["crontab", "-"]], stdin=after) if after else Plan(commands=[["crontab", "-r"]])
+
+
+def systemd(settings: BatchSettings, *, remove: bool = False) -> Plan:
+    """A timer and a hardened service for the whole machine."""
+    if remove:
+        return Plan(
+            removed=[UNITS / "nightsort.timer", UNITS / "nightsort.service"],
+            commands=[["systemctl", "disable", "--now", "nightsort.timer"], ["systemctl", "daemon-reload"]],
+        )
+    return Plan(
+        files={
+            UNITS / "nightsort.service": _service(settings),
+            UNITS / "nightsort.timer": _ready("nightsort.timer").replace(
+                "02:00:00", f"{settings.night_at:%H:%M}:00"
+            ),
+        },
+        commands=[["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "nightsort.timer"]],
+    )
+
+
+def task_scheduler(settings: BatchSettings, *, remove: bool = False) -> Plan:
+    """A task of the user who installs it."""
+    if remove:
+        return Plan(commands=[["schtasks", "/Delete", "/TN", TASK, "/F"]])
+    path = Path(tempfile.gettempdir()) / "nightsort-task.xml"
+    return Plan(
+        files={path: task_xml(settings.night_at, ROOT)},
+        commands=[["schtasks", "/Create", "/TN", TASK, "/XML", str(path), "/F"]],
+    )
+
+
+def task_xml(night_at: time, root: PurePath) -> str:
+    """The task for a project in this folder."""
+    text = _ready("nightsort-task.xml").replace("C:\\nightsort", escape(str(root)))
+    return text.replace("T02:00:00", f"T{night_at:%H:%M}:00")
+
+
+KINDS = {"cron": cron, "systemd": systemd, "task-scheduler": task_scheduler}
+
+
+def installed() -> list[str]:
+    """Which schedules of the night are in place on this machine, for this copy of the project."""
+    found = []
+    if BEGIN in _crontab() and str(ROOT) in _crontab().replace("\\%", "%"):
+        found.append("cron")
+    service = UNITS / "nightsort.service"
+    if (UNITS / "timers.target.wants" / "nightsort.timer").exists() and service.exists():
+        found.append("systemd")
+    if sys.platform == "win32":
+        asked = subprocess.run(["schtasks", "/Query", "/TN", TASK], capture_output=True, check=False)
+        if asked.returncode == 0:
+            found.append("the Task Scheduler")
+    return found
+
+
+def _cron_lines(night_at: time, log_dir: Path) -> list[str]:
+    script, log = _in_crontab(ROOT / "full_batch.sh"), _in_crontab(log_dir / "cron.log")
+    return [
+        f"{night_at.minute} {night_at.hour} * * *  {script} >{log} 2>&1",
+        f"@reboot    sleep 60; {script} --if-missed >>{log} 2>&1",
+    ]
+
+
+def _in_crontab(path: Path) -> str:
+    return shlex.quote(str(path)).replace("%", r"\%")
+
+
+def _crontab() -> str:
+    if not shutil.which("crontab"):
+        return ""
+    asked = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
+    return asked.stdout if asked.returncode == 0 else ""
+
+
+def _without_block(crontab: str) -> str:
+    kept, inside = [], False
+    for line in crontab.splitlines(keepends=True):
+        if line.strip() == BEGIN:
+            inside = True
+        if not inside:
+            kept.append(line)
+        if line.strip() == END:
+            inside = False
+    return "".join(kept)
+
+
+def _service(settings: BatchSettings) -> str:
+    """The ready service, with our folders: what the night writes to, and who owns the project."""
+    text = _ready("nightsort.service")
+    written = [ROOT, settings.data_dir, settings.log_dir, settings.ledger_path.parent]
+    if settings.metrics_file:
+        written.append(settings.metrics_file.parent)
+    outside = [path for path in written[1:] if not path.is_relative_to(ROOT)]
+    text = text.replace(
+        f"ReadWritePaths={EXAMPLE_ROOT}",
+        "ReadWritePaths=" + " ".join(_in_unit(path) for path in dict.fromkeys([ROOT, *outside])),
+    )
+    text = text.replace("User=nightsort", f"User={_owner(ROOT)}")
+    # WorkingDirectory takes the rest of the line as it is; ExecStart is split at blanks
+    text = text.replace(f"WorkingDirectory={EXAMPLE_ROOT}", f"WorkingDirectory={_percents(ROOT)}")
+    return text.replace(f"{EXAMPLE_ROOT}/full_batch.sh", _in_unit(ROOT / "full_batch.sh"))
+
+
+def _in_unit(path: Path) -> str:
+    quoted = _percents(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"' if " " in quoted else quoted
+
+
+def _percents(path: Path) -> str:
+    return str(path).replace("%", "%%")
+
+
+def _owner(path: Path) -> str:
+    import pwd  # not on Windows
+
+    return pwd.getpwuid(path.stat().st_uid).pw_name
+
+
+def _ready(name: str) -> str:
+    return (ROOT / "deploy" / name).read_text("utf-8")
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())
+
+
+def needs_root(plan: Plan) -> bool:
+    """Whether a plan writes where only root may."""
+    return (
+        any(path.is_relative_to(UNITS) for path in [*plan.files, *plan.removed])
+        and os.name == "posix"
+        and os.geteuid() != 0
+    )

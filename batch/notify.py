@@ -1,0 +1,120 @@
+"""Telling people: a ping to whoever watches that nights come, and a message after a night when it matters."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import requests
+
+from batch import health, history
+from batch.health import Finding
+from batch.ledger import Ledger, LedgerError, Run
+from batch.logs import log
+from batch.settings import BatchSettings
+
+PING_SECONDS = 10
+PINGS = 3
+"""How often a ping is tried: the one that a night has ended should not be lost to a hiccup."""
+
+_LEVEL = "health"
+"""The note in the ledger under which the last told level of health is kept."""
+
+
+@dataclass
+class Outcome:
+    """The exit code of what runs inside `watched`."""
+
+    code: int = 1
+
+
+@contextmanager
+def watched(settings: BatchSettings) -> Iterator[Outcome]:
+    """Call PING_URL at the start and, with the exit code, at the end, as healthchecks.io has it.
+
+    >>> with watched(settings) as outcome:
+    ...     outcome.code = 0
+    """
+    url = settings.ping_url.get_secret_value().rstrip("/") if settings.ping_url else ""
+    outcome = Outcome()
+    _ping(url, "start")
+    try:
+        yield outcome
+    finally:
+        _ping(url, str(outcome.code))
+
+
+def after_night(settings: BatchSettings, code: int) -> None:
+    """Send the summary and the report, if NOTIFY_WHEN and how it went call for it; problems are only logged."""
+    if not settings.notify_urls:
+        return
+    found = health.findings(settings)
+    try:
+        with Ledger(settings.ledger_path) as ledger:
+            runs = ledger.runs()
+            has_worsened = health.worst(found) > int(ledger.note(_LEVEL) or health.OK)
+            ledger.set_note(_LEVEL, str(health.worst(found)))
+    except (LedgerError, OSError):  # told below by the findings
+        runs, has_worsened = [], True
+    if code in (0, 3) and not has_worsened and settings.notify_when == "trouble":
+        return
+    run = runs[-1] if runs else None
+    report = settings.reports / f"{run.run_id}.html" if run else None
+    send(
+        settings,
+        title=_title(run, code, found),
+        text=_text(run, found),
+        attachment=str(report) if report and report.exists() else "",
+    )
+
+
+def send(settings: BatchSettings, title: str, text: str, attachment: str = "") -> bool:
+    """Send one message to all of NOTIFY_URLS; whether all of them took it."""
+    import apprise  # slow to load, and needed by few nights
+
+    sent = True
+    for number, secret in enumerate(settings.notify_urls, 1):
+        service = apprise.Apprise()
+        if not service.add(secret.get_secret_value()):
+            log.warning(
+                "NOTIFY_URLS: apprise does not understand address %d; see its list of services.", number
+            )
+            sent = False
+            continue
+        form = apprise.NotifyFormat.TEXT
+        if not service.notify(title=title, body=text, body_format=form, attach=attachment or None):
+            log.warning("NOTIFY_URLS: address %d could not be told.", number)
+            sent = False
+    return sent
+
+
+def _ping(url: str, path: str) -> None:
+    if not url:
+        return
+    for _ in range(PINGS):
+        try:
+            requests.get(f"{url}/{path}", timeout=PING_SECONDS).raise_for_status()
+        except requests.RequestException as error:
+            problem = type(error).__name__  # its text would hold the address, which is a secret
+        else:
+            return
+    log.warning("PING_URL could not be called (%s); the night goes on.", problem)
+
+
+def _title(run: Run | None, code: int, found: list[Finding]) -> str:
+    words = history.OUTCOMES.get(code, f"exit code {code}")
+    swept = run.counts.get("swept", 0) if run else 0
+    worst = health.WORDS[health.worst(found)]
+    return f"Nightsort: {words}, {swept} photos" + ("" if worst == "OK" else f" ({worst})")
+
+
+def _text(run: Run | None, found: list[Finding]) -> str:
+    lines = []
+    if run:
+        lines.append(f"Run {run.run_id}, started {history.local(run.started_at)}, took {history.took(run)}.")
+        lines.append(
+            ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items() if count)
+        )
+        lines += [run.message] if run.message else []
+        lines += run.summary.get("drift", [])
+    wrong = [str(finding) for finding in found if finding.level]
+    return "\n".join(filter(None, [*lines, "", *(wrong or ["Everything else is well."])]))

@@ -1,0 +1,87 @@
+"""When a night is due, whether one was missed, and a clock for machines that have no cron of their own."""
+
+import signal
+import subprocess
+import sys
+import threading
+from datetime import datetime, time, timedelta
+from types import FrameType
+
+import schedule
+
+from batch import history
+from batch.ledger import Ledger, Run
+from batch.logs import log
+from batch.settings import BatchSettings
+from settings import ROOT
+
+TICK_SECONDS = 20
+"""How often the clock is looked at: a machine that slept, or whose clock was set, is noticed after so long."""
+
+
+def last_due(night_at: time, now: datetime) -> datetime:
+    """The last moment at which a night was due, in the machine's time zone; `now` has one, too.
+
+    Where the clocks go forward over it, it is an hour earlier; where they go back, the first of the two.
+    """
+    today = datetime.combine(now.astimezone().date(), night_at).astimezone()
+    if today <= now:
+        return today
+    return datetime.combine(now.astimezone().date() - timedelta(days=1), night_at).astimezone()
+
+
+def is_missed(runs: list[Run], night_at: time, now: datetime) -> bool:
+    """Whether no run has started since the last night was due."""
+    return not runs or history.at(runs[-1].started_at) < last_due(night_at, now)
+
+
+def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> int:
+    """Run a night at this time of each day (and every so often in between) until SIGTERM; returns the exit code.
+
+    A night that fails, or dies, is a line in the log and nothing else. A night missed while the machine was off
+    or asleep is caught up once.
+    """
+    keeper = _Keeper()
+    clock = schedule.Scheduler()
+    clock.every().day.at(f"{at:%H:%M}").do(keeper.night)
+    if every:
+        clock.every(int(every.total_seconds())).seconds.do(keeper.night)
+    log.info(
+        "Nights at %s%s. Next: %s. End it with Ctrl-C or SIGTERM.",
+        f"{at:%H:%M}",
+        f", and every {every} in between" if every else "",
+        clock.next_run,
+    )
+    with Ledger(settings.ledger_path) as ledger:
+        runs = ledger.runs()
+    if is_missed(runs, at, datetime.now().astimezone()):
+        log.info("The last night was missed: catching up.")
+        keeper.night()
+    while not keeper.stop.wait(min(TICK_SECONDS, max(0.0, clock.idle_seconds or 0.0))):
+        clock.run_pending()
+    log.info("The clock has ended.")
+    return 0
+
+
+class _Keeper:
+    """Runs nights as processes of their own, and ends the one at work when it is told to end itself."""
+
+    def __init__(self) -> None:
+        self.stop = threading.Event()
+        self._night: subprocess.Popen[bytes] | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._end)
+
+    def night(self) -> None:
+        if self.stop.is_set():
+            return
+        self._night = subprocess.Popen([sys.executable, "-m", "batch", "run"], cwd=ROOT)
+        code = self._night.wait()
+        self._night = None
+        if code not in (0, 3):
+            log.warning("The night ended with %d; the next one comes all the same.", code)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        self.stop.set()
+        if self._night is not None:
+            self._night.terminate()

@@ -1,0 +1,213 @@
+"""Schedules: what would be installed is right for this machine, is installed as shown, and goes again."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path, PureWindowsPath
+
+import pytest
+
+from batch import install, schedule
+from batch.ledger import Run
+from settings import ROOT
+from tests.batch.conftest import Night
+
+
+@pytest.fixture
+def crontab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A `crontab` program that keeps its table in a file."""
+    table = tmp_path / "table"
+    program = tmp_path / "bin" / "crontab"
+    program.parent.mkdir()
+    program.write_text(
+        textwrap.dedent(f"""\
+        #!/bin/sh
+        case $1 in
+        -l) cat "{table}" 2>/dev/null || {{ echo "no crontab for you" >&2; exit 1; }} ;;
+        -r) rm "{table}" ;;
+        -) cat > "{table}" ;;
+        esac
+        """)
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    return table
+
+
+def test_cron_gets_a_block_of_its_own_and_loses_just_that_again(night: Night, crontab: Path) -> None:
+    crontab.write_text("MAILTO=me\n5 5 * * * mine\n")
+    install.carry_out(install.cron(night.settings))
+    text = crontab.read_text()
+    assert text.startswith("MAILTO=me\n5 5 * * * mine\n# nightsort: begin\n")
+    assert f"0 2 * * *  {ROOT}/full_batch.sh >" in text
+    assert "@reboot" in text
+    assert install.installed() == ["cron"]
+    assert install.cron(night.settings) == install.Plan()  # there already
+    install.carry_out(install.cron(night.settings, remove=True))
+    assert crontab.read_text() == "MAILTO=me\n5 5 * * * mine\n"
+    assert install.installed() == []
+
+
+def test_an_empty_crontab_is_removed_whole(night: Night, crontab: Path) -> None:
+    install.carry_out(install.cron(night.settings))
+    install.carry_out(install.cron(night.settings, remove=True))
+    assert not crontab.exists()
+
+
+def test_another_time_replaces_the_line(make_night: Callable[..., Night], crontab: Path) -> None:
+    install.carry_out(install.cron(make_night().settings))
+    install.carry_out(install.cron(make_night(night_at="23:45").settings))
+    assert crontab.read_text().count("full_batch.sh") == 2  # the night and the catching up
+    assert "45 23 * * *" in crontab.read_text()
+
+
+def test_blanks_and_percent_signs_in_paths_survive_cron(
+    make_night: Callable[..., Night], crontab: Path, tmp_path: Path
+) -> None:
+    night = make_night(log_dir=tmp_path / "my 50% logs")
+    install.carry_out(install.cron(night.settings))
+    assert f"'{tmp_path}/my 50\\% logs/cron.log'" in crontab.read_text()
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
+def test_systemd_finds_nothing_wrong_with_the_units(
+    make_night: Callable[..., Night], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "UNITS", tmp_path)
+    night = make_night(night_at="03:30", log_dir=tmp_path / "my 50% logs")
+    plan = install.systemd(night.settings)
+    plan.commands = []  # there may be no systemd at work here
+    install.carry_out(plan)
+    units = [str(tmp_path / "nightsort.service"), str(tmp_path / "nightsort.timer")]
+    checked = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False
+    )
+    assert "nightsort" not in checked.stderr
+    assert checked.returncode == 0
+    service, timer = (Path(unit).read_text() for unit in units)
+    assert f'"{tmp_path}/my 50%% logs"' in service
+    assert str(night.settings.data_dir) in service
+    assert install.EXAMPLE_ROOT not in "".join(
+        line for line in service.splitlines() if not line.startswith("#")
+    )
+    assert "03:30:00" in timer
+    assert "Persistent=true" in timer
+    plan = install.systemd(night.settings, remove=True)
+    plan.commands = []
+    install.carry_out(plan)
+    assert not Path(units[0]).exists()
+
+
+def test_the_task_for_windows_is_well_formed_and_starts_our_script() -> None:
+    from datetime import time as time_of_day
+
+    text = install.task_xml(time_of_day(4, 5), PureWindowsPath(r"D:\photos & more\nightsort"))
+    task = ET.fromstring(text)
+    space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+    command = task.findtext("t:Actions/t:Exec/t:Command", namespaces=space)
+    assert command == '"D:\\photos & more\\nightsort\\full_batch.bat"'
+    assert (
+        task.findtext("t:Triggers/t:CalendarTrigger/t:StartBoundary", namespaces=space)
+        == "2026-01-01T04:05:00"
+    )
+    assert task.findtext("t:Settings/t:StartWhenAvailable", namespaces=space) == "true"
+
+
+def test_what_only_root_may_do_is_refused_with_a_word(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(install.InstallError, match="as root"):
+        install.carry_out(install.systemd(night.settings))
+
+
+def test_the_example_for_cron_has_the_lines_that_are_installed(night: Night) -> None:
+    example = (ROOT / "crontab.example").read_text()
+    settings = night.settings.model_copy(update={"log_dir": ROOT / "logs"})
+    for line in install._cron_lines(settings.night_at, settings.log_dir):
+        assert line.replace(str(ROOT), "/opt/nightsort") in example.splitlines()
+
+
+def test_the_scripts_of_both_systems_start_the_same_module() -> None:
+    for name in ("full_batch.sh", "full_batch.bat"):
+        assert "-m batch.environment" in (ROOT / name).read_text()
+    attributes = subprocess.run(
+        ["git", "check-attr", "eol", "full_batch.bat"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert attributes.returncode or attributes.stdout.strip().endswith("crlf")
+
+
+CLOCK = """
+import subprocess, sys
+from datetime import time, timedelta
+from batch import schedule
+from batch.logs import set_up
+from batch.settings import BatchSettings
+from settings import load
+real = subprocess.Popen
+schedule.subprocess.Popen = lambda command, **given: real([sys.executable, "-c", sys.argv[1]], **given)
+settings = load(BatchSettings)
+settings.make_folders()
+set_up(settings.log_dir)
+sys.exit(schedule.keep(settings, time(2), timedelta(seconds=1)))
+"""
+
+
+def start_clock(tmp_path: Path, night: str) -> "subprocess.Popen[str]":
+    """The clock, every second, with a night of our own."""
+    environment = os.environ | {"DATA_DIR": str(tmp_path / "data"), "LOG_DIR": str(tmp_path / "logs")}
+    return subprocess.Popen(
+        [sys.executable, "-c", CLOCK, night], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return condition()
+
+
+def test_the_clock_survives_nights_that_fail_and_ends_in_order(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    clock = start_clock(tmp_path, f"open({str(marks)!r}, 'a').write('x'); raise SystemExit(1)")
+    try:
+        assert wait_for(lambda: marks.exists() and len(marks.read_text()) >= 3)
+    finally:
+        clock.send_signal(signal.SIGTERM)
+    out, _ = clock.communicate(timeout=20)
+    assert clock.returncode == 0
+    assert "The last night was missed: catching up." in out
+    assert "The night ended with 1; the next one comes all the same." in out
+
+
+def test_the_clock_ends_the_night_at_work_before_it_ends(tmp_path: Path) -> None:
+    marks = tmp_path / "marks"
+    night = f"""
+import signal, time, pathlib
+def end(*_):
+    pathlib.Path({str(marks)!r}).write_text('ended in order'); raise SystemExit(143)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path({str(marks)!r}).write_text('at work')
+time.sleep(60)"""
+    clock = start_clock(tmp_path, night)
+    assert wait_for(lambda: marks.exists() and marks.read_text() == "at work")
+    clock.send_signal(signal.SIGTERM)
+    assert clock.wait(20) == 0
+    assert marks.read_text() == "ended in order"
+
+
+def test_no_run_at_all_is_a_missed_night() -> None:
+    from datetime import datetime
+    from datetime import time as time_of_day
+
+    now = datetime.now().astimezone()
+    assert schedule.is_missed([], time_of_day(2), now)
+    assert not schedule.is_missed([Run("r", now.isoformat())], time_of_day(2), now)
