@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
+from types import SimpleNamespace
 
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 from batch.logs import log
@@ -155,9 +156,10 @@ def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
 
 
 def _text(lines: Iterable[list[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(lines)
-    return text.getvalue().encode()
+    """Lines of CSV. Told that lines end in CR LF, the writer quotes either in a cell; ours end in LF."""
+    written: list[str] = []
+    csv.writer(SimpleNamespace(write=written.append), lineterminator="\r\n").writerows(lines)
+    return "".join(f"{line[:-2]}\n" for line in written).encode()
 
 
 def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
