@@ -29,11 +29,11 @@ COLOURS: dict[str, Rgb] = {
     "beige": (204, 178, 138),
     "brown": (108, 70, 42),
     "red": (186, 26, 38),
-    "orange": (232, 122, 36),
+    "orange": (238, 138, 40),
     "yellow": (233, 193, 48),
     "green": (48, 122, 70),
     "blue": (44, 78, 150),
-    "purple": (114, 56, 140),
+    "purple": (124, 58, 140),
     "pink": (226, 122, 156),
 }
 _FILL = {"hat": 0.66, "shoes": 0.78, "skirt": 0.8, "shorts": 0.84}  # how much of the frame, if not 0.9
