@@ -16,7 +16,7 @@ from batch.logs import log
 from batch.rename import rename_new
 
 ROWS_AT_ONCE = 1000
-_MARK = "csv"
+_MARK, _RUNS_MARK = "csv", "run csvs"
 _RISKY = ("=", "+", "-", "@")
 
 
@@ -84,6 +84,19 @@ def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
         path.unlink(missing_ok=True)  # all its photos were put back
     else:
         write_csv(chain([first], rows), path)
+
+
+def update_run_csvs(ledger: Ledger, folder: Path) -> None:
+    """Write the CSVs of the runs that have rows since the last time: tonight's, and one's that died.
+
+    Raises:
+        ExportError: a file cannot be written.
+    """
+    newest = ledger.newest_rows(after=int(ledger.note(_RUNS_MARK) or 0))
+    for run_id in newest:
+        export_run(ledger, folder, run_id)
+    if newest:
+        ledger.set_note(_RUNS_MARK, str(max(newest.values())))
 
 
 def update_all(ledger: Ledger, path: Path, folder: Path) -> None:

@@ -239,6 +239,11 @@ class Ledger:
             *values,
         )
 
+    def newest_rows(self, *, after: int) -> dict[str, int]:
+        """The runs that have filed rows with an id above `after`, and the highest such id of each."""
+        found = self._read("SELECT run_id, max(id) FROM photos WHERE id > ? AND filed GROUP BY run_id", after)
+        return {str(run_id): int(number) for run_id, number in found}
+
     def start_run(self, run: Run) -> None:
         """Note that a run has begun; its id is made unique by a suffix if need be."""
         base, number = run.run_id, 2

@@ -117,7 +117,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         except NightError as error:
             problems.append(str(error))
             tally = error.tally
-        problems += _export(settings, ledger, run)
+        problems += _export(settings, ledger)
     if tally.left_behind:
         problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")
     for problem in problems:
@@ -172,8 +172,6 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
             seen = summary.sum_up(ledger.filed_rows(run_id=dead.run_id))
             dead.summary, dead.counts = seen.to_json(), {"swept": seen.swept, **seen.statuses}
             dead.message = "It died; the next run finished its moves"
-            with contextlib.suppress(export.ExportError):  # as the night's own export will say
-                export.export_run(ledger, settings.data_dir / "predictions", dead.run_id)
             ledger.end_run(dead)
 
 
@@ -203,15 +201,19 @@ def _sweep(
         raise NightError(f"Stopped: {error}", sweep.tally) from error
 
 
-def _export(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
+def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     """Write the CSVs; returns what went wrong."""
+    folder = settings.data_dir / "predictions"
+    problems = []
     try:
-        folder = settings.data_dir / "predictions"
-        export.update_all(ledger, settings.csv_path, folder)
-        export.export_run(ledger, folder, run.run_id)
+        export.update_run_csvs(ledger, folder)
     except (export.ExportError, LedgerError) as error:
-        return [str(error)]
-    return []
+        problems.append(str(error))
+    try:
+        export.update_all(ledger, settings.csv_path, folder)
+    except (export.ExportError, LedgerError) as error:
+        problems.append(str(error))
+    return problems
 
 
 def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
