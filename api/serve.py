@@ -27,6 +27,15 @@ def threads() -> int:
 def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
     """Serve until told to end. One worker process with threads: they share the model and the work evenly."""
     from gunicorn.app.base import BaseApplication  # not on Windows
+    from gunicorn.glogging import Logger
+
+    class Log(Logger):
+        """gunicorn's own words, in the form of ours."""
+
+        def setup(self, cfg: Any) -> None:
+            super().setup(cfg)
+            self.error_log.handlers.clear()
+            self.error_log.propagate = True
 
     class Server(BaseApplication):
         """gunicorn, told in code what it would read from a file."""
@@ -43,6 +52,7 @@ def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
                 "keepalive": 5,
                 "control_socket_disable": True,
                 "loglevel": "warning",
+                "logger_class": Log,
                 "when_ready": lambda _: _end_with_stdin() if until_stdin_closes else None,
                 "post_fork": lambda _server, _worker: engine.load(),
             }

@@ -61,7 +61,7 @@ def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
     Their rows are superseded and leave the CSVs. The duplicates of a photo go with it, so that none points to a
     place where its first one lies no more. For one who holds the run's lock.
     """
-    rows = list(_with_duplicates(ledger, list(choice.rows(ledger))))
+    rows = _with_duplicates(ledger, choice.rows(ledger))
     return _do(settings, ledger, (_plan("requeue", row, f"{INCOMING}/{row.file_name}") for row in rows))
 
 
@@ -94,10 +94,13 @@ def finish(settings: BatchSettings, ledger: Ledger) -> int:
     return _perform(settings, ledger, acts, again=True) if acts else 0
 
 
-def _with_duplicates(ledger: Ledger, rows: list[Row]) -> Iterator[Row]:
-    yield from rows
-    firsts = {row.sha256 for row in rows if row.status in ("processed", "review")}
-    chosen = {row.id for row in rows}
+def _with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
+    firsts, chosen = set(), set()
+    for row in rows:
+        yield row
+        chosen.add(row.id)
+        if row.status in ("processed", "review"):
+            firsts.add(row.sha256)
     if firsts:
         for row in ledger.matching("status = 'duplicate' AND moved_to != ''"):
             if row.sha256 in firsts and row.id not in chosen:

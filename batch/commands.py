@@ -152,10 +152,10 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     """Old photos out of the filing folders."""
     with run_lock(settings.data_dir), _ledger(settings) as ledger:
         acts.finish(settings, ledger)
-        rows = list(acts.old_photos(ledger, given.days, given.status or ["processed", "duplicate"]))
+        rows = acts.old_photos(ledger, given.days, given.status or ["processed", "duplicate"])
         what = "deleted" if given.delete else f"moved below {given.archive}"
         if not given.yes:
-            print(f"{len(rows)} photos would be {what}. Nothing was done; --yes does it.")
+            print(f"{sum(1 for _ in rows)} photos would be {what}. Nothing was done; --yes does it.")
             return 0
         if given.delete:
             count = acts.delete(settings, ledger, rows)

@@ -1,0 +1,129 @@
+"""Log lines: who said what when, for which run, in a form that programs can read."""
+
+import json
+import logging
+import time
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+import logformat
+from batch import logs
+from batch.__main__ import main
+from batch.sidecar import Sidecar
+from tests import small_release
+from tests.api.conftest import picture
+from tests.batch.conftest import Night
+from tests.fake_sidecar import photo
+
+
+@pytest.fixture(autouse=True)
+def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logformat, "run_id", "-")
+    monkeypatch.setattr(logs.log, "handlers", [])
+
+
+def run_id_of(night: Night) -> str:
+    (path,) = (night.settings.data_dir / "predictions").iterdir()
+    return path.stem
+
+
+def test_every_line_of_a_night_carries_its_run(night: Night) -> None:
+    logs.set_up(night.settings.log_dir)
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    text = (night.settings.log_dir / "nightsort.log").read_text("utf-8")
+    assert text
+    assert all(f" {run_id_of(night)} " in line for line in text.splitlines())
+
+
+def test_as_json_every_line_is_one_object_whatever_it_says(tmp_path: Path) -> None:
+    logs.set_up(tmp_path, "json")
+    logs.log.warning('two\nlines and "quotes" and \udce9')
+    try:
+        raise ValueError("why")
+    except ValueError:
+        logs.log.exception("broken")
+    one, two = ((tmp_path / "nightsort.log").read_text("utf-8")).splitlines()
+    assert json.loads(one)["message"].startswith('two\nlines and "quotes"')
+    assert json.loads(one)["level"] == "WARNING"
+    assert "ValueError: why" in json.loads(two)["exception"]
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_the_logs_of_one_run_are_found_in_both_files_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log_format: str
+) -> None:
+    monkeypatch.setattr(logformat, "run_id", "R1")
+    logs.set_up(tmp_path, log_format)
+    logs.log.info("first\n  and its second line")
+    time.sleep(0.005)  # times are told to the millisecond
+    other = logging.FileHandler(tmp_path / "sidecar.log")
+    other.setFormatter(logformat.formatter(log_format))
+    record = logging.makeLogRecord({"msg": "the server's", "levelname": "INFO"})
+    other.emit(record)
+    monkeypatch.setattr(logformat, "run_id", "R2")
+    logs.log.info("of another run")
+    monkeypatch.setattr(logformat, "run_id", "R1")
+    time.sleep(0.005)
+    logs.log.info("last")
+    (tmp_path / "nightsort.log").rename(tmp_path / "nightsort.log.1")
+    found = "\n".join(logs.lines_of_run(tmp_path, "R1"))
+    assert "of another run" not in found
+    places = [found.index(words) for words in ("first", "second line", "the server's", "last")]
+    assert places == sorted(places)
+
+
+def test_the_server_says_its_run_on_every_line_and_nothing_of_the_photos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_release.make(tmp_path / "releases")
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path / "releases"))
+    monkeypatch.setenv("LOG_FORMAT", "json")
+    with Sidecar(log_dir=tmp_path, run_id="R7") as sidecar:
+        assert sidecar._process is not None
+        import psutil
+
+        psutil.Process(sidecar._process.pid).children()[0].kill()  # gunicorn itself complains of that
+        sidecar.make_ready()
+        sidecar.client.predict([picture(), b"SECRET-CONTENT"])
+    lines = [json.loads(line) for line in (tmp_path / "sidecar.log").read_text("utf-8").splitlines()]
+    assert {line["run"] for line in lines} == {"R7"}
+    assert any("Ready" in line["message"] for line in lines)
+    assert any(line["level"] == "ERROR" for line in lines)
+    assert "SECRET-CONTENT" not in str(lines)
+
+
+def test_the_command_prints_the_logs_of_the_last_run(
+    night: Night, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
+    monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
+    monkeypatch.setenv("API_URL", str(night.settings.api_url))
+    monkeypatch.setenv("SETTLE_SECONDS", "0")
+    night.drop("a.jpg", photo("a"))
+    assert main(["run"]) == 0
+    capsys.readouterr()
+    assert main(["logs", "last"]) == 0
+    assert "Done: swept 1" in capsys.readouterr().out
+
+
+def test_a_night_leaves_its_numbers_for_prometheus(
+    make_night: "object", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night: Night = make_night(metrics_file=tmp_path / "prom" / "nightsort.prom")  # type: ignore[operator]
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", doubt=True))
+    night.drop("c.jpg", photo("c", broken=True))
+    assert night.run() == 3
+    text = (tmp_path / "prom" / "nightsort.prom").read_text("utf-8")
+    samples = {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert samples["nightsort_night_exit_code",] == 3
+    assert samples["nightsort_night_photos", "processed"] == samples["nightsort_night_photos", "failed"] == 1
+    assert samples["nightsort_night_review_share",] == 0.5
+    assert samples["nightsort_night_release", "fake-1"] == 1
