@@ -31,10 +31,12 @@ def small_disk(folder: Path, size: str) -> Iterator[Callable[[str], None]]:
         or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder]).returncode
     ):
         pytest.skip("only root may mount a small file system")
+
+    def remount(options: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+
     try:
-        yield (
-            lambda options: subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True) and None
-        )
+        yield remount
     finally:
         subprocess.run(["umount", "-l", folder], check=True)
 
