@@ -2,13 +2,15 @@
 
 import argparse
 import ipaddress
+import json
 import logging
 import os
 import sys
+from dataclasses import asdict
 
 import logformat
 from api.settings import ApiSettings
-from settings import SettingError, load
+from settings import SettingError, explain, load
 
 EXIT_USAGE = 2
 
@@ -16,6 +18,9 @@ EXIT_USAGE = 2
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to end; returns the exit code."""
     chosen = _parser().parse_args(arguments)
+    if chosen.settings:
+        print(json.dumps([asdict(setting) for setting in explain(ApiSettings)]))
+        return 0
     try:
         settings = load(ApiSettings, **({"api_port": chosen.port} if chosen.port else {}))
         check_exposure(settings)
@@ -67,6 +72,9 @@ def _parser() -> argparse.ArgumentParser:
         choices=("gunicorn", "waitress"),
         default="waitress" if sys.platform == "win32" else "gunicorn",
         help="the web server (default: %(default)s; gunicorn does not run on Windows)",
+    )
+    parser.add_argument(
+        "--settings", action="store_true", help="print every setting as JSON, for `python -m batch config`"
     )
     parser.add_argument(
         "--until-stdin-closes",

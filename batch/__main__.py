@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from batch import run
+from batch import config, run
 from batch.commands import COMMANDS, perform
 from batch.logs import set_up
 from batch.settings import BatchSettings
@@ -21,6 +21,8 @@ exit codes:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = _parser().parse_args(arguments)
+    if given.command == "config":  # it looks at settings that may be too wrong to be loaded
+        return config.check()
     try:
         settings = load(BatchSettings)
         set_up(settings.log_dir, settings.log_format)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from batch import acts, demo, export, health, history, install, logs, notify, report, run, schedule
+from batch import acts, config, demo, export, health, history, install, logs, notify, report, run, schedule
 from batch.ledger import Ledger, LedgerError
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -116,6 +116,11 @@ def do_install(settings: BatchSettings, given: Arguments) -> int:
     install.carry_out(plan)
     log.info("%s the schedule (%s).", "Removed" if given.remove else "Installed", given.kind)
     return 0
+
+
+def do_config(_: BatchSettings, __: Arguments) -> int:
+    """Every setting."""
+    return config.check()
 
 
 def do_notify(settings: BatchSettings, _: Arguments) -> int:
@@ -366,6 +371,12 @@ COMMANDS = (
         "  python -m batch install --cron --remove --yes",
         do_install,
         _install_options,
+    ),
+    Command(
+        "config",
+        "every setting, its value, where it comes from, what is wrong with it",
+        "Secrets are masked. Exit code 0: all fine, 2: something is wrong.",
+        do_config,
     ),
     Command(
         "notify",

@@ -1,0 +1,88 @@
+"""`config`: every setting is told, with its source and its faults, and no secret."""
+
+from pathlib import Path
+
+import pytest
+
+from api.settings import ApiSettings
+from batch import config
+from batch.__main__ import main
+from batch.settings import BatchSettings
+from settings import ROOT, explain
+
+
+@pytest.fixture(autouse=True)
+def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / ".env"
+    path.write_text(f"DATA_DIR={tmp_path}/data\nLOG_DIR={tmp_path}/logs\n")
+    monkeypatch.setitem(BatchSettings.model_config, "env_file", path)
+    return path
+
+
+def test_every_setting_is_told_with_its_value_and_where_it_comes_from(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ERROR_BUDGET", "0.25")
+    assert main(["config"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["DATA_DIR"].endswith(".env")
+    assert lines["ERROR_BUDGET"].split()[1:] == ["0.25", "environment"]
+    assert lines["SETTLE_SECONDS"].split()[1:] == ["10.0", "default"]
+    assert lines["REVIEW_PRECISION"].split()[1:] == ["0.97", "default"]
+    assert {name.upper() for name in BatchSettings.model_fields} <= set(lines)
+    assert {name.upper() for name in ApiSettings.model_fields} <= set(lines)
+
+
+def test_everything_that_is_wrong_is_told_at_once(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_text("ERROR_BUDGET=7\nNIGHT_AT=25:00\nDATADIR=/x\nPING_URL=secret-address\n")
+    monkeypatch.setenv("API_PORT", "many")
+    assert main(["config"]) == 2
+    out = capsys.readouterr().out
+    assert "ERROR_BUDGET=7" in out
+    assert "NIGHT_AT=25:00: it has to be a time of day" in out
+    assert "API_PORT=many" in out
+    assert "DATADIR in .env is no setting; is DATA_DIR meant?" in out
+    assert "PING_URL: it has to begin with http" in out
+    assert "secret-address" not in out
+
+
+def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("API_TOKEN", "hush-1")
+    monkeypatch.setenv("PING_URL", "https://hc.example/hush-2")
+    monkeypatch.setenv("NOTIFY_URLS", "mailto://me:hush-3@example.org, json://u:hush-4@h/")
+    monkeypatch.setenv("API_URL", "http://user:hush-5@host:5000")
+    assert main(["config"]) == 0
+    out = capsys.readouterr().out
+    assert "hush" not in out
+    assert "(set)" in out
+
+
+def test_folders_that_cannot_be_written_and_services_nobody_knows_are_told(
+    env_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    env_file.write_text(
+        f"DATA_DIR={tmp_path}/file/data\nLOG_DIR={tmp_path}/logs\nNOTIFY_URLS=carrier-pigeon\n"
+    )
+    assert main(["config"]) == 2
+    out = capsys.readouterr().out
+    assert f"DATA_DIR: {tmp_path}/file cannot be written to." in out
+    assert "NOTIFY_URLS: apprise does not understand address 1." in out
+
+
+def test_the_example_names_every_setting_with_its_default() -> None:
+    lines = (ROOT / ".env.example").read_text("utf-8").splitlines()
+    example = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
+    assert set(example) == {
+        name.upper() for kind in (BatchSettings, ApiSettings) for name in kind.model_fields
+    }
+    assert config.settings()
+    for kind in (BatchSettings, ApiSettings):
+        for setting in explain(kind):
+            if setting.source == "default" and example[setting.name]:
+                default = setting.value.removeprefix(f"{ROOT}/")
+                assert example[setting.name] in (default, default.removesuffix(".0"), default[:5]), (
+                    setting.name
+                )
