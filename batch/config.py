@@ -20,7 +20,9 @@ OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
 def check() -> int:
     """Print the settings; returns 0, or 2 when something is wrong."""
     found = settings()
-    problems = [setting.problem for setting in found if setting.problem] + list(surroundings({setting.name for setting in found}))
+    problems = [setting.problem for setting in found if setting.problem] + list(
+        surroundings({setting.name for setting in found})
+    )
     print(as_table(found))
     for problem in problems:
         print(f"WRONG: {problem}")
