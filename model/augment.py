@@ -10,6 +10,8 @@ Three things happen to a photo, each drawn anew every time:
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,21 +59,31 @@ class Batch:
 class Augmenter:
     """Draws training batches from photos; the same `rng` draws the same batches."""
 
-    def __init__(self, photos: Photos, *, wild: float = WILD_LIGHT, nothing: float = NOTHING) -> None:
-        self.photos, self.wild, self.nothing = photos, wild, nothing
+    def __init__(
+        self,
+        photos: Photos,
+        *,
+        wild: float = WILD_LIGHT,
+        nothing: float = NOTHING,
+        new_background: float = NEW_BACKGROUND,
+    ) -> None:
+        self.photos, self.wild, self.nothing, self.new_background = photos, wild, nothing, new_background
         share = photos.masks.mean((1, 2)) / 255
         self.masked = (share > ITEM_SHARE[0]) & (share < ITEM_SHARE[1])
         known = self.masked & (photos.background != UNKNOWN)
-        self.rooms = {
-            quality: [
-                _without_item(photos, int(i)) for i in np.flatnonzero(known & (photos.background == quality))
-            ]
-            for quality in (0, 1)
-        }
+        with _one_thread():
+            self.rooms = {
+                quality: [
+                    _without_item(photos, int(i))
+                    for i in np.flatnonzero(known & (photos.background == quality))
+                ]
+                for quality in (0, 1)
+            }
 
     def batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> Batch:
         """The photos at these indices, as one training step sees them at this size."""
-        return _stack([self._example(int(i), size, rng) for i in indices], rng, self.wild)
+        with _one_thread():
+            return _stack([self._example(int(i), size, rng) for i in indices], rng, self.wild)
 
     def _example(self, i: int, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
         photos = self.photos
@@ -85,7 +97,7 @@ class Augmenter:
             background = int(rng.integers(2))
             pixels, mask, masked = self._room(background, size, rng), torch.zeros_like(mask), True
             main, sub, colour, background, clothing, own = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, False
-        elif masked and rng.random() < NEW_BACKGROUND:
+        elif masked and rng.random() < self.new_background:
             background = int(rng.integers(2))
             pixels = _lay(pixels, mask, self._room(background, size, rng), rng)
             own = False
@@ -109,6 +121,17 @@ class Augmenter:
         if real and rng.random() < 0.6:
             return _crop(torch.from_numpy(real[int(rng.integers(len(real)))]), _box(rng), size)
         return _light(size, rng) if quality == 0 else _unacceptable(size, rng)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Many small operations are done faster by one thread than by several that wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: float) -> Batch:

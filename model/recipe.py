@@ -44,6 +44,7 @@ class Recipe:
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end"
     )
+    settle_size: int = _count(160, "side of these views, in pixels")
     settle_epochs: int = _count(30, "passes over these views")
     settle_rate: float = _number(5e-3, "peak learning rate of these passes")
     patience: int = _count(8, "epochs without a better held-out score after which training stops")

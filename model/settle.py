@@ -70,22 +70,43 @@ class _Views:
         return TensorDataset(self.spots, self.ground, self.background, self.colour)
 
 
-@torch.inference_mode()
 def _look(network: Network, photos: Photos, labelled: np.ndarray, recipe: Recipe, progress: bool) -> _Views:
-    """Draw the views and let the network say where the item is in each."""
-    network.eval()
-    device = next(network.parameters()).device
-    augmenter = Augmenter(photos, wild=0.0, nothing=0.0)
-    rng = np.random.default_rng((recipe.seed, 7))
-    which = np.concatenate([rng.permutation(labelled) for _ in range(recipe.views)])
+    """One view of each photo as it is, and more on other backgrounds of those whose item can be cut out.
+
+    In the first the network says where the item is; in the others that is known.
+    """
+    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0)
+    parts = [_draw(augmenter, labelled, recipe, 0, network, progress)]
+    augmenter.new_background = 1.0
+    cut_out = labelled[augmenter.masked[labelled]]
+    parts += [_draw(augmenter, cut_out, recipe, view, None, progress) for view in range(1, recipe.views)]
+    kept = [part for part in parts if len(part.spots)]
+    return _Views(*(torch.cat([getattr(part, name) for part in kept]) for name in vars(kept[0])))
+
+
+@torch.no_grad()
+def _draw(
+    augmenter: Augmenter,
+    which: np.ndarray,
+    recipe: Recipe,
+    view: int,
+    network: Network | None,
+    progress: bool,
+) -> _Views:
+    """Draw a view of each photo; the map of the item is the network's, or the mask."""
+    rng = np.random.default_rng((recipe.seed, view))
     parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
     steps = range(0, len(which), recipe.batch)
-    for start in tqdm(steps, desc="views for the colours", disable=not progress, leave=False):
-        batch = augmenter.batch(which[start : start + recipe.batch], recipe.size, rng)
-        ground = network.where(normalise(batch.pixels.to(device))).cpu()
+    for start in tqdm(steps, desc=f"view {view + 1}", disable=not progress, leave=False):
+        batch = augmenter.batch(which[start : start + recipe.batch], recipe.settle_size, rng)
+        ground = torch.logit(batch.mask, eps=0.01)
+        if network is not None:
+            device = next(network.parameters()).device
+            ground = network.eval().where(normalise(batch.pixels.to(device))).cpu()
         spots = (F.avg_pool2d(batch.pixels, 4) * 255).round().byte()
         parts.append((spots, ground.half(), batch.background, batch.colour))
-    return _Views(*(torch.cat(column).clone() for column in zip(*parts, strict=True)))
+    empty = (torch.empty(0), torch.empty(0), torch.empty(0), torch.empty(0))
+    return _Views(*(torch.cat(column) for column in zip(*parts or [empty], strict=True)))
 
 
 def _loss(scores: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -12,7 +12,9 @@ COLOURS = {"red": (200, 30, 40), "blue": (30, 60, 190)}
 ROOMS = {"1": (245, 243, 238), "0": (60, 90, 70)}
 
 
-def draw(form: str, colour: tuple[int, int, int], room: tuple[int, int, int], rng: np.random.Generator) -> Image.Image:
+def draw(
+    form: str, colour: tuple[int, int, int], room: tuple[int, int, int], rng: np.random.Generator
+) -> Image.Image:
     """A form on a ground, a little moved: 96 × 72."""
     image = Image.new("RGB", (96, 72), room)
     x, y = rng.integers(-6, 7, 2)

@@ -65,12 +65,18 @@ def test_what_may_be_no_clothing_needs_review() -> None:
     assert answer.review_reason == "may show no clothing (0.05 < 0.30)"
 
 
-@given(st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=2, max_size=2), st.floats(0.05, 10))
-def test_main_and_sub_never_contradict_each_other(sub: list[float], main: list[float], temperature: float) -> None:
+@given(
+    st.lists(finite, min_size=3, max_size=3), st.lists(finite, min_size=2, max_size=2), st.floats(0.05, 10)
+)
+def test_main_and_sub_never_contradict_each_other(
+    sub: list[float], main: list[float], temperature: float
+) -> None:
     warm = replace(CLASSES, temperatures=dict.fromkeys(HEADS, temperature))
     answer = decode(scores(sub=sub, main=main), warm, review_precision=0.97)[0]
     assert answer.main.name == warm.main_of[answer.sub.name]
-    together = sum(p for name, p in answer.sub.probabilities.items() if warm.main_of[name] == answer.main.name)
+    together = sum(
+        p for name, p in answer.sub.probabilities.items() if warm.main_of[name] == answer.main.name
+    )
     assert answer.main.probability == pytest.approx(together)
     assert answer.main.probability >= answer.sub.probability - 1e-9
     for head in HEADS:
@@ -86,7 +92,9 @@ def test_the_main_head_helps_to_choose_the_sub_category() -> None:
 
 def test_a_temperature_makes_answers_less_sure_and_changes_none() -> None:
     cold = probabilities(scores(sub=[2, 1, 0]), CLASSES)["sub"][0]
-    warm = probabilities(scores(sub=[2, 1, 0]), replace(CLASSES, temperatures=dict.fromkeys(HEADS, 3.0)))["sub"][0]
+    warm = probabilities(scores(sub=[2, 1, 0]), replace(CLASSES, temperatures=dict.fromkeys(HEADS, 3.0)))[
+        "sub"
+    ][0]
     assert warm.max() < cold.max()
     assert list(np.argsort(warm)) == list(np.argsort(cold))
 

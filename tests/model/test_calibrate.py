@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-pytest.importorskip("scipy", reason="needs requirements.txt")
-
 from model.answers import probabilities
 from model.calibrate import DOUBT, PRECISIONS, calibrate, keep_promise
 from model.classes import Classes
@@ -18,7 +16,9 @@ CLASSES = Classes(
 )
 
 
-def world(n: int, seed: int, overconfidence: float = 1.0) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+def world(
+    n: int, seed: int, overconfidence: float = 1.0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Scores whose softmax is the truth, exaggerated `overconfidence` times; every head and n photos."""
     rng = np.random.default_rng(seed)
     scores, labels = {}, {}
@@ -86,8 +86,12 @@ def test_photos_without_a_label_do_not_count() -> None:
     half = {head: values.copy() for head, values in labels.items()}
     for head in ("background", "colour"):
         half[head][::2] = UNKNOWN
-    only = calibrate(CLASSES, {h: v[1::2] for h, v in scores.items()}, {h: v[1::2] for h, v in labels.items()})
-    assert calibrate(CLASSES, scores, half).temperatures["colour"] == pytest.approx(only.temperatures["colour"])
+    only = calibrate(
+        CLASSES, {h: v[1::2] for h, v in scores.items()}, {h: v[1::2] for h, v in labels.items()}
+    )
+    assert calibrate(CLASSES, scores, half).temperatures["colour"] == pytest.approx(
+        only.temperatures["colour"]
+    )
 
 
 def test_a_head_without_labels_promises_nothing() -> None:

@@ -21,19 +21,24 @@ def test_ten_folders_are_numbered_and_not_spelled() -> None:
     assert from_folders(["10_shoes", "9_shirt"], TAXONOMY).subs == ("shirt", "shoes")
 
 
-@pytest.mark.parametrize(("folder", "name"), [("3_sneakers", "sneakers"), ("t-shirt", "t-shirt"), ("07 - hat", "hat")])
+@pytest.mark.parametrize(
+    ("folder", "name"), [("3_sneakers", "sneakers"), ("t-shirt", "t-shirt"), ("07 - hat", "hat")]
+)
 def test_an_ordering_number_is_no_part_of_the_name(folder: str, name: str) -> None:
     assert sub_name(folder) == name
 
 
 def test_spelling_does_not_matter_to_the_taxonomy() -> None:
-    assert from_folders(["T Shirt", "SHOES"], TAXONOMY).main_of == {"T Shirt": "upperwear", "SHOES": "footwear"}
+    assert from_folders(["T Shirt", "SHOES"], TAXONOMY).main_of == {
+        "T Shirt": "upperwear",
+        "SHOES": "footwear",
+    }
     assert main_of_label("Polo", read_taxonomy()) == "upperwear"
     assert main_of_label("Not sure", read_taxonomy()) is None
 
 
 def test_a_stranger_is_named_with_what_to_do() -> None:
-    with pytest.raises(ClassesError, match="no main category for: kimono.*taxonomy.json"):
+    with pytest.raises(ClassesError, match=r"no main category for: kimono.*taxonomy\.json"):
         from_folders(["kimono", "shirt"], TAXONOMY)
 
 
@@ -70,11 +75,13 @@ def test_the_file_gives_back_what_was_written() -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "mains": 3}'])
 def test_a_file_that_is_no_classes_file_is_refused(text: str) -> None:
-    with pytest.raises(ClassesError, match="classes.json"):
+    with pytest.raises(ClassesError, match=r"classes\.json"):
         Classes.from_json(text)
 
 
-@pytest.mark.parametrize(("precision", "threshold"), [(0.8, 0.4), (0.9, 0.7), (0.97, 0.7), (0.98, 0.9), (0.995, 0.9)])
+@pytest.mark.parametrize(
+    ("precision", "threshold"), [(0.8, 0.4), (0.9, 0.7), (0.97, 0.7), (0.98, 0.9), (0.995, 0.9)]
+)
 def test_between_two_promises_the_stricter_one_counts(precision: float, threshold: float) -> None:
     assert classes().threshold("sub", precision) == threshold
 

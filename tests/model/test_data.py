@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("sklearn", reason="needs requirements.txt")
-
 from model import data
 from model.classes import ClassesError
 from model.data import UNKNOWN, DataError
@@ -17,6 +15,10 @@ Make = Callable[..., Path]
 
 def load(root: Path) -> data.Photos:
     return data.load(root, progress=False)
+
+
+def label(root: Path, *lines: str) -> None:
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
 
 
 def test_photos_come_with_their_labels(make_photos: Make) -> None:
@@ -55,19 +57,27 @@ def test_broken_photos_are_listed_and_skipped(make_photos: Make) -> None:
     assert len(photos) == 8
     assert [name for name, _ in photos.broken] == ["train/0_pants/1.jpg", "train/2_heels/notes.txt"]
     assert "train/0_pants/1.jpg" not in photos.files
-    whole = data.read_photo((root / "train/0_pants/2.jpg").read_bytes(), max_megapixels=9, size=data.STORED_SIZE)
+    whole = data.read_photo(
+        (root / "train/0_pants/2.jpg").read_bytes(), max_megapixels=9, size=data.STORED_SIZE
+    )
     assert np.array_equal(photos.pixels[list(photos.files).index("train/0_pants/2.jpg")], whole)
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda root: [f.unlink() for f in (root / "train" / "0_pants").iterdir()], "0_pants is empty: put photos into"),
-        (lambda root: [f.unlink() for f in sorted((root / "train" / "0_pants").iterdir())[1:]], "0_pants has one photo"),
-        (lambda root: (root / "labels.csv").write_text("name,colour\n"), "lacks the column file, background"),
-        (lambda root: (root / "labels.csv").write_text("file,background,colour\na,yes,red\n"), "line 2: background is 'yes'"),
-        (lambda root: (root / "labels.csv").write_text("file,background,colour\na,1,rde\n"), "line 2: the colour 'rde'"),
-        (lambda root: (root / "labels.csv").write_text("file,background,colour\n0.jpg,1,red\n"), "names no photo of"),
+        (
+            lambda root: [f.unlink() for f in (root / "train" / "0_pants").iterdir()],
+            "0_pants is empty: put photos into",
+        ),
+        (
+            lambda root: [f.unlink() for f in sorted((root / "train" / "0_pants").iterdir())[1:]],
+            "0_pants has one photo",
+        ),
+        (lambda root: label(root, "name,colour"), "lacks the column file, background"),
+        (lambda root: label(root, "file,background,colour", "a,yes,red"), "line 2: background is 'yes'"),
+        (lambda root: label(root, "file,background,colour", "a,1,rde"), "line 2: the colour 'rde'"),
+        (lambda root: label(root, "file,background,colour", "0.jpg,1,red"), "names no photo of"),
     ],
 )
 def test_what_cannot_be_learned_from_gets_a_sentence(
@@ -111,10 +121,15 @@ def test_extra_photos_count_as_far_as_their_labels_go(make_photos: Make, tmp_pat
     extra.mkdir()
     for name in ("a", "b", "c"):
         (extra / f"{name}.jpg").write_bytes((tmp_path / "photos/train/0_pants/1.jpg").read_bytes())
-    (tmp_path / "extra.csv").write_text("file,label,sender\nextra/a.jpg,Shorts,7\nextra/b.jpg,Boots,train1\nextra/c.jpg,Other,9\n")
+    rows = ["file,label,sender", "extra/a.jpg,Shorts,7", "extra/b.jpg,Boots,train1", "extra/c.jpg,Other,9"]
+    (tmp_path / "extra.csv").write_text("\n".join(rows) + "\n")
     more = data.load_extra(extra, photos.classes, progress=False)
     assert list(more.sub) == [photos.classes.subs.index("shorts"), UNKNOWN, UNKNOWN]
-    assert list(more.main) == [photos.classes.mains.index("bottomwear"), photos.classes.mains.index("footwear"), UNKNOWN]
+    assert list(more.main) == [
+        photos.classes.mains.index("bottomwear"),
+        photos.classes.mains.index("footwear"),
+        UNKNOWN,
+    ]
     learn, joined = data.with_extra(photos, np.arange(3), np.array([4]), extra, None)
     assert len(joined) == 11  # b.jpg's sender, train1, is held out
     assert list(learn) == [0, 1, 2, 9, 10]

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-metrics = pytest.importorskip("sklearn.metrics", reason="needs requirements.txt")
+from sklearn import metrics
 
 from model import data
 from model.answers import probabilities
@@ -93,7 +92,9 @@ def test_the_pages_are_written(make_photos: Make, tmp_path: Path) -> None:
     photos = data.load(make_photos(each=8), progress=False)
     scores = guesses(photos, 0, 1.0)
     probable = probabilities(scores, photos.classes)
-    written = write_pages(evaluate(scores, photos, photos.classes), probable, photos, photos.classes, tmp_path / "out")
+    written = write_pages(
+        evaluate(scores, photos, photos.classes), probable, photos, photos.classes, tmp_path / "out"
+    )
     assert [p.name for p in written] == [
         "main.png",
         "sub.png",

@@ -27,13 +27,17 @@ def photos(n: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 8, 9, 20])
-def test_every_photo_gets_its_own_answer_however_many_come_together(release: releases.Release, n: int) -> None:
+def test_every_photo_gets_its_own_answer_however_many_come_together(
+    release: releases.Release, n: int
+) -> None:
     predictor, pixels = Predictor(release), photos(n)
     together = predictor.predict(pixels)
     assert together == [predictor.predict(photo[None])[0] for photo in pixels]
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((1, 224, 224)), np.zeros((1, 100, 100, 3), np.uint8), np.zeros((224, 224, 3))])
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((1, 224, 224)), np.zeros((1, 100, 100, 3), np.uint8), np.zeros((224, 224, 3))]
+)
 def test_other_pixels_are_refused(release: releases.Release, pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         Predictor(release).predict(pixels)
@@ -47,7 +51,9 @@ def test_a_wrong_golden_answer_stops_the_release(tmp_path: Path) -> None:
     folder = small_release.make(tmp_path, "one")
     (folder / "golden" / "golden.json").write_text(json.dumps({"red.png": {"sub": "shoes"}}))
     releases.seal(folder)
-    with pytest.raises(ReleaseError, match=r"golden photo red.png wrong .sub: t-shirt instead of shoes.*rollback"):
+    with pytest.raises(
+        ReleaseError, match=r"golden photo red.png wrong .sub: t-shirt instead of shoes.*rollback"
+    ):
         Predictor(releases.load(folder)).check_golden()
 
 
@@ -75,7 +81,8 @@ def test_a_promise_the_release_cannot_make_is_refused_at_once(release: releases.
 def test_the_serving_half_imports_no_training_half() -> None:
     program = (
         "import sys, model.predictor, model.releases, model.preprocess, model.classes, model.answers\n"
-        "print([m for m in ('torch', 'torchvision', 'sklearn', 'pandas', 'scipy', 'onnxruntime', 'rembg') if m in sys.modules])"
+        "heavy = ('torch', 'torchvision', 'sklearn', 'pandas', 'scipy', 'onnxruntime', 'rembg')\n"
+        "print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -86,7 +86,9 @@ def test_sha256sum_reads_the_checksums_too(model_dir: Path) -> None:
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=model_dir / "one", check=True)
 
 
-@pytest.mark.parametrize(("line", "said"), [("", "must hold one line"), ("../one", "must hold one line"), ("x", "no release")])
+@pytest.mark.parametrize(
+    ("line", "said"), [("", "must hold one line"), ("../one", "must hold one line"), ("x", "no release")]
+)
 def test_a_wrong_line_gets_a_sentence(model_dir: Path, line: str, said: str) -> None:
     (model_dir / "CURRENT").write_text(line)
     with pytest.raises(ReleaseError, match=said):
@@ -101,7 +103,9 @@ def test_no_line_says_how_to_choose_one(tmp_path: Path) -> None:
 def test_a_network_that_strays_in_eight_bits_is_refused(model_dir: Path) -> None:
     fine = {"same": 1.0, "lost": 0.0}
     for strayed in ({"same": 0.98, "lost": 0.0}, {"same": 0.99, "lost": 0.006}):
-        folder = again(model_dir, "bad", agreement={"main": fine, "sub": strayed, "background": fine, "colour": fine})
+        folder = again(
+            model_dir, "bad", agreement={"main": fine, "sub": strayed, "background": fine, "colour": fine}
+        )
         with pytest.raises(ReleaseError, match="bad is refused: its 8-bit sub head"):
             releases.promote(model_dir, "bad")
         shutil.rmtree(folder)
@@ -121,7 +125,7 @@ def test_other_classes_have_to_be_meant(model_dir: Path) -> None:
     content["main_of"]["hat"] = "upperwear"
     (folder / "classes.json").write_text(json.dumps(content))
     releases.seal(folder)
-    with pytest.raises(ReleaseError, match="new: hat; gone: none.*--new-classes"):
+    with pytest.raises(ReleaseError, match=r"new: hat; gone: none.*--new-classes"):
         releases.promote(model_dir, "more")
     assert releases.promote(model_dir, "more", new_classes=True).version == "more"
 

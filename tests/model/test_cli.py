@@ -1,0 +1,75 @@
+"""The command line: thin, and it says what to do."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from model.__main__ import main
+from tests import small_release
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    small_release.make(tmp_path, "one")
+    monkeypatch.setattr("model.__main__.MODEL_DIR", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", [[], ["train"], ["export"], ["evaluate"], ["compare"], ["promote"]])
+def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    assert len(capsys.readouterr().out) > 150
+
+
+def test_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["promote"])
+    assert ended.value.code == 2
+
+
+def test_list_promote_and_rollback(model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small_release.make(model_dir, "two")
+    assert main(["list"]) == 0
+    assert "* two" in capsys.readouterr().out
+    assert main(["rollback"]) == 0
+    assert "one is in use again" in capsys.readouterr().out
+    assert main(["promote", "two"]) == 0
+    assert (model_dir / "CURRENT").read_text() == "two\n"
+
+
+def test_an_error_is_one_sentence_and_1(model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["promote", "three"]) == 1
+    assert capsys.readouterr().err.startswith("python -m model: There is no release")
+
+
+def test_choosing_a_release_needs_no_torch(model_dir: Path) -> None:
+    program = (
+        "import sys\n"
+        "for name in ('torch', 'torchvision', 'sklearn', 'onnx', 'scipy', 'matplotlib'): sys.modules[name] = None\n"
+        "from model.__main__ import main\nmain(['list']); sys.exit(main(['promote', 'one']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        env={"MODEL_DIR": str(model_dir)},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_learning_without_torch_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert main(["train", "--data", str(tmp_path)]) == 1
+    assert ".venv/bin/pip install -r requirements.txt" in capsys.readouterr().err
+
+
+def test_a_wrong_data_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "--data", str(tmp_path / "nowhere"), "--run", str(tmp_path / "run")]) == 1
+    assert "There is no folder" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""Training learns, repeats itself exactly, and goes on after any kind of death."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from model import data
+from model.network import Network, load_backbone
+from model.recipe import Recipe
+from model.teacher import at_boxes, compress
+from model.torch_ops import torchvision
+from model.train import check, raw_scores, train
+
+Make = Callable[..., Path]
+QUICK = Recipe(epochs=2, last_epochs=1, size=32, last_size=48, batch=8, settle_epochs=2, views=1)
+
+
+@pytest.fixture(scope="session")
+def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ResNet-18 weights in torchvision's layout: random ones, so that nothing is downloaded."""
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("weights") / "resnet18.safetensors"
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    safetensors.torch.save_file(
+        {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in state.items()}, path
+    )
+    return path
+
+
+def run(root: Path, folder: Path, init: Path, recipe: Recipe = QUICK) -> Network:
+    photos = data.load(root, progress=False)
+    learn, held_out = photos.fold(0, of=4)
+    return train(photos, learn, held_out, recipe, folder, init=init, progress=False)
+
+
+def weights(network: Network) -> torch.Tensor:
+    return torch.cat([value.flatten().double() for value in network.state_dict().values()])
+
+
+def test_a_run_repeats_itself_and_leaves_its_curves(make_photos: Make, tmp_path: Path, init: Path) -> None:
+    root = make_photos(each=8)
+    one, other = (run(root, tmp_path / name, init) for name in ("one", "other"))
+    assert torch.equal(weights(one), weights(other))
+    assert not torch.equal(weights(one), weights(run(root, tmp_path / "third", init, replace(QUICK, seed=1))))
+    lines = [json.loads(line) for line in (tmp_path / "one" / "scores.jsonl").read_text().splitlines()]
+    assert [(line["epoch"], line["size"]) for line in lines] == [(1, 32), (2, 48)]
+    assert {"sub", "main", "background", "colour", "loss/sub"} <= set(lines[0])
+    assert (tmp_path / "one" / "curves.png").stat().st_size > 1000
+    assert list((tmp_path / "one" / "events").glob("events.out.tfevents.*"))
+
+
+def test_it_goes_on_after_kill_9_and_ends_as_if_nothing_had_been(
+    make_photos: Make, tmp_path: Path, init: Path
+) -> None:
+    root = make_photos(each=6)
+    recipe = replace(QUICK, epochs=3)
+    whole = run(root, tmp_path / "whole", init, recipe)
+    program = (
+        "import sys; from pathlib import Path; from dataclasses import replace\n"
+        "from tests.model.test_train import run, QUICK\n"
+        "run(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), replace(QUICK, epochs=3))"
+    )
+    killed = tmp_path / "killed"
+    process = subprocess.Popen([sys.executable, "-c", program, root, killed, init], start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not (killed / "checkpoint.pt").is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert (killed / "checkpoint.pt").is_file()
+    assert torch.equal(weights(run(root, killed, init, recipe)), weights(whole))
+
+
+def test_another_recipe_does_not_go_on_from_a_runs_checkpoint(
+    make_photos: Make, tmp_path: Path, init: Path
+) -> None:
+    root = make_photos(each=4)
+    run(root, tmp_path / "run", init, replace(QUICK, epochs=1))
+    with pytest.raises(ValueError, match="another recipe"):
+        run(root, tmp_path / "run", init, replace(QUICK, epochs=1, rate=1e-3))
+
+
+def test_it_stops_early_when_nothing_gets_better(make_photos: Make, tmp_path: Path, init: Path) -> None:
+    run(make_photos(each=4), tmp_path / "run", init, replace(QUICK, epochs=9, rate=0.0, patience=2))
+    assert len((tmp_path / "run" / "scores.jsonl").read_text().splitlines()) == 3
+
+
+def test_forms_and_colours_are_learned(make_photos: Make, tmp_path: Path, init: Path) -> None:
+    """From random weights, 60 small drawings, a quarter of a minute: far better than the chance of 1 in 3."""
+    photos = data.load(make_photos(each=20), progress=False)
+    recipe = replace(QUICK, epochs=8, last_epochs=0, size=48, last_size=48, batch=10, rate=1e-3, average=0.8)
+    recipe = replace(recipe, settle_epochs=40, views=2)
+    network = train(
+        photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", init=init, progress=False
+    )
+    scores = check(network, photos, np.arange(60), 48)
+    assert scores["sub"] > 0.8
+    assert scores["colour"] > 0.9
+    assert scores["background"] > 0.9
+
+
+def test_a_photo_gets_the_same_scores_in_any_company(make_photos: Make, init: Path) -> None:
+    photos = data.load(make_photos(each=4), progress=False)
+    network = Network(photos.classes)
+    load_backbone(network, init)
+    together = raw_scores(network, photos, np.arange(12), 64)
+    alone = raw_scores(network, photos, np.array([5]), 64)
+    assert np.allclose(together["sub"][5], alone["sub"][0], atol=1e-4)
+
+
+def test_weights_that_lack_layers_leave_these_at_random(
+    make_photos: Make, tmp_path: Path, init: Path
+) -> None:
+    state = safetensors.torch.load_file(init)
+    part = {name: tensor for name, tensor in state.items() if not name.startswith("layer4.1")}
+    safetensors.torch.save_file(part, tmp_path / "part.safetensors")
+    photos = data.load(make_photos(each=2), progress=False)
+    missing = load_backbone(Network(photos.classes), tmp_path / "part.safetensors")
+    assert missing
+    assert all(name.startswith("layer4.1") for name in missing)
+    assert load_backbone(Network(photos.classes), init) == []
+
+
+def test_weights_of_another_network_are_refused(make_photos: Make, tmp_path: Path) -> None:
+    safetensors.torch.save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    photos = data.load(make_photos(each=2), progress=False)
+    with pytest.raises(ValueError, match=r"no ResNet-18 in torchvision's layout: it holds features"):
+        load_backbone(Network(photos.classes), tmp_path / "other.safetensors")
+
+
+def test_a_crop_finds_its_part_of_the_teachers_map() -> None:
+    ramp = torch.arange(8.0).view(1, 1, 1, 8).expand(1, 1, 8, 8)
+    left = at_boxes(ramp, torch.tensor([[0.0, 0.0, 0.5, 1.0]]), (4, 4))
+    mirrored = at_boxes(ramp, torch.tensor([[1.0, 0.0, 0.0, 1.0]]), (8, 8))
+    assert torch.allclose(left[0, 0, 0], torch.arange(4.0))
+    assert torch.allclose(mirrored, ramp.flip(3))
+
+
+def test_the_teachers_features_keep_what_differs() -> None:
+    rng = np.random.default_rng(0)
+    maps = np.zeros((20, 8, 8, 300), np.float16)
+    maps[..., :3] = rng.normal(0, 5, (20, 8, 8, 3))
+    small = compress(maps).astype(np.float32)
+    assert small.shape == (20, 256, 8, 8)
+    spread = np.sort(small.std((0, 2, 3)))[::-1]
+    assert spread[:3].min() > 10 * spread[3]
