@@ -9,7 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from batch import acts, config, demo, export, health, history, install, logs, notify, report, run, schedule
+from batch import (
+    acts,
+    config,
+    demo,
+    doctor,
+    export,
+    health,
+    history,
+    install,
+    logs,
+    notify,
+    report,
+    run,
+    schedule,
+)
 from batch.ledger import Ledger, LedgerError
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -46,6 +60,13 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
 def do_export(settings: BatchSettings, _: Arguments) -> int:
     """The CSVs from the ledger."""
     return run.export_all(settings)
+
+
+def do_doctor(settings: BatchSettings, given: Arguments) -> int:
+    """Ledger, CSV and folders against each other."""
+    settings.make_folders()
+    with run_lock(settings.data_dir):
+        return 0 if doctor.doctor(settings, fix=given.fix) else run.EXIT_FAILED
 
 
 def do_demo(settings: BatchSettings, _: Arguments) -> int:
@@ -189,6 +210,10 @@ def _night_options(parser: Parser) -> None:
     )
 
 
+def _doctor_options(parser: Parser) -> None:
+    parser.add_argument("--fix", action="store_true", help="repair what is safe to repair")
+
+
 def _history_options(parser: Parser) -> None:
     parser.add_argument("--last", type=_positive, default=30, metavar="N", help="so many runs (30)")
     parser.add_argument("--json", action="store_true", help="everything known of each run, as JSON")
@@ -323,6 +348,14 @@ COMMANDS = (
         "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
         "or open in a spreadsheet while a night wanted to write it.",
         do_export,
+    ),
+    Command(
+        "doctor",
+        "compare ledger, CSV and folders, explain every difference",
+        "Exits with 0 when nothing is wrong (or all is repaired), with 1 when there are differences. Photos that\n"
+        "people took away or worked on are theirs: they are counted, and are no difference.",
+        do_doctor,
+        _doctor_options,
     ),
     Command(
         "demo",

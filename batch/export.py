@@ -80,10 +80,13 @@ def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
     path = folder / f"{run_id}.csv"
     rows = ledger.filed_rows(run_id=run_id)
     first = next(rows, None)
-    if first is None:
-        path.unlink(missing_ok=True)  # all its photos were put back
-    else:
+    if first is not None:
         write_csv(chain([first], rows), path)
+        return
+    try:
+        path.unlink(missing_ok=True)  # all its photos were put back
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def update_run_csvs(ledger: Ledger, folder: Path) -> None:
@@ -132,6 +135,13 @@ def write_csv(rows: Iterator[Row], path: Path) -> int:
     return last
 
 
+def text_of(rows: Iterator[Row]) -> Iterator[bytes]:
+    """What a CSV of these rows holds, piece by piece."""
+    yield _text([CSV_COLUMNS])
+    while some := list(islice(rows, ROWS_AT_ONCE)):
+        yield _text(map(cells, some))
+
+
 def needs_rebuild(ledger: Ledger) -> None:
     """Let the next update write the whole CSV: rows before its end have changed."""
     ledger.set_note(_MARK, "{}")
@@ -143,10 +153,11 @@ def cells(row: Row) -> list[str]:
     Probabilities have four decimals. A text that a spreadsheet might run as a formula gets a leading `'`
     (owasp.org/www-community/attacks/CSV_Injection); the ledger keeps it exact.
     """
-    return [_cell(getattr(row, column)) for column in CSV_COLUMNS]
+    return [cell(getattr(row, column)) for column in CSV_COLUMNS]
 
 
-def _cell(value: object) -> str:
+def cell(value: object) -> str:
+    """One value as the CSV has it."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -154,7 +165,16 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     text = str(value)
-    return f"'{text}" if text.startswith(_RISKY) or (text and text[0] < " ") or text[:1] == "\x7f" else text
+    return f"'{text}" if _is_risky(text) else text
+
+
+def uncell(text: str) -> str:
+    """The text that was written as this cell."""
+    return text[1:] if text.startswith("'") and _is_risky(text[1:]) else text
+
+
+def _is_risky(text: str) -> bool:
+    return text.startswith(_RISKY) or (text != "" and text[0] < " ") or text.startswith("\x7f")
 
 
 def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:

@@ -22,6 +22,10 @@ class LedgerError(Exception):
     """The ledger cannot be used; the message says why and what to do."""
 
 
+class DamagedLedgerError(LedgerError):
+    """The file is no whole SQLite database any more."""
+
+
 @dataclass
 class Row:
     """One photo: first the columns of the CSV, in its order, then what only the ledger keeps."""
@@ -152,18 +156,29 @@ class Ledger:
         """Open the ledger, making it when there is none.
 
         Raises:
-            LedgerError: it is damaged, of a newer version, no ledger at all, or cannot be written.
+            DamagedLedgerError: it is no whole database any more.
+            LedgerError: it is of a newer version, no ledger at all, or cannot be written.
         """
         self.path = path
-        try:
+        with self._explained():
             self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-            self._db.row_factory = sqlite3.Row
+        self._db.row_factory = sqlite3.Row
+        try:
             self._open()
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:  # the disk, the rights, another program
+            self._db.close()
             raise LedgerError(
-                f"the ledger {path} cannot be used ({error}). Put a back-up in its place, or let `python -m batch "
-                "doctor --fix` make a new one from predictions.csv; until then no photo is touched"
+                f"the ledger {path} cannot be opened ({error}); no photo was touched"
             ) from error
+        except sqlite3.DatabaseError as error:  # what the file holds
+            self._db.close()
+            raise DamagedLedgerError(
+                f"the ledger {path} is damaged ({error}). Put a back-up in its place, or let `python -m batch doctor "
+                "--fix` make a new one from predictions.csv; until then no photo is touched"
+            ) from error
+        except LedgerError:
+            self._db.close()
+            raise
 
     def __enter__(self) -> "Ledger":
         return self
@@ -225,6 +240,18 @@ class Ledger:
             " AND moved_to != '' ORDER BY id LIMIT 1",  # a deleted photo is nobody's first
             sha256,
         )
+
+    def check(self) -> list[str]:
+        """What SQLite finds wrong when it reads the whole file; nothing if all is well."""
+        try:
+            found = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check(20)")]
+        except sqlite3.DatabaseError as error:
+            return [str(error)]
+        return [] if found == ["ok"] else found
+
+    def all_rows(self) -> Iterator[Row]:
+        """Every row there is, superseded and unfiled ones too, oldest first."""
+        return self._rows("SELECT * FROM photos ORDER BY id")
 
     def unfiled(self) -> list[Row]:
         """Photos that are recorded, but whose move is not known to be done."""
