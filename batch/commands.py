@@ -11,6 +11,7 @@ from pathlib import Path
 
 from batch import (
     acts,
+    backup,
     config,
     demo,
     doctor,
@@ -155,6 +156,12 @@ def do_notify(settings: BatchSettings, _: Arguments) -> int:
     return 0
 
 
+def do_backup(settings: BatchSettings, given: Arguments) -> int:
+    """A copy of the ledger."""
+    log.info("Copied the ledger to %s.", backup.back_up(settings, given.target))
+    return 0
+
+
 def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     """Photos back into `incoming`."""
     if not (given.failed or given.run or given.photo or given.release or given.below is not None):
@@ -221,6 +228,10 @@ def _history_options(parser: Parser) -> None:
 
 def _run_argument(parser: Parser) -> None:
     parser.add_argument("run", metavar="RUN", help="a run's id, or `last`")
+
+
+def _target_argument(parser: Parser) -> None:
+    parser.add_argument("target", type=Path, metavar="FILE", help="the copy, or the folder to put it in")
 
 
 def _show_options(parser: Parser) -> None:
@@ -423,6 +434,14 @@ COMMANDS = (
         "Example: python -m batch logs last",
         do_logs,
         _run_argument,
+    ),
+    Command(
+        "backup",
+        "copy the ledger, whole even while a night is at work",
+        "The photos lie in plain folders and may be copied by any program; the ledger is a database and needs this.\n"
+        "docs/operations.md says how to restore. Example:\n\n  python -m batch backup /mnt/backup/",
+        do_backup,
+        _target_argument,
     ),
     Command(
         "requeue",
