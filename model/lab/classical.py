@@ -139,7 +139,7 @@ def build(name: str, seed: int = 0) -> Pipeline:
     steps: list[tuple[str, Any]] = []
     if name != "cnn":
         steps.append(("gaps", SimpleImputer(strategy="median", keep_empty_features=True)))
-    if name in ("logistic", "svc", "svc-full", "mlp"):
+    if name in ("logistic", "svc", "svc-full", "mlp", "committee"):
         steps.append(("scale", StandardScaler()))
     return Pipeline([*steps, ("model", recipe(name).build(seed))])
 
@@ -224,8 +224,8 @@ def losses_when_shuffled(
 ) -> dict[str, float]:
     """Return how much balanced accuracy is lost when a feature's values are shuffled among the photos.
 
-    This is permutation importance (Breiman 2001), the mean of `repeats`. The palette's cells and the picture's pixels
-    mean nothing one by one: each such family is shuffled as one.
+    This is permutation importance (Breiman 2001), the mean of `repeats`. A picture's pixels mean nothing one by one:
+    they are shuffled together.
     """
     random = np.random.default_rng(seed)
     whole = balanced_accuracy_score(codes, model.predict(rows))
@@ -241,12 +241,10 @@ def losses_when_shuffled(
 
 
 def families(columns: Iterable[str]) -> dict[str, list[int]]:
-    """Return which columns are shuffled together: each alone, but cells and pixels by their set."""
+    """Return which columns are shuffled together: each alone, but a picture's pixels as one."""
     together: dict[str, list[int]] = {}
     for place, column in enumerate(columns):
-        feature_set, _, figure = column.partition(":")
-        name = f"{feature_set}:cells" if figure.startswith("cell_") or feature_set == "picture" else column
-        together.setdefault(name, []).append(place)
+        together.setdefault("picture" if column.startswith("picture:") else column, []).append(place)
     return together
 
 

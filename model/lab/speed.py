@@ -61,7 +61,7 @@ def plain_way(photos: Path, files: list[str], model: str) -> None:
     """Do the same as rembg's documentation shows it: `remove` at full size, Pillow's PNG, NumPy's compressed NPZ."""
     rembg = importlib.import_module("rembg")
     session = rembg.new_session(model)
-    masks = {}
+    masks = []
     with tempfile.TemporaryDirectory() as scratch:
         for file in files:
             with Image.open(photos / file) as image:
@@ -70,8 +70,8 @@ def plain_way(photos: Path, files: list[str], model: str) -> None:
             mask = np.asarray(cutout.resize((SIDE, SIDE)).getchannel("A"))
             Image.fromarray(np.dstack([pixels, 255 - mask])).save(Path(scratch) / "background.png")
             background_numbers(pixels, mask)
-            masks[file] = mask
-        np.savez_compressed(Path(scratch) / "masks.npz", **masks)
+            masks.append(mask)
+        np.savez_compressed(Path(scratch) / "masks.npz", *masks)
 
 
 def step_costs(photos: Path, files: list[str], model: str) -> dict[str, float]:
