@@ -1,5 +1,11 @@
 """colour: the colours of every photo as numbers, for the whole frame and for the item alone.
 
+Writes four tables below OUT/features/: colour-frame.csv and colour-item.csv with the 18 colour features (mean and
+standard deviation of each channel in RGB, HSV and CIELAB), palette.csv with the item's main colours and the light they
+were seen in, and picture.csv with the background alone, 32 × 32 pixels small. Run `extract` first: the masks come from
+there. Stopped, it goes on where it was.
+"""
+
 from __future__ import annotations
 
 import argparse

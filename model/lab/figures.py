@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-import matplotlib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -40,9 +39,13 @@ COLOURS: Final = {
 
 def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
     """Return a figure of inches × inches and its axes, drawn without a screen."""
-    matplotlib.use("Agg", force=False)
+    return new_grid(width, height, 1, columns)
+
+
+def new_grid(width: float, height: float, rows: int, columns: int) -> tuple[Figure, Any]:
+    """Return a figure and its axes in rows and columns."""
     figure = Figure((width, height), layout="constrained")
-    return figure, figure.subplots(1, columns)
+    return figure, figure.subplots(rows, columns)
 
 
 def confusion(scores: Scores) -> Figure:

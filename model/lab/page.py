@@ -48,13 +48,10 @@ class Page:
         self._parts.append(f'<div class="scroll">{body}</div>')
 
     def figure(self, figure: Figure, caption: str = "") -> None:
-        """Add a plot and close it."""
+        """Add a plot."""
         stream = io.BytesIO()
         figure.savefig(stream, format="png", dpi=90, bbox_inches="tight")
         self._picture(stream.getvalue(), "image/png", caption)
-        import matplotlib.pyplot as plt
-
-        plt.close(figure)
 
     def photos(self, pictures: Sequence[tuple[np.ndarray[Any, Any], str]]) -> None:
         """Add small photos (height, width, 3) with a caption each."""
