@@ -1,0 +1,77 @@
+"""docs/operations.md has what the program says: no warning, error or refusal without a line there."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from settings import ROOT
+
+PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "operations.md").read_text("utf-8")).lower()
+SOURCES = [*sorted((ROOT / "batch").glob("*.py")), ROOT / "settings.py", ROOT / "api" / "__main__.py"]
+NOT_FOR_PEOPLE = {"doctor.py", "drawings.py", "garments.py", "charts.py", "rename.py"}
+"""Doctor's lines tell what to do themselves; the others say nothing."""
+
+INTERNAL = {
+    "TypeError",
+    "ValueError",
+    "OSError",
+    "KeyError",
+    "argparse.ArgumentTypeError",
+    "sqlite3.DatabaseError",
+}
+"""Caught and put into other words, or the help of an option."""
+
+
+def messages() -> Iterator[tuple[str, str]]:
+    """Where and what: every text that is logged as a warning or worse, or raised as one of our errors."""
+    for path in SOURCES:
+        if path.name in NOT_FOR_PEOPLE:
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and node.args and _speaks(ast.unparse(node.func)):
+                text = _template(node.args[0])
+                if text:
+                    yield f"{path.name}:{node.lineno}", text
+
+
+def _speaks(function: str) -> bool:
+    if function in ("log.warning", "log.error", "log.critical"):
+        return True
+    return function.endswith("Error") and function not in INTERNAL
+
+
+def _template(argument: ast.expr) -> str:
+    """The text with `…` for what differs."""
+    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+        return re.sub(r"%[sdg]", "…", argument.value)
+    if isinstance(argument, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in argument.values)
+    return ""
+
+
+def test_there_are_messages_to_look_for() -> None:
+    assert len(list(messages())) > 40
+
+
+@pytest.mark.parametrize(("place", "text"), [pytest.param(*found, id=found[0]) for found in messages()])
+def test_every_message_has_its_line(place: str, text: str) -> None:
+    words = [part for part in re.split(r"…|\n|; |\. |: ", text) if len(part.strip(" .;:,()`'")) >= 8]
+    if not words:
+        return  # nothing but what differs
+    assert any(part.strip(" .;:,()`'").lower() in PAGE for part in words), f"{place} says: {text}"
+
+
+def test_no_link_of_the_page_leads_nowhere() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text("utf-8")
+    headings = {
+        re.sub(r"[^\w\- ]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
+        for line in page.splitlines()
+        if line.startswith("#")
+    }
+    assert set(re.findall(r"\]\(#([^)]+)\)", page)) <= headings
+    for name in re.findall(r"`((?:deploy|docs)/[\w./-]+)`", page):
+        assert (ROOT / name).exists(), name
+    assert Path(ROOT / "crontab.example").exists()
