@@ -13,11 +13,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
-from batch.summary import BRIGHTNESS_BINS, CONTRAST_BINS, Summary
+from batch.summary import BRIGHTNESS_BINS, CONFIDENCE_BINS, CONTRAST_BINS, Summary
 
 FALSE_ALARMS = 0.05
 """The largest probability that a night like the others is called unusual."""
@@ -35,6 +36,9 @@ STREAK = 14
 RELEASE_FALSE_ALARMS = 0.001
 NOTEWORTHY = 0.2
 """A share of photos that would have to change their class is no news below this."""
+
+LESS_SURE = 0.1
+"""Nor is so little less certainty."""
 
 
 STILL = 0.03
@@ -94,16 +98,21 @@ def judge(nights: Sequence[tuple[date, Summary]], unusual: Collection[date]) -> 
 def against_release(seen: Summary, metrics_file: Path) -> list[str]:
     """How the photos differ from those that the release was measured on (its `metrics.json`), in sentences.
 
-    The class mix is tested with a chance of one in a thousand of a false alarm among photos drawn at random;
-    a small difference says nothing however certain it is.
+    Both the class mix and the certainty are tested with a chance of one in a thousand of a false alarm among photos
+    drawn at random; a small difference says nothing however certain it is.
     """
     try:
-        heads = json.loads(metrics_file.read_text("utf-8"))["scores"]
-        tested = {name: int(row["photos"]) for name, row in heads["sub"]["classes"].items()}
+        scores = json.loads(metrics_file.read_text("utf-8"))["scores"]["sub"]
+        tested = {name: int(row["photos"]) for name, row in scores["classes"].items()}
+        accuracy = float(scores["accuracy"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []  # a release without scores: nothing to compare with
     if seen.predicted < PHOTOS_NEEDED or not sum(tested.values()):
         return []
+    return [*_other_mix(seen, tested), *_less_sure(seen, accuracy, sum(tested.values()))]
+
+
+def _other_mix(seen: Summary, tested: dict[str, int]) -> list[str]:
     names = sorted(set(tested) | set(seen.subs))
     here = np.array([seen.subs.get(name, 0) for name in names], float)
     there = np.array([tested.get(name, 0) for name in names], float)
@@ -115,6 +124,23 @@ def against_release(seen: Summary, metrics_file: Path) -> list[str]:
     return [
         f"Other goods than the release was measured on ({name}: {_percent(share)} of the photos here, "
         f"{_percent(usual)} there): its accuracy there says less about these."
+    ]
+
+
+def _less_sure(seen: Summary, accuracy: float, tested: int) -> list[str]:
+    """A calibrated model is as sure as it is right: far less sure than it was right there, it meets other photos."""
+    sure = seen.mean_confidence
+    middles = (np.arange(CONFIDENCE_BINS) + 0.5) / CONFIDENCE_BINS
+    spread = float((np.array(seen.confidence) * (middles - sure) ** 2).sum()) / seen.predicted
+    chance = (spread / seen.predicted + accuracy * (1 - accuracy) / tested) ** 0.5
+    if (
+        accuracy - sure < LESS_SURE
+        or accuracy - sure < NormalDist().inv_cdf(1 - RELEASE_FALSE_ALARMS) * chance
+    ):
+        return []
+    return [
+        f"The model is less sure here (mean {sure:.2f}) than it was right on the photos it was measured on "
+        f"({accuracy:.2f}): these look otherwise; let people check more of them (AUDIT_SHARE)."
     ]
 
 

@@ -5,6 +5,7 @@ paths and NIGHT_AT filled in. A plan is shown first; only `carry_out` changes an
 """
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -93,9 +94,7 @@ def systemd(settings: BatchSettings, *, remove: bool = False) -> Plan:
     return Plan(
         files={
             UNITS / "nightsort.service": _service(settings),
-            UNITS / "nightsort.timer": _ready("nightsort.timer").replace(
-                "02:00:00", f"{settings.night_at:%H:%M}:00"
-            ),
+            UNITS / "nightsort.timer": _timer(settings.night_at),
         },
         commands=[["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "nightsort.timer"]],
     )
@@ -182,6 +181,12 @@ def _service(settings: BatchSettings) -> str:
     # WorkingDirectory takes the rest of the line as it is; ExecStart is split at blanks
     text = text.replace(f"WorkingDirectory={EXAMPLE_ROOT}", f"WorkingDirectory={_percents(ROOT)}")
     return text.replace(f"{EXAMPLE_ROOT}/full_batch.sh", _in_unit(ROOT / "full_batch.sh"))
+
+
+def _timer(night_at: time) -> str:
+    later = night_at.replace(hour=(night_at.hour + 1) % 24)
+    times = {"02:00:00": f"{night_at:%H:%M}:00", "03:00:00": f"{later:%H:%M}:00"}
+    return re.sub("|".join(times), lambda found: times[found[0]], _ready("nightsort.timer"))
 
 
 def _in_unit(path: Path) -> str:

@@ -125,20 +125,41 @@ def test_two_samples_of_one_mix_are_told_apart_as_rarely_as_the_level_says() -> 
 
 def metrics_file(tmp_path: Path, **photos: int) -> Path:
     path = tmp_path / "metrics.json"
-    path.write_text(
-        json.dumps({"scores": {"sub": {"classes": {k: {"photos": n} for k, n in photos.items()}}}})
-    )
+    classes = {name: {"photos": count} for name, count in photos.items()}
+    path.write_text(json.dumps({"scores": {"sub": {"classes": classes, "accuracy": 0.9}}}))
     return path
+
+
+def sure_by(mean: float, photos: int = 100) -> list[int]:
+    """A histogram of confidence with all photos at about this value."""
+    return [photos if bin_ == int(mean * 20) else 0 for bin_ in range(20)]
 
 
 def test_other_goods_than_the_release_was_measured_on_are_told(tmp_path: Path) -> None:
     tested = metrics_file(tmp_path, dress=50, shoes=50)
-    alike = Summary(statuses={"processed": 100}, categories={"all": {"dress": 48, "shoes": 52}})
-    other = Summary(statuses={"processed": 100}, categories={"all": {"dress": 5, "shoes": 95}})
+    sure = sure_by(0.9)
+    alike = Summary(
+        statuses={"processed": 100}, categories={"all": {"dress": 48, "shoes": 52}}, confidence=sure
+    )
+    other = Summary(
+        statuses={"processed": 100}, categories={"all": {"dress": 5, "shoes": 95}}, confidence=sure
+    )
     assert drift.against_release(alike, tested) == []
     (sentence,) = drift.against_release(other, tested)
     assert "dress: 5 % of the photos here, 50 % there" in sentence
     assert drift.against_release(other, tmp_path / "none.json") == []
+
+
+@pytest.mark.parametrize(
+    ("mean", "photos", "told"), [(0.6, 100, True), (0.85, 5000, False), (0.77, 40, True)]
+)
+def test_far_less_certainty_than_the_release_was_right_is_told(
+    tmp_path: Path, mean: float, photos: int, told: bool
+) -> None:
+    tested = metrics_file(tmp_path, dress=500, shoes=500)
+    half = {"dress": photos // 2, "shoes": photos - photos // 2}
+    seen = Summary(statuses={"processed": photos}, categories={"all": half}, confidence=sure_by(mean, photos))
+    assert bool(drift.against_release(seen, tested)) == told
 
 
 def test_a_night_keeps_its_verdict_and_reports_it(make_night: Callable[..., Night], tmp_path: Path) -> None:

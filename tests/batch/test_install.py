@@ -76,6 +76,23 @@ def test_blanks_and_percent_signs_in_paths_survive_cron(
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
+def test_the_timer_leaves_out_no_night_when_summer_time_begins() -> None:
+    times = [
+        line.removeprefix("OnCalendar=")
+        for line in (ROOT / "deploy" / "nightsort.timer").read_text().splitlines()
+        if line.startswith("OnCalendar=")
+    ]
+    asked = subprocess.run(
+        ["systemd-analyze", "calendar", "--base-time=2026-03-28 12:00:00", *times],
+        env=os.environ | {"TZ": "Europe/Berlin", "LC_ALL": "C"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "Sun 2026-03-29 03:00:00 CEST" in asked.stdout
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")
 def test_systemd_finds_nothing_wrong_with_the_units(
     make_night: Callable[..., Night], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,7 +113,10 @@ def test_systemd_finds_nothing_wrong_with_the_units(
     assert install.EXAMPLE_ROOT not in "".join(
         line for line in service.splitlines() if not line.startswith("#")
     )
-    assert "03:30:00" in timer
+    assert [line for line in timer.splitlines() if line.startswith("OnCalendar")] == [
+        "OnCalendar=*-*-* 03:30:00",
+        "OnCalendar=*-*-* 04:30:00",
+    ]
     assert "Persistent=true" in timer
     plan = install.systemd(night.settings, remove=True)
     plan.commands = []
@@ -202,6 +222,37 @@ time.sleep(60)"""
     clock.send_signal(signal.SIGTERM)
     assert clock.wait(20) == 0
     assert marks.read_text() == "ended in order"
+
+
+@pytest.mark.parametrize("at", ["02:00", "02:30", "03:00", "23:45"])
+@pytest.mark.parametrize("start", ["2026-03-28", "2026-10-24"])
+def test_the_clock_runs_one_night_a_day_when_the_hour_changes(
+    monkeypatch: pytest.MonkeyPatch, at: str, start: str
+) -> None:
+    import datetime as dates
+    from zoneinfo import ZoneInfo
+
+    import schedule as package
+
+    now = dates.datetime.fromisoformat(f"{start}T12:00:00+00:00")
+
+    class Clock(dates.datetime):
+        """What a clock on the wall in Berlin shows."""
+
+        @classmethod
+        def now(cls, tz: dates.tzinfo | None = None) -> "Clock":
+            assert tz is None
+            wall = now.astimezone(ZoneInfo("Europe/Berlin")).replace(tzinfo=None)
+            return cls(wall.year, wall.month, wall.day, wall.hour, wall.minute, wall.second)
+
+    monkeypatch.setattr("schedule.datetime.datetime", Clock)
+    nights = []
+    clock = package.Scheduler()
+    clock.every().day.at(at).do(lambda: nights.append(now.astimezone(ZoneInfo("Europe/Berlin"))))
+    for _ in range(3 * 24 * 12):
+        now += dates.timedelta(minutes=5)
+        clock.run_pending()
+    assert len({night.date() for night in nights}) == len(nights) == 3
 
 
 def test_no_run_at_all_is_a_missed_night() -> None:
