@@ -12,6 +12,7 @@ import argparse
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+from sklearn.cluster import kmeans_plusplus
 
 from model.lab.cielab import chroma, hue, to_hsv, to_lab
 
@@ -29,6 +30,9 @@ FIGURES: Final = tuple(
 
 CLUSTERS: Final = 4
 """Into how many main colours the palette divides the item."""
+
+CLUSTERED: Final = 2000
+"""Pixels that the division looks at."""
 
 HUE_SECTORS: Final = 12
 """Sectors of 30 degrees of the hue angle in which strongly coloured pixels are counted."""
@@ -82,7 +86,9 @@ def colour_numbers(pixels: Pixels) -> dict[str, float]:
     RGB in 0..255, HSV in 0..1, CIELAB in its own units.
     """
     channels = [pixels.astype(np.float32), to_hsv(pixels), to_lab(pixels)]
-    figures = np.concatenate([figure(space, axis=0) for space in channels for figure in (np.mean, np.std)])
+    figures = np.concatenate(
+        [figure(space, axis=0, dtype=np.float64) for space in channels for figure in (np.mean, np.std)]
+    )
     return dict(zip(FIGURES, figures.tolist(), strict=True))
 
 
@@ -112,11 +118,12 @@ def palette(view: View) -> dict[str, float]:
 def main_colours(lab: Floats, count: int = CLUSTERS, rounds: int = 8) -> tuple[Floats, Floats]:
     """Return the main colours (count, 3) of pixels (n, 3) and their shares (count), the largest first.
 
-    k-means (Lloyd 1982) in CIELAB, begun at evenly spaced ranks of lightness, so that the same photo always gives the
-    same palette.
+    k-means (Lloyd 1982) in CIELAB, begun by k-means++ (Arthur and Vassilvitskii 2007) with a fixed seed, so that the
+    same photo always gives the same palette. Of many pixels, CLUSTERED evenly spread ones are looked at.
     """
-    ranks = np.linspace(0, len(lab) - 1, 2 * count + 1).astype(int)[1::2]
-    centres = lab[np.argsort(lab[:, 0], kind="stable")[ranks]]
+    lab = lab[np.linspace(0, len(lab) - 1, min(CLUSTERED, len(lab))).astype(int)]
+    centres, _ = kmeans_plusplus(lab, min(count, len(lab)), random_state=0)
+    centres = np.resize(centres, (count, 3))
     nearest = np.zeros(len(lab), int)
     for _ in range(rounds):
         nearest = np.square(lab[:, None] - centres[None]).sum(axis=-1).argmin(axis=1)
@@ -133,7 +140,7 @@ def main_colours(lab: Floats, count: int = CLUSTERS, rounds: int = 8) -> tuple[F
 
 def _main_colours(lab: Floats) -> dict[str, float]:
     centres, shares = main_colours(lab)
-    numbers = {}
+    numbers: dict[str, float] = {}
     for place, (centre, share) in enumerate(zip(centres, shares, strict=True), start=1):
         figures = [*centre, chroma(centre), share]
         names = ("L", "a", "b", "chroma", "share")

@@ -66,10 +66,11 @@ def filter_store(source: Path, labels: Path, out: Path, columns: list[str]) -> t
 
 def sure_labels(labels: Path, columns: list[str]) -> pd.DataFrame:
     """Return the rows of the labels CSV that are sure in all `columns`, indexed by file."""
-    table = read_labels(labels).set_index("file")
+    table = read_labels(labels)
     missing = [column for column in columns if column not in table.columns]
     if missing:
         raise LabError(f"{labels} has no column {missing[0]!r}; it has: {', '.join(table.columns)}.")
+    table = table.set_index("file")
     return table[~table[columns].isin([UNSURE, ""]).any(axis=1)]
 
 

@@ -93,7 +93,7 @@ def draw_samples(folder: Path, count: int = 72, seed: int = 0) -> Path:
             path.parent.mkdir(parents=True, exist_ok=True)
             image.save(path)
         background = "?" if number % 17 == 16 else WALLS[wall][1]
-        sender = f"{part}-{number % SENDERS if part == 'train' else number % 2}"
+        sender = f"{part}-{random.integers(SENDERS if part == 'train' else 2)}"
         rows.append({"file": file, "background": background, "colour": cloth, "sender": sender})
     write_csv(folder / "labels.csv", pd.DataFrame(rows))
     return folder / "labels.csv"

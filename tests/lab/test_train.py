@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model.lab import LabError, classical
+from model.lab.features import load_features
+from model.lab.store import Store
+from model.lab.tasks import Task, load_task
+from model.lab.train import Plan, chosen_models, model_folder, train
+
+PLAN = Plan(folds=3)
+
+
+@pytest.fixture
+def background(drawn: Path) -> Task:
+    return load_task(drawn / "labels.csv", "background").without("validation/")
+
+
+@pytest.mark.parametrize("name", ["logistic", "svc", "forest", "boosting", "mlp", "committee"])
+def test_every_model_learns_the_drawn_backgrounds_and_comes_back_from_disk(
+    name: str, background: Task, own_lab: Path
+) -> None:
+    store = Store(own_lab)
+    facts = train(store, background, ["background"], name, PLAN)
+    assert facts["cross_validation"]["balanced_accuracy"] > 0.85
+    folder = model_folder(own_lab, "background", ["background"], name)
+    model, loaded = classical.load(folder)
+    rows = load_features(store, ["background"])[loaded["columns"]].to_numpy(float)
+    again = classical.class_probabilities(classical.load(folder)[0], rows, 2)
+    assert np.allclose(classical.class_probabilities(model, rows, 2), again)
+    assert np.allclose(again.sum(1), 1)
+
+
+def test_the_small_cnn_learns_from_pictures_and_comes_back_from_disk(background: Task, own_lab: Path) -> None:
+    store = Store(own_lab)
+    facts = train(store, background, ["picture"], "cnn", Plan(folds=2))
+    assert facts["cross_validation"]["balanced_accuracy"] > 0.7
+    model, _ = classical.load(model_folder(own_lab, "background", ["picture"], "cnn"))
+    rows = load_features(store, ["picture"]).to_numpy(float)
+    assert model.predict_proba(rows).shape == (len(rows), 2)
+
+
+def test_the_eighteen_colour_features_learn_the_drawn_cloths(drawn: Path, own_lab: Path) -> None:
+    colour = load_task(drawn / "labels.csv", "colour", drop=["white"]).without("validation/")
+    facts = train(Store(own_lab), colour, ["colour-item"], "logistic", PLAN)
+    assert facts["cross_validation"]["accuracy"] > 0.9
+    assert "white" not in facts["classes"]
+
+
+def test_a_search_chooses_a_setting_and_logs_it(background: Task, own_lab: Path) -> None:
+    facts = train(Store(own_lab), background, ["background"], "logistic", Plan("random", 2))
+    assert set(facts["settings"]) == {"C"}
+    log = (model_folder(own_lab, "background", ["background"], "logistic") / "train.log").read_text()
+    assert "all photos" in log
+
+
+def test_nothing_is_trained_twice_but_new_labels_are(background: Task, own_lab: Path) -> None:
+    store, folder = Store(own_lab), model_folder(own_lab, "background", ["background"], "logistic")
+    train(store, background, ["background"], "logistic", PLAN)
+    written = (folder / "model.skops").stat().st_mtime_ns
+    train(store, background, ["background"], "logistic", PLAN)
+    assert (folder / "model.skops").stat().st_mtime_ns == written
+    swapped = Task(background.name, background.files, background.answers[::-1], background.groups)
+    train(store, swapped, ["background"], "logistic", PLAN)
+    assert (folder / "model.skops").stat().st_mtime_ns != written
+
+
+def test_an_interrupted_training_keeps_its_folds(
+    background: Task, own_lab: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = classical.fit, []
+
+    def fit_twice(*arguments: object) -> object:
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(classical, "fit", fit_twice)
+    with pytest.raises(KeyboardInterrupt):
+        train(Store(own_lab), background, ["background"], "logistic", PLAN)
+    train(Store(own_lab), background, ["background"], "logistic", PLAN)
+    assert len(calls) == 3 + 2  # two folds were kept: one fold and the whole were left
+
+
+def test_folds_keep_each_sender_on_one_side(background: Task) -> None:
+    groups = np.array(background.groups, dtype=object)
+    for learn, check in classical.splits(background.codes(background.classes), groups, 3):
+        assert not set(groups[learn]) & set(groups[check])
+
+
+def test_the_feature_that_decides_is_the_most_important() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(300, 4))
+    codes = (rows[:, 2] > 0).astype(np.int64)
+    model = classical.fit("forest", rows, codes, np.full(300, ""), "none")
+    losses = classical.losses_when_shuffled(model, rows, codes, ["s:a", "s:b", "s:c", "s:d"])
+    assert max(losses, key=lambda name: losses[name]) == "s:c"
+    assert losses["s:c"] > 0.3
+
+
+def test_gaps_in_the_numbers_are_filled() -> None:
+    rows = np.random.default_rng(0).normal(size=(60, 3))
+    codes = (rows[:, 0] > 0).astype(np.int64)
+    rows[::7, 1] = np.nan
+    model = classical.fit("logistic", rows, codes, np.full(60, ""), "none")
+    assert np.isfinite(model.predict_proba(rows)).all()
+
+
+def test_a_saved_model_holds_no_pickle(background: Task, own_lab: Path) -> None:
+    train(Store(own_lab), background, ["background"], "logistic", PLAN)
+    path = model_folder(own_lab, "background", ["background"], "logistic") / "model.skops"
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            with pytest.raises(Exception):  # noqa: B017, PT011 - any failure will do
+                pickle.loads(archive.read(member))
+
+
+def test_a_model_with_a_stranger_inside_is_not_loaded(background: Task, own_lab: Path) -> None:
+    train(Store(own_lab), background, ["background"], "logistic", PLAN)
+    folder = model_folder(own_lab, "background", ["background"], "logistic")
+    with zipfile.ZipFile(folder / "model.skops") as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["schema.json"] = members["schema.json"].replace(b'"LogisticRegression"', b'"Popen"', 1)
+    members["schema.json"] = members["schema.json"].replace(b"sklearn.linear_model._logistic", b"subprocess")
+    with zipfile.ZipFile(folder / "model.skops", "w") as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    with pytest.raises(LabError, match="subprocess"):
+        classical.load(folder)
+
+
+def test_unsure_labels_and_dropped_answers_are_left_out(drawn: Path) -> None:
+    table = pd.read_csv(drawn / "labels.csv", dtype=str)
+    task = load_task(drawn / "labels.csv", "background")
+    assert len(task.files) == int((table["background"] != "?").sum())
+    assert task.classes == ["acceptable", "unacceptable"]
+    assert load_task(drawn / "labels.csv", "colour", drop=["black", "red"]).classes == [
+        "blue",
+        "green",
+        "white",
+        "yellow",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("model", "sets", "complaint"),
+    [("oracle", ["background"], "no model 'oracle'"), ("cnn", ["background"], "belong together")],
+)
+def test_impossible_wishes_are_explained(model: str, sets: list[str], complaint: str) -> None:
+    with pytest.raises(LabError, match=complaint):
+        chosen_models(model, sets)
+
+
+def test_a_class_of_one_sender_is_explained() -> None:
+    with pytest.raises(LabError, match="only one sender"):
+        classical.splits(np.array([0, 0, 0, 1, 1]), np.array(["a", "b", "c", "d", "d"], dtype=object), 3)
+
+
+def test_facts_say_how_the_model_came_about(background: Task, own_lab: Path) -> None:
+    train(Store(own_lab), background, ["background", "quality"], "logistic", PLAN)
+    facts = json.loads(
+        (
+            model_folder(own_lab, "background", ["background", "quality"], "logistic") / "facts.json"
+        ).read_text()
+    )
+    assert facts["sets"] == ["background", "quality"]
+    assert facts["plan"] == {"search": "none", "folds": 3, "seed": 0}
+    assert facts["cross_validation"]["photos"] == len(background.files)
