@@ -1,5 +1,6 @@
 """When a night is due, whether one was missed, and a clock for machines that have no cron of their own."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -75,7 +76,12 @@ class _Keeper:
     def night(self) -> None:
         if self.stop.is_set():
             return
-        self._night = subprocess.Popen([sys.executable, "-m", "batch", "run"], cwd=ROOT)
+        self._night = subprocess.Popen(
+            [sys.executable, "-m", "batch", "run"],
+            cwd=ROOT,
+            start_new_session=os.name
+            == "posix",  # Ctrl-C comes to it once, through us: a second one is "at once"
+        )
         code = self._night.wait()
         self._night = None
         if code not in (0, 3):
