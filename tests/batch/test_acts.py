@@ -2,6 +2,9 @@
 
 import os
 import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 from batch import acts, filing
 from batch.__main__ import main
 from batch.ledger import Ledger
+from settings import ROOT
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 
@@ -282,3 +286,37 @@ def test_a_run_that_swept_nothing_writes_no_csv_of_its_own(night: Night) -> None
     assert night.run() == 0
     assert not (night.settings.data_dir / "predictions").exists()
     assert os.listdir(night.settings.data_dir)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kills as POSIX does")
+@pytest.mark.parametrize(
+    "command_line", [("requeue", "--run", "last"), ("prune", "--days", "1", "--archive", "--yes")]
+)
+def test_a_command_killed_in_the_middle_loses_and_doubles_nothing(
+    night: Night, command_line: tuple[str, ...]
+) -> None:
+    count = 250
+    for number in range(count):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.run()
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        db.execute("UPDATE photos SET processed_at = '2020-02-03T00:00:00Z'")
+    environment = os.environ | {
+        "DATA_DIR": str(night.settings.data_dir),
+        "LOG_DIR": str(night.settings.log_dir),
+    }
+    process = subprocess.Popen([sys.executable, "-m", "batch", *command_line], cwd=ROOT, env=environment)
+    left = night.settings.data_dir / "processed" / "upperwear" / "t-shirt"
+    while process.poll() is None and len(list(left.iterdir())) > count - 20:
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert night.run() == 0
+    kept = {path.read_bytes() for path in night.settings.data_dir.rglob("*.jpg")}
+    rows = night.csv()
+    assert len(kept) == len(rows) == count
+    assert night.waiting() == []
+    for row in rows:
+        assert (night.settings.data_dir / row["moved_to"]).is_file()
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert ledger.unfinished_acts() == []
