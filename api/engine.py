@@ -79,7 +79,9 @@ class Engine:
             )
             predictor.check_golden()
         except (ReleaseError, ClassesError, CodecError) as error:
-            self.fault = str(error)
+            self.fault = str(error).replace(
+                str(self._settings.model_dir), "MODEL_DIR"
+            )  # /health is open to all
             log.error("The model cannot be used: %s", error)
         else:
             self._predictor = predictor

@@ -1,5 +1,7 @@
 """Running the app: behind gunicorn where there is one, behind waitress on Windows (and anywhere by choice)."""
 
+import contextlib
+import ctypes
 import logging
 import os
 import signal
@@ -15,6 +17,9 @@ from api.upload import BATCH_BYTES
 
 log = logging.getLogger("nightsort.api")
 
+M_ARENA_MAX = -8
+"""From glibc's <malloc.h>; see mallopt(3)."""
+
 END_SECONDS = 3
 """How long a server whose owner has died may take to end in order."""
 
@@ -22,6 +27,13 @@ END_SECONDS = 3
 def threads() -> int:
     """One for every request that works or waits, and some so that `/health` is always answered."""
     return usable_cores() + REQUESTS_WAITING + 4
+
+
+def limit_arenas() -> None:
+    """Let threads share their memory. glibc gives each its own arena otherwise, and none of 80 gives any back."""
+    if sys.platform.startswith("linux"):
+        with contextlib.suppress(AttributeError):  # musl has no such thing
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, usable_cores())
 
 
 def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
@@ -62,6 +74,7 @@ def serve_gunicorn(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
         def load(self) -> Any:
             return create_app(settings, engine)
 
+    limit_arenas()
     engine = Engine(settings)
     Server().run()
 
@@ -70,6 +83,7 @@ def serve_waitress(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
     """Serve until told to end, in this one process."""
     import waitress
 
+    limit_arenas()
     engine = Engine(settings)
     engine.load()
     if until_stdin_closes:

@@ -6,16 +6,22 @@ photos as a tenth of decoding them takes, and refuses fields of 500 kB and forms
 
 import base64
 import binascii
+import contextlib
+from collections.abc import Iterator
 from urllib.parse import parse_qs
 
 from flask import abort, request
 from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached
+from werkzeug.exceptions import HTTPException
 
 BATCH_PHOTOS = 1024
 """The most photos in one request."""
 
 BATCH_BYTES = 256 * 1024 * 1024
 """The largest body of any request."""
+
+PAUSE_SECONDS = 30
+"""How long a client may pause while it sends a body."""
 
 FORM = "multipart/form-data"
 
@@ -26,13 +32,16 @@ def one_photo() -> bytes:
         parts = _parts()
         photo = next((part.raw for part in parts if part.name == "file"), None)
         if photo is None:
-            photo = _from_base64(next((part.value for part in parts if part.name == "image"), ""))
+            text = next((part.raw for part in parts if part.name == "image"), b"")
+            photo = _from_base64(text.decode("ascii", "replace"))
     elif request.mimetype == "application/json":
-        content = request.get_json()
+        with _readable():
+            content = request.get_json()
         photo = _from_base64(content.get("image") if isinstance(content, dict) else None)
     else:
         # curl calls a raw body form-encoded unless told otherwise, so forms are not parsed here by the name
-        photo = request.get_data(cache=False, parse_form_data=False)
+        with _readable():
+            photo = request.get_data(cache=False, parse_form_data=False)
         if photo.startswith(b"image="):
             photo = _from_base64(parse_qs(photo.decode("ascii", "replace")).get("image", [""])[0])
     if not photo:
@@ -60,11 +69,27 @@ def _parts() -> list[MultipartPart]:
             spool_limit=BATCH_BYTES,
             memory_limit=BATCH_BYTES,
         )
-        return list(parser)
+        with _readable():
+            return list(parser)
     except ParserLimitReached:
         abort(413, f"The form has too many parts; at most {BATCH_PHOTOS} photos in one request.")
     except (MultipartError, ValueError) as error:
         abort(400, f"The form cannot be read: {error}")
+
+
+@contextlib.contextmanager
+def _readable() -> Iterator[None]:
+    """Let a body that breaks off, pauses for too long, or lies about itself, be the client's fault."""
+    if (connection := request.environ.get("gunicorn.socket")) is not None:
+        connection.settimeout(
+            PAUSE_SECONDS
+        )  # gunicorn's threads would wait for ever; waitress has its own limit
+    try:
+        yield
+    except (HTTPException, MultipartError, MemoryError):
+        raise
+    except Exception:  # noqa: BLE001 - each web server raises its own when it reads a body; JSON: RecursionError
+        abort(400, "The request's body is cut off, or not what its headers say.")
 
 
 def _from_base64(text: object) -> bytes:
