@@ -155,7 +155,9 @@ def as_html(settings: BatchSettings, report: Report) -> str:
         ),
         confidence=charts.histogram(report.seen.confidence, report.usual.confidence, "unsure", "sure"),
         brightness=charts.histogram(report.seen.brightness, report.usual.brightness, "dark", "bright"),
-        thumbnails=[(row, thumbnail(settings.data_dir / row.moved_to)) for row in report.doubtful],
+        thumbnails=[
+            (row, thumbnail(settings.data_dir / row.moved_to)) for row in _still_there(report, settings)
+        ],
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         csv_path=settings.csv_path,
     )
@@ -177,7 +179,7 @@ def as_json(report: Report) -> str:
         "usual_review_share": round(report.usual.review_share, 4),
         "seen": report.seen.to_json(),
         "drift": report.drift,
-        "doubtful": [{name: getattr(row, name) for name in photo} for row in report.doubtful],
+        "doubtful": [{name: getattr(row, name) for name in photo} for row in report.doubtful[:DOUBTFUL]],
         "failed": [{name: getattr(row, name) for name in photo} for row in report.failed],
         "settings": report.settings,
     }
@@ -233,7 +235,13 @@ def _formats() -> list[str]:
 
 
 def _least_sure(rows: Iterator[Row]) -> list[Row]:
-    return heapq.nsmallest(DOUBTFUL, rows, key=lambda row: row.sub_category_probability or 0)
+    """More than are shown: people may have taken some already."""
+    return heapq.nsmallest(5 * DOUBTFUL, rows, key=lambda row: row.sub_category_probability or 0)
+
+
+def _still_there(report: Report, settings: BatchSettings) -> list[Row]:
+    there = (row for row in report.doubtful if (settings.data_dir / row.moved_to).is_file())
+    return list(islice(there, DOUBTFUL))
 
 
 def _add_counts(runs: list[Run]) -> dict[str, int]:

@@ -94,6 +94,17 @@ def test_doubtful_photos_are_shown_in_small(night: Night, tmp_path: Path) -> Non
     assert report.thumbnail(broken) == report.thumbnail(tmp_path / "gone.jpg") == ""
 
 
+def test_photos_that_people_have_taken_are_not_shown(night: Night) -> None:
+    night.drop("taken.jpg", photo("a", doubt=True))
+    night.drop("there.jpg", photo("b", doubt=True))
+    night.run()
+    (night.settings.data_dir / "review" / "taken.jpg").unlink()
+    with Ledger(night.settings.ledger_path) as ledger:
+        page = report.as_html(night.settings, report.of_days(ledger, 1))
+    captions = re.findall(r"<figcaption>.*?<bdi>(.*?)</bdi>", page, re.DOTALL)
+    assert captions == ["there.jpg"]
+
+
 def test_a_night_that_swept_nothing_has_no_report(night: Night) -> None:
     night.run()
     assert not (night.settings.data_dir / "reports").exists()
