@@ -2,11 +2,14 @@
 
 import ast
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from batch.__main__ import _parser
+from batch.commands import COMMANDS
 from settings import ROOT
 
 PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "operations.md").read_text("utf-8")).lower()
@@ -75,3 +78,24 @@ def test_no_link_of_the_page_leads_nowhere() -> None:
     for name in re.findall(r"`((?:deploy|docs)/[\w./-]+)`", page):
         assert (ROOT / name).exists(), name
     assert Path(ROOT / "crontab.example").exists()
+
+
+def commands_shown() -> set[str]:
+    """Every `python -m batch …` in the page, the README, the examples and the help of the commands."""
+    texts = [
+        (ROOT / name).read_text("utf-8") for name in ("docs/operations.md", "crontab.example", ".env.example")
+    ]
+    texts += [path.read_text("utf-8") for path in (ROOT / "deploy").rglob("*.*")]
+    texts += [command.text for command in COMMANDS]
+    found = re.findall(r"python -m batch ([a-z][^`#\n|;]*?)(?:[`#\n|;]|&&|$)", "\n".join(texts))
+    return {shown.strip() for shown in found}
+
+
+def test_there_are_commands_to_try() -> None:
+    assert len(commands_shown()) > 20
+
+
+@pytest.mark.parametrize("shown", sorted(commands_shown()))
+def test_every_command_that_is_shown_can_be_typed(shown: str) -> None:
+    words = shlex.split(shown.split(" > ")[0].split(" --help")[0].rstrip(")."))
+    _parser().parse_args(words)
