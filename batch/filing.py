@@ -120,10 +120,10 @@ def move_photo(source: Path, target: Path, sha256: str) -> None:
 
 def free_place(data_dir: Path, place: str, reserved: Collection[str] = ()) -> str:
     """A place relative to `data_dir` that is free: the one that is wished for, or with ` (2)`, ` (3)` …"""
-    folder, name = os.path.split(place)
+    folder, _, name = place.rpartition("/")  # in the ledger as everywhere: not the system's own separator
     number = 1
     while True:
-        free = os.path.join(folder, _numbered(name, number))
+        free = f"{folder}/{_numbered(name, number)}"
         if free not in reserved and not os.path.lexists(data_dir / free):
             return free
         number += 1

@@ -113,7 +113,8 @@ def task_scheduler(settings: BatchSettings, *, remove: bool = False) -> Plan:
 
 def task_xml(night_at: time, root: PurePath) -> str:
     """The task for a project in this folder."""
-    text = _ready("nightsort-task.xml").replace("C:\\nightsort", escape(str(root)))
+    text = re.sub("<!--.*?-->\n", "", _ready("nightsort-task.xml"), flags=re.DOTALL)  # it would name our path
+    text = text.replace("C:\\nightsort", escape(str(root)))
     return text.replace("T02:00:00", f"T{night_at:%H:%M}:00")
 
 

@@ -127,11 +127,11 @@ def test_systemd_finds_nothing_wrong_with_the_units(
 def test_the_task_for_windows_is_well_formed_and_starts_our_script() -> None:
     from datetime import time as time_of_day
 
-    text = install.task_xml(time_of_day(4, 5), PureWindowsPath(r"D:\photos & more\nightsort"))
+    text = install.task_xml(time_of_day(4, 5), PureWindowsPath(r"D:\photos -- & more\nightsort"))
     task = ET.fromstring(text)
     space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
     command = task.findtext("t:Actions/t:Exec/t:Command", namespaces=space)
-    assert command == '"D:\\photos & more\\nightsort\\full_batch.bat"'
+    assert command == '"D:\\photos -- & more\\nightsort\\full_batch.bat"'
     assert (
         task.findtext("t:Triggers/t:CalendarTrigger/t:StartBoundary", namespaces=space)
         == "2026-01-01T04:05:00"
