@@ -50,7 +50,8 @@ def train(options: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
-    from model import data, export, teacher
+    from model import data, export, strangers, teacher
+    from model.augment import Augmenter
     from model.recipe import Recipe
     from model.train import train as learn_from
 
@@ -72,10 +73,14 @@ def train(options: argparse.Namespace) -> None:
     network = learn_from(
         photos, learn, held_out, recipe, options.run, init=options.init, start=options.start, teacher=maps
     )
+    strangers.teach(
+        network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
+    )
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
-    export.save_run(options.run, export.Run(network, photos.classes, told))
+    run = export.Run(network, photos.classes, told, recipe.serve_size)
+    export.save_run(options.run, run)
     if len(held_out):
-        export.save_held_out(options.run, network, photos, held_out)
+        export.save_held_out(options.run, run, photos, held_out)
     print(f"The run is in {options.run}; its curves in {options.run / 'curves.png'}.")
 
 
@@ -86,7 +91,7 @@ def export_release(options: argparse.Namespace) -> None:
 
     run = export.load_run(options.run)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
-    calibration = data.load(options.data, classes=run.classes)
+    calibration = data.load(options.data, classes=run.classes, most=export.CALIBRATION_PHOTOS)
     test = data.load(options.data, part=options.part, classes=run.classes)
     release = export.export(
         run,
@@ -249,6 +254,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
+    )
+    parser.add_argument(
+        "--strangers", type=Path, help="a folder of pictures that show no clothing; the more, the better"
     )
     parser.add_argument("--teacher", type=Path, help="ResNet-50 weights (safetensors) to learn from as well")
     parser.add_argument(

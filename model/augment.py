@@ -95,11 +95,11 @@ class Augmenter:
         masked = bool(self.masked[i])
         if rng.random() < self.nothing:
             background = int(rng.integers(2))
-            pixels, mask, masked = self._room(background, size, rng), torch.zeros_like(mask), True
+            pixels, mask, masked = self.room(background, size, rng), torch.zeros_like(mask), True
             main, sub, colour, background, clothing, own = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, False
         elif masked and rng.random() < self.new_background:
             background = int(rng.integers(2))
-            pixels = _lay(pixels, mask, self._room(background, size, rng), rng)
+            pixels = _lay(pixels, mask, self.room(background, size, rng), rng)
             own = False
         return {
             "index": torch.tensor(i),
@@ -115,7 +115,7 @@ class Augmenter:
             "own": torch.tensor(own),
         }
 
-    def _room(self, quality: int, size: int, rng: np.random.Generator) -> Tensor:
+    def room(self, quality: int, size: int, rng: np.random.Generator) -> Tensor:
         """A background without an item: float (3, size, size). Quality 0 is acceptable, 1 is not."""
         real = self.rooms[quality]
         if real and rng.random() < 0.6:

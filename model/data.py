@@ -98,13 +98,15 @@ def load(
     part: str = "train",
     classes: Classes | None = None,
     masks: Path | None = None,
+    most: int | None = None,
     progress: bool = True,
 ) -> Photos:
     """Read the photos of `root/<part>/<sub>/` (or `root/<sub>/`) with their labels.
 
     `classes` fixes what is told apart (evaluation); without it the folders and the taxonomy say so.
-    `masks` is an extraction of `python -m model.lab extract`, made of the same folder. Files that cannot be
-    read are listed in `broken` and in the log, and skipped. Raises DataError.
+    `masks` is an extraction of `python -m model.lab extract`, made of the same folder. `most` reads only so
+    many, evenly spread. Files that cannot be read are listed in `broken` and in the log, and skipped. Raises
+    DataError.
     """
     folder = root / part if (root / part).is_dir() else root
     names = _class_folders(folder)
@@ -115,10 +117,14 @@ def load(
     listed = [
         (file, sub) for name in names for sub in [_sub_index(name, classes)] for file in _files(folder / name)
     ]
+    if most is not None and len(listed) > most:
+        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).astype(int)]
     rows = _read_labels(root / "labels.csv", classes) if (root / "labels.csv").is_file() else {}
     pixels, broken = _decode([file for file, _ in listed], progress)
     kept = [(file, sub) for file, sub in listed if file not in broken]
     keys = [file.relative_to(root).as_posix() for file, _ in kept]
+    if not keys:
+        raise DataError(f"None of the {len(listed)} files in {folder} can be read as a photo.")
     if rows and not any(key in rows for key in keys):
         raise DataError(
             f"labels.csv names no photo of {folder}: its column `file` must hold paths below {root}, such as {keys[0]}."

@@ -29,6 +29,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
 
 from model.answers import decode, probabilities
 from model.calibrate import DOUBT, calibrate
@@ -43,7 +44,7 @@ from model.releases import Release, ReleaseError, load, seal
 from model.train import raw_scores
 
 OUTPUTS: Final = (*HEADS, "clothing")
-CALIBRATION_PHOTOS: Final = 256
+CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
 """The promised precision that the card reports on."""
 
@@ -58,6 +59,8 @@ class Run:
     network: Network
     classes: Classes
     story: dict[str, Any]
+    size: int = INPUT_SIZE
+    """Side at which the network sees photos in serving."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ def save_run(folder: Path, run: Run) -> None:
     """Keep a finished run: `weights.safetensors` (float32) and `run.json`."""
     state = {name: value.contiguous() for name, value in run.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
-    content = {"classes": json.loads(run.classes.to_json()), "story": run.story}
+    content = {"classes": json.loads(run.classes.to_json()), "story": run.story, "size": run.size}
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
@@ -82,16 +85,13 @@ def load_run(folder: Path) -> Run:
     classes = Classes.from_json(json.dumps(content["classes"]))
     network = Network(classes)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return Run(network.eval(), classes, content["story"])
+    return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE))
 
 
-def save_held_out(folder: Path, network: Network, photos: Photos, which: np.ndarray) -> None:
+def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:
     """Keep the network's scores of the held-out photos, and their labels, for calibration."""
-    kept = {
-        f"score/{head}": values
-        for head, values in raw_scores(network, photos, which).items()
-        if head != "map"
-    }
+    scores = raw_scores(run.network, photos, which, run.size)
+    kept = {f"score/{head}": values for head, values in scores.items()}
     kept |= {f"label/{head}": photos.labels(head)[which] for head in HEADS}
     np.savez(folder / "held_out.npz", allow_pickle=False, **kept)
 
@@ -149,9 +149,9 @@ def export(
         part = Path(scratch) / version
         (part / "golden").mkdir(parents=True)
         whole = Path(scratch) / "float.onnx"
-        write_onnx(run.network, whole)
+        write_onnx(run.network, whole, run.size)
         if quantised:
-            quantise(whole, part / "model.onnx", serving_pixels(calibration)[:CALIBRATION_PHOTOS])
+            quantise(whole, part / "model.onnx", serving_pixels(calibration))
         else:
             shutil.copy(whole, part / "model.onnx")
         save_file(_halved(run.network), part / "weights.safetensors")
@@ -160,6 +160,7 @@ def export(
         metrics |= {
             "version": version,
             "quantised": quantised,
+            "size": run.size,
             "story": run.story,
             "held_out": _held_out(held_out, classes),
         }
@@ -183,9 +184,9 @@ def serving_pixels(photos: Photos) -> np.ndarray:
     return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
 
 
-def write_onnx(network: Network, path: Path) -> None:
-    """The float network, normalisation inside: `pixels` uint8 (N, 224, 224, 3) → the heads' scores."""
-    served = _Served(network).eval()
+def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:
+    """The float network, reduction to `size` and normalisation inside: uint8 (N, 224, 224, 3) → the heads' scores."""
+    served = _Served(network, size).eval()
     example = (torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8),)
     torch.onnx.export(
         served,
@@ -232,12 +233,14 @@ def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
 
 
 class _Served(nn.Module):
-    """The network as it is served: uint8 pixels in NHWC order, and the scores that answers need."""
+    """The network as it is served: uint8 pixels in NHWC order, seen at `size`, and the scores that answers need."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, size: int) -> None:
         super().__init__()
         self.scale: Tensor
         self.shift: Tensor
+        self.shrink: Tensor
+        self.register_buffer("shrink", _shrinking(size))
         self.network = network
         self.register_buffer("scale", 1 / (255 * torch.tensor(STD).view(1, 3, 1, 1)))
         self.register_buffer(
@@ -245,8 +248,19 @@ class _Served(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        scores = self.network(pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift)
+        values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift
+        if self.shrink.shape[0] < INPUT_SIZE:
+            values = self.shrink @ values @ self.shrink.T
+        scores = self.network(values)
         return tuple(getattr(scores, name) for name in OUTPUTS)
+
+
+def _shrinking(size: int) -> Tensor:
+    """The matrix (size, 224) that reduces a column of pixels, averaging all that fall together."""
+    ones = torch.eye(INPUT_SIZE)[None, None]
+    return F.interpolate(ones, size=(size, INPUT_SIZE), mode="bilinear", antialias=True, align_corners=False)[
+        0, 0
+    ]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -440,7 +454,8 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         "|---|---|---|",
         *same,
         "",
-        f"One photo takes {metrics['milliseconds']['8-bit']:.1f} ms ({metrics['milliseconds']['float']:.1f} ms in float), "
+        f"The network sees photos at {metrics['size']} x {metrics['size']}. One takes "
+        f"{metrics['milliseconds']['8-bit']:.1f} ms ({metrics['milliseconds']['float']:.1f} ms in float), "
         f"one thread of {metrics['processor']}, other work going on beside it. No other processor was measured.",
         "",
         "## Recipe",

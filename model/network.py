@@ -23,7 +23,7 @@ MEAN: Final = (0.485, 0.456, 0.406)
 STD: Final = (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation of sRGB values from 0 to 1, as every set of weights here expects."""
 
-PAINTS: Final = 64
+PAINTS: Final = 96
 """Size of a colour description."""
 
 
@@ -89,23 +89,35 @@ class Network(nn.Module):
 class Palette(nn.Module):
     """Background quality and colour, from the colours of the item and of its surroundings.
 
-    Every spot is described by how much of each of so many learned paints it shows; the means over the item
-    and over its surroundings are soft histograms, which say nothing of rooms or forms.
+    Every spot is described by PAINTS ramps in directions drawn at random through the space of colours (random
+    features, Rahimi and Recht 2007); their means over the item and over its surroundings say how the colours
+    are spread there, and nothing of rooms or forms. Only what follows is learned.
     """
 
     def __init__(self, classes: Classes) -> None:
         super().__init__()
-        self.paint = nn.Sequential(nn.Conv2d(3, 32, 1), nn.ReLU(), nn.Conv2d(32, PAINTS, 1), nn.ReLU())
-        self.mix = nn.Sequential(nn.Linear(2 * PAINTS, PAINTS), nn.ReLU())
-        self.background = nn.Linear(PAINTS, len(classes.backgrounds))
-        self.colour = nn.Linear(PAINTS, len(classes.colours))
+        self.paint = nn.Conv2d(3, PAINTS, 1).requires_grad_(False)
+        self.mix = nn.Sequential(nn.BatchNorm1d(2 * PAINTS), nn.Linear(2 * PAINTS, 64), nn.ReLU())
+        self.background = nn.Linear(64, len(classes.backgrounds))
+        self.colour = nn.Linear(64, len(classes.colours))
+        draw = torch.Generator().manual_seed(0)
+        nn.init.normal_(self.paint.weight, generator=draw)
+        nn.init.uniform_(self.paint.bias, -2.5, 2.5, generator=draw)
 
     def forward(self, spots: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour from normalised (N, 3, 2h, 2w) spots and a (N, 1, h, w) ground."""
-        paints = F.avg_pool2d(self.paint(spots), 2)
+        return self.judge(self.see(spots, ground))
+
+    def see(self, spots: Tensor, ground: Tensor) -> Tensor:
+        """How the colours are spread over the item and over its surroundings: (N, 2 × PAINTS)."""
+        paints = F.avg_pool2d(torch.relu(self.paint(spots)), 2)
         item = torch.sigmoid(ground)
-        seen = self.mix(torch.cat([_mean(paints, item), _mean(paints, 1 - item)], 1))
-        return self.background(seen), self.colour(seen)
+        return torch.cat([_mean(paints, item), _mean(paints, 1 - item)], 1)
+
+    def judge(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of background and colour from what `see` saw."""
+        mixed = self.mix(seen)
+        return self.background(mixed), self.colour(mixed)
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -26,6 +26,9 @@ class Recipe:
     last_size: int = _count(
         192, "side of the training photos in the last epochs; objects then look as they do in serving"
     )
+    serve_size: int = _count(
+        144, "side at which photos are seen in serving: a little above size, since crops enlarge"
+    )
     batch: int = _count(32, "photos a step")
     rate: float = _number(
         4e-4, "peak learning rate of layer3; layer2 gets a quarter, layer4 and the heads five times as much"
@@ -44,8 +47,8 @@ class Recipe:
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end"
     )
-    settle_size: int = _count(160, "side of these views, in pixels")
+    settle_size: int = _count(112, "side of these views, in pixels")
     settle_epochs: int = _count(30, "passes over these views")
-    settle_rate: float = _number(5e-3, "peak learning rate of these passes")
+    settle_rate: float = _number(3e-3, "peak learning rate of these passes")
     patience: int = _count(8, "epochs without a better held-out score after which training stops")
     seed: int = _count(0, "the same seed repeats a run exactly on one machine")

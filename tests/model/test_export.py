@@ -61,7 +61,7 @@ def test_a_run_is_kept_and_read_again(network: Network, photos: data.Photos, tmp
     kept = export.load_run(tmp_path)
     assert kept.classes == photos.classes
     assert torch.equal(kept.network.sub.weight, network.sub.weight)
-    export.save_held_out(tmp_path, network, photos, np.arange(5))
+    export.save_held_out(tmp_path, run_of(network, photos), photos, np.arange(5))
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     assert held_out.scores["sub"].shape == (5, 3)
     assert held_out.labels["colour"].tolist() == photos.colour[:5].tolist()
@@ -72,7 +72,7 @@ def test_a_run_is_kept_and_read_again(network: Network, photos: data.Photos, tmp
 def test_a_release_is_made_and_promoted_or_refused(
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
-    export.save_held_out(tmp_path, network, photos, np.arange(len(photos)))
+    export.save_held_out(tmp_path, run_of(network, photos), photos, np.arange(len(photos)))
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     (tmp_path / "golden").mkdir()
     out = tmp_path / "releases"
@@ -106,7 +106,7 @@ def test_a_release_is_made_and_promoted_or_refused(
 def test_too_few_right_golden_photos_make_no_release(
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
-    export.save_held_out(tmp_path, network, photos, np.arange(len(photos)))
+    export.save_held_out(tmp_path, run_of(network, photos), photos, np.arange(len(photos)))
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     golden = tmp_path / "golden"
     golden.mkdir()
@@ -148,6 +148,7 @@ def test_the_card_names_what_the_numbers_say() -> None:
         "clothing_suspected": 0.02,
         "held_out": {"photos": 7, "doubt": 0.1, "sub": 0.6},
         "quantised": True,
+        "size": 144,
         "milliseconds": {"8-bit": 5.0, "float": 15.0},
         "processor": "P (avx2)",
     }

@@ -1,0 +1,117 @@
+"""Teach the network what is no clothing, from the few pictures without any that are at hand.
+
+    teach(network, photos, learn, pictures())
+
+Only the last step is learned, a logistic regression on the backbone's features: few pictures are enough to
+divide what ImageNet has taught the backbone to tell apart, and too few to learn anything more from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from model.augment import Augmenter
+from model.data import MAX_MEGAPIXELS
+from model.network import Network, normalise
+from model.preprocess import INPUT_SIZE, PhotoError, read_photo
+
+CROPS: Final = 10
+"""Crops of every picture without clothing; the first is the whole picture."""
+
+CLOTHING: Final = 500
+ROOMS: Final = 80
+"""Photos of clothing, and backgrounds without their item, that are set against them."""
+
+
+def pictures(folder: Path | None = None) -> list[np.ndarray]:
+    """Pictures without clothing, uint8 (448, 448, 3): a folder's, and the samples of scikit-image and scikit-learn."""
+    found = []
+    for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
+        if file.is_file():
+            try:
+                found.append(
+                    read_photo(file.read_bytes(), max_megapixels=MAX_MEGAPIXELS, size=2 * INPUT_SIZE)
+                )
+            except PhotoError:
+                continue
+    return found
+
+
+def teach(
+    network: Network,
+    augmenter: Augmenter,
+    learn: np.ndarray,
+    strangers: Sequence[np.ndarray],
+    size: int,
+    seed: int = 0,
+) -> None:
+    """Set the network's clothing head; pictures are seen at `size`, as in serving."""
+    rng = np.random.default_rng((seed, 11))
+    photos = augmenter.photos
+    shown = rng.choice(learn, min(CLOTHING, len(learn)), replace=False)
+    clothing = features(network, (photos.pixels[i] for i in shown), size)
+    nothing = features(network, crops(strangers, rng), size)
+    empty = (augmenter.room(i % 2, size, rng) for i in range(ROOMS))
+    rooms = features(network, ((room.permute(1, 2, 0) * 255).byte().numpy() for room in empty), size)
+    weight, bias = divide(clothing, np.concatenate([nothing, rooms]))
+    with torch.no_grad():
+        network.clothing.weight.copy_(torch.from_numpy(weight[None]))
+        network.clothing.bias.copy_(torch.tensor([bias]))
+
+
+def divide(clothing: np.ndarray, nothing: np.ndarray) -> tuple[np.ndarray, float]:
+    """The logistic regression that divides features (N, 512): weights and bias, positive for clothing."""
+    from sklearn.linear_model import LogisticRegression
+
+    both = np.concatenate([clothing, nothing])
+    middle, spread = both.mean(0), both.std(0) + 1e-3
+    model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    model.fit((both - middle) / spread, np.repeat([1, 0], [len(clothing), len(nothing)]))
+    weight = model.coef_[0] / spread
+    return weight.astype(np.float32), float(model.intercept_[0] - weight @ middle)
+
+
+def crops(strangers: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Every picture whole, then random parts of it, mirrored half of the time."""
+    for picture in strangers:
+        yield picture
+        for _ in range(CROPS - 1):
+            side = int(rng.integers(len(picture) // 3, len(picture) + 1))
+            top, left = rng.integers(0, len(picture) - side + 1, 2)
+            part = picture[top : top + side, left : left + side]
+            yield part[:, ::-1] if rng.random() < 0.5 else part
+
+
+def features(network: Network, shown: Iterator[np.ndarray], size: int) -> np.ndarray:
+    """The backbone's pooled features of pictures, seen at a size: float32 (N, 512)."""
+    network.eval()
+    device = next(network.parameters()).device
+    squares = [Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR) for picture in shown]
+    found: list[Tensor] = []
+    with torch.inference_mode():
+        for start in range(0, len(squares), 16):
+            pixels = torch.from_numpy(np.stack([np.asarray(s) for s in squares[start : start + 16]]))
+            seen = network(normalise(pixels.to(device).permute(0, 3, 1, 2).float() / 255))
+            found.append(seen.map.mean((2, 3)).float().cpu())
+    return torch.cat(found).numpy()
+
+
+def _samples() -> list[Path]:
+    """The sample pictures that the two packages bring along."""
+    import skimage
+    import sklearn
+
+    folders = [Path(skimage.__file__).parent / "data", Path(sklearn.__file__).parent / "datasets" / "images"]
+    return [
+        file
+        for folder in folders
+        for file in sorted(folder.iterdir())
+        if file.suffix in (".png", ".jpg", ".tif")
+    ]
