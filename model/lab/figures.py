@@ -83,7 +83,7 @@ def reliability(scores: Scores) -> Figure:
         [scores.confidence[hits], scores.confidence[~hits]], bins, stacked=True, label=["right", "wrong"]
     )
     right.set(xlabel="confidence", ylabel="photos")
-    right.legend()
+    right.legend(loc="upper left")
     return figure
 
 
@@ -163,5 +163,5 @@ def spread(table: pd.DataFrame, answers: Sequence[str], columns: Sequence[str]) 
             )
         axes.set_title(column, fontsize=9)
         axes.set_yticks([])
-    np.atleast_1d(grid)[0].legend(fontsize=8)
+    np.atleast_1d(grid)[0].legend(fontsize=8, loc="upper right")
     return figure

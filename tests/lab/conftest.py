@@ -16,9 +16,9 @@ SHARED = Path(__file__).parents[2].parent / "shared"
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with 72 drawn photos and their labels.csv."""
+    """A folder with 54 drawn photos and their labels.csv."""
     folder = tmp_path_factory.mktemp("drawn")
-    draw_samples(folder, count=72)
+    draw_samples(folder, count=54)
     return folder
 
 
