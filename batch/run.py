@@ -41,8 +41,10 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
                 return EXIT_ALL_SWEPT
             with notify.watched(settings) as outcome:
                 outcome.code = sort(settings, wait=wait)
-        _write_metrics(settings)
-        notify.after_night(settings, outcome.code)
+        with _aside("METRICS_FILE"):
+            _write_metrics(settings)
+        with _aside("Telling NOTIFY_URLS"):
+            notify.after_night(settings, outcome.code)
         return outcome.code
     except LockHeldError as error:
         log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
@@ -95,13 +97,19 @@ def _was_missed(settings: BatchSettings) -> bool:
 def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
+    with Ledger(settings.ledger_path) as ledger:
+        runs = ledger.runs()
+    if runs:
+        metrics.write(runs[-1], settings.metrics_file)
+
+
+@contextlib.contextmanager
+def _aside(what: str) -> Iterator[None]:
+    """What is done beside the sorting: whatever goes wrong with it is a line in the log, and fails no night."""
     try:
-        with Ledger(settings.ledger_path) as ledger:
-            metrics.write(ledger.runs()[-1], settings.metrics_file)
-    except (LedgerError, IndexError):
-        return  # the night has said why there are no numbers
-    except OSError as error:
-        log.warning("METRICS_FILE=%s could not be written: %s.", settings.metrics_file, error.strerror)
+        yield
+    except Exception as error:  # noqa: BLE001
+        log.warning("%s failed: %s. The photos are sorted all the same.", what, error)
 
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
@@ -155,10 +163,8 @@ def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     """Write what people read in the morning; a night that swept nothing has nothing to tell."""
     if not run.summary and run.exit_code == EXIT_ALL_SWEPT:
         return
-    try:
+    with _aside("The report"):
         report.write(settings, report.of_run(ledger, run))
-    except OSError as error:
-        log.warning("The report could not be written: %s (%s).", error.strerror, error.filename)
 
 
 def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:

@@ -105,6 +105,19 @@ def test_photos_that_people_have_taken_are_not_shown(night: Night) -> None:
     assert captions == ["there.jpg"]
 
 
+def test_what_goes_wrong_with_a_report_fails_no_night(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr(report, "as_html", fail)
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == 0
+    assert "The report failed: by zero." in caplog.text
+    assert len(night.csv()) == 1
+
+
 def test_a_night_that_swept_nothing_has_no_report(night: Night) -> None:
     night.run()
     assert not (night.settings.data_dir / "reports").exists()
