@@ -132,6 +132,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         log.error("%s", problem)
     run.exit_code = _exit_code(tally, problems, interrupted)
     run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
+    ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
     _look_back(settings, ledger, run)
     _report(settings, ledger, run)
     log.info("%s", last_line(run, tally, settings))
@@ -145,6 +146,11 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     ledger.end_run(run)
     if not seen.predicted:
         return
+    with _aside("Comparing the photos with those of other nights"):
+        _compare(settings, ledger, run, seen)
+
+
+def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs()
     unusual = {history.at(earlier.started_at).date() for earlier in runs if earlier.summary.get("unusual")}
     verdict = drift.judge(history.by_night(runs), unusual)
@@ -173,12 +179,15 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     finished += acts.finish(settings, ledger)
     if finished:
         log.info("Finished %d moves that an earlier run had begun.", finished)
-    for dead in ledger.runs():
-        if dead.exit_code is None and not dead.message and dead.run_id != run.run_id:
-            seen = summary.sum_up(ledger.filed_rows(run_id=dead.run_id))
-            dead.summary, dead.counts = seen.to_json(), {"swept": seen.swept, **seen.statuses}
-            dead.message = "It died; the next run finished its moves"
-            ledger.end_run(dead)
+    for earlier in ledger.runs():
+        died = earlier.exit_code is None and not earlier.message and earlier.run_id != run.run_id
+        if died or (earlier.counts.get("swept") and not earlier.summary):
+            seen = summary.sum_up(ledger.filed_rows(run_id=earlier.run_id))
+            earlier.summary = seen.to_json()
+            if died:
+                earlier.counts = {"swept": seen.swept, **seen.statuses}
+                earlier.message = "It died; the next run finished its moves"
+            ledger.end_run(earlier)
 
 
 def _sweep(

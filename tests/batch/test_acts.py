@@ -261,6 +261,21 @@ def test_history_and_show_tell_what_the_nights_did(
     assert "ERROR_BUDGET" in shown
 
 
+def test_a_run_that_died_is_summed_up_by_the_next_one(
+    night: Night, do: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        db.execute("UPDATE runs SET exit_code = NULL, counts = '{}', summary = '{}'")
+    night.run()
+    with Ledger(night.settings.ledger_path) as ledger:
+        dead = ledger.runs()[0]
+    assert dead.counts["swept"] == 1
+    assert dead.summary["categories"] == {"upperwear": {"t-shirt": 1}}
+    assert "It died" in dead.message
+
+
 def test_a_ledger_of_the_first_version_is_brought_up_to_date(night: Night) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
@@ -272,6 +287,8 @@ def test_a_ledger_of_the_first_version_is_brought_up_to_date(night: Night) -> No
     night.drop("b.jpg", photo("b"))
     assert night.run() == 0
     assert len(night.rows()) == 2
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert [run.summary["statuses"] for run in ledger.runs()] == [{"processed": 1}, {"processed": 1}]
 
 
 def test_a_command_while_a_night_is_at_work_ends_with_75(night: Night, do: Callable[..., int]) -> None:
