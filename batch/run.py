@@ -170,7 +170,7 @@ def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     if not run.summary and run.exit_code == EXIT_ALL_SWEPT:
         return
     with _aside("The report"):
-        report.write(settings, report.of_run(ledger, run))
+        log.info("The report: %s", report.write(settings, report.of_run(ledger, run)))
 
 
 def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:

@@ -1,5 +1,6 @@
 """The report of a night: what it says, that it says no more than is true, and that no file name breaks it."""
 
+import base64
 import csv
 import io
 import json
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -92,6 +94,19 @@ def test_doubtful_photos_are_shown_in_small(night: Night, tmp_path: Path) -> Non
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(picture()[:40])
     assert report.thumbnail(broken) == report.thumbnail(tmp_path / "gone.jpg") == ""
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp", "a.tiff", "a.heic", "a.avif"])
+def test_every_format_that_is_sorted_can_be_shown(tmp_path: Path, name: str) -> None:
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    Image.new("RGB", (320, 200), (200, 20, 20)).save(tmp_path / name)
+    small = Image.open(io.BytesIO(base64.b64decode(report.thumbnail(tmp_path / name).partition(",")[2])))
+    assert small.size == (176, 110)
+    red, green, _ = np.asarray(small.convert("RGB"), float).mean((0, 1))
+    assert red > 150
+    assert green < 60
 
 
 def test_photos_that_people_have_taken_are_not_shown(night: Night) -> None:
