@@ -46,7 +46,7 @@ def test_grey_has_no_chroma_and_yellow_lies_at_ninety_to_a_hundred_degrees() -> 
 
 
 def test_the_difference_is_the_distance_in_cielab() -> None:
-    first, second = np.float32([[50, 3, 4]]), np.float32([[50, 0, 0]])
+    first, second = np.array([[50, 3, 4], [50, 0, 0]], np.float32)[:, None]
     assert difference(first, second)[0] == pytest.approx(5)
 
 

@@ -14,9 +14,9 @@ from model.lab.view import View
 SIDE = 256
 
 
-def view(pixels: np.ndarray, tmp_path: Path, **how: int) -> View:
+def view(pixels: np.ndarray, tmp_path: Path) -> View:
     path = tmp_path / "photo.png"
-    Image.fromarray(pixels).save(path, **how)
+    Image.fromarray(pixels).save(path)
     mask = np.zeros(pixels.shape[:2], np.uint8)
     mask[64:192, 64:192] = 255
     return View(path, pixels, mask)
@@ -24,7 +24,7 @@ def view(pixels: np.ndarray, tmp_path: Path, **how: int) -> View:
 
 def scene() -> np.ndarray:
     grain = gaussian_filter(np.random.default_rng(0).normal(0, 1, (SIDE, SIDE, 3)), (2, 2, 0))
-    return (128 + 400 * grain).clip(0, 255).astype(np.uint8)
+    return np.asarray((128 + 400 * grain).clip(0, 255), np.uint8)
 
 
 def test_blur_lowers_sharpness(tmp_path: Path) -> None:
