@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batch import history, install, schedule, summary
@@ -55,7 +55,7 @@ def findings(settings: BatchSettings, now: datetime | None = None) -> list[Findi
     now = now or datetime.now().astimezone()
     found = [*_of_disk(settings), *_of_incoming(settings, now), *_of_model(settings)]
     try:
-        runs = _runs(settings)
+        runs = _runs(settings, now)
     except (LedgerError, OSError) as error:
         found.append(Finding(CRITICAL, "ledger", str(error)))
     else:
@@ -90,11 +90,14 @@ def worst(found: list[Finding]) -> int:
     return max((finding.level for finding in found), default=OK)
 
 
-def _runs(settings: BatchSettings) -> list[Run]:
+def _runs(settings: BatchSettings, now: datetime) -> list[Run]:
+    """The runs that matter, oldest first: the last one, and those that say what is usual."""
     if not settings.ledger_path.exists():
         return []  # and looking does not make one
     with Ledger(settings.ledger_path) as ledger:
-        return ledger.runs()
+        today = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        last = ledger.last_run()
+        return ledger.runs(since=history.days_before(today, history.REMEMBERED)) or ([last] if last else [])
 
 
 def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Iterator[Finding]:
@@ -104,7 +107,7 @@ def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Itera
     last = runs[-1]
     yield _punctuality(settings, last, now)
     yield _outcome(settings, last, now)
-    swept = [run for run in runs if run.counts.get("swept")]
+    swept = [run for run in runs if summary.from_json(run.summary).swept]
     if swept:
         yield from _quality(swept)
     if last.counts.get("left_behind"):

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from batch import summary
 from batch.ledger import Ledger, Run
@@ -19,6 +19,10 @@ OUTCOMES = {
     143: "interrupted",
     None: "unfinished",
 }
+
+
+REMEMBERED = 120
+"""Days that are looked back on to know what is usual: some thirty, or sixty, nights with photos are among them."""
 
 
 class NoSuchRunError(Exception):
@@ -101,8 +105,15 @@ def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:
     """What was seen on each date (of the machine's time zone) that had a run, oldest first."""
     found: dict[date, list[Summary]] = {}
     for run in runs:
-        found.setdefault(at(run.started_at).date(), []).append(summary.from_json(run.summary))
+        seen = found.setdefault(at(run.started_at).date(), [])
+        if run.summary:
+            seen.append(summary.from_json(run.summary))
     return [(night, summary.add_up(seen)) for night, seen in sorted(found.items())]
+
+
+def days_before(moment: str, days: int) -> str:
+    """A moment of the ledger, so many days earlier."""
+    return (datetime.fromisoformat(moment) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def local(moment: str) -> str:

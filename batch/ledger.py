@@ -282,12 +282,23 @@ class Ledger:
         """Note how a run ended."""
         self._save_run(run)
 
-    def runs(self) -> list[Run]:
-        """All runs, oldest first."""
-        found = self._read("SELECT * FROM runs ORDER BY started_at, rowid")
-        return [
-            Run(**{**dict(row), **{name: json.loads(row[name]) for name in _JSON_OF_RUNS}}) for row in found
-        ]
+    def runs(self, since: str = "") -> list[Run]:
+        """All runs, or those that started at this moment (as `started_at` has it) or later; oldest first."""
+        found = self._read("SELECT * FROM runs WHERE started_at >= ? ORDER BY started_at, rowid", since)
+        return [_run(row) for row in found]
+
+    def last_run(self) -> Run | None:
+        """The run that started last."""
+        found = self._read("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")
+        return next((_run(row) for row in found), None)
+
+    def runs_without_summary(self) -> list[Run]:
+        """Runs that died before they could sum up what they saw, or come from before there were summaries."""
+        found = self._read(
+            "SELECT * FROM runs WHERE (exit_code IS NULL AND message = '')"
+            " OR (summary = '{}' AND json_extract(counts, '$.swept') > 0) ORDER BY started_at, rowid"
+        )
+        return [_run(row) for row in found]
 
     def matching(self, condition: str, *values: object) -> Iterator[Row]:
         """The current rows of filed photos that an SQL condition of our own picks, oldest first."""
@@ -402,6 +413,10 @@ class Ledger:
                 f"the ledger {self.path} cannot be read or written ({error}). If its disk is full, make room; "
                 "otherwise `python -m batch doctor` says what is wrong. What is done is kept, the rest stays in incoming"
             ) from error
+
+
+def _run(found: sqlite3.Row) -> Run:
+    return Run(**{**dict(found), **{name: json.loads(found[name]) for name in _JSON_OF_RUNS}})
 
 
 def _row(found: sqlite3.Row) -> Row:

@@ -50,14 +50,13 @@ def after_night(settings: BatchSettings, code: int) -> None:
     found = health.findings(settings)
     try:
         with Ledger(settings.ledger_path) as ledger:
-            runs = ledger.runs()
+            run = ledger.last_run()
             has_worsened = health.worst(found) > int(ledger.note(_LEVEL) or health.OK)
             ledger.set_note(_LEVEL, str(health.worst(found)))
     except (LedgerError, OSError):  # told below by the findings
-        runs, has_worsened = [], True
+        run, has_worsened = None, True
     if code in (0, 3) and not has_worsened and settings.notify_when == "trouble":
         return
-    run = runs[-1] if runs else None
     report = settings.reports / f"{run.run_id}.html" if run else None
     send(
         settings,

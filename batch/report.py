@@ -61,7 +61,8 @@ class Report:
 
 def of_run(ledger: Ledger, run: Run) -> Report:
     """The report of one run."""
-    nights = history.by_night(earlier for earlier in ledger.runs() if earlier.started_at <= run.started_at)
+    runs = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
+    nights = history.by_night(earlier for earlier in runs if earlier.started_at <= run.started_at)
     seen = summary.from_json(run.summary)
     tonight = history.at(run.started_at).date()
     before = [(night, other) for night, other in nights if night < tonight][-NIGHTS:]
@@ -89,11 +90,12 @@ def of_days(ledger: Ledger, days: int, today: date | None = None) -> Report:
     """The report of the last days, today included."""
     today = today or datetime.now().astimezone().date()
     first = today - timedelta(days=days - 1)
-    runs = [run for run in ledger.runs() if first <= history.at(run.started_at).date() <= today]
-    nights = history.by_night(ledger.runs())
+    since = datetime.combine(first, datetime.min.time()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    remembered = ledger.runs(since=history.days_before(since, history.REMEMBERED))
+    runs = [run for run in remembered if first <= history.at(run.started_at).date() <= today]
+    nights = history.by_night(remembered)
     within = [(night, seen) for night, seen in nights if first <= night <= today]
     before = [(night, seen) for night, seen in nights if night < first][-NIGHTS:]
-    since = datetime.combine(first, datetime.min.time()).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     bad = [run for run in runs if run.exit_code not in (0, 3)]
     return Report(
         title=f"{first:%d %B} to {today:%d %B %Y}",

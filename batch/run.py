@@ -89,7 +89,7 @@ def _was_missed(settings: BatchSettings) -> bool:
     try:
         settings.make_folders()
         with Ledger(settings.ledger_path) as ledger:
-            return schedule.is_missed(ledger.runs(), settings.night_at, datetime.now().astimezone())
+            return schedule.is_missed(ledger.last_run(), settings.night_at, datetime.now().astimezone())
     except (LedgerError, OSError):
         return True  # the night itself says what is wrong
 
@@ -98,9 +98,9 @@ def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
     with Ledger(settings.ledger_path) as ledger:
-        runs = ledger.runs()
-    if runs:
-        metrics.write(runs[-1], settings.metrics_file)
+        run = ledger.last_run()
+    if run:
+        metrics.write(run, settings.metrics_file)
 
 
 @contextlib.contextmanager
@@ -151,7 +151,7 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 
 
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
-    runs = ledger.runs()
+    runs = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
     unusual = {history.at(earlier.started_at).date() for earlier in runs if earlier.summary.get("unusual")}
     verdict = drift.judge(history.by_night(runs), unusual)
     sentences = verdict.sentences
@@ -179,12 +179,11 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     finished += acts.finish(settings, ledger)
     if finished:
         log.info("Finished %d moves that an earlier run had begun.", finished)
-    for earlier in ledger.runs():
-        died = earlier.exit_code is None and not earlier.message and earlier.run_id != run.run_id
-        if died or (earlier.counts.get("swept") and not earlier.summary):
+    for earlier in ledger.runs_without_summary():
+        if earlier.run_id != run.run_id:
             seen = summary.sum_up(ledger.filed_rows(run_id=earlier.run_id))
             earlier.summary = seen.to_json()
-            if died:
+            if earlier.exit_code is None:
                 earlier.counts = {"swept": seen.swept, **seen.statuses}
                 earlier.message = "It died; the next run finished its moves"
             ledger.end_run(earlier)

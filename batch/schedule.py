@@ -31,9 +31,9 @@ def last_due(night_at: time, now: datetime) -> datetime:
     return datetime.combine(now.astimezone().date() - timedelta(days=1), night_at).astimezone()
 
 
-def is_missed(runs: list[Run], night_at: time, now: datetime) -> bool:
-    """Whether no run has started since the last night was due."""
-    return not runs or history.at(runs[-1].started_at) < last_due(night_at, now)
+def is_missed(last: Run | None, night_at: time, now: datetime) -> bool:
+    """Whether no run has started since the last night was due; `last` is the one that started last."""
+    return last is None or history.at(last.started_at) < last_due(night_at, now)
 
 
 def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> int:
@@ -54,8 +54,8 @@ def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> i
         clock.next_run,
     )
     with Ledger(settings.ledger_path) as ledger:
-        runs = ledger.runs()
-    if is_missed(runs, at, datetime.now().astimezone()):
+        last = ledger.last_run()
+    if is_missed(last, at, datetime.now().astimezone()):
         log.info("The last night was missed: catching up.")
         keeper.night()
     while not keeper.stop.wait(min(TICK_SECONDS, max(0.0, clock.idle_seconds or 0.0))):

@@ -105,8 +105,8 @@ def add_up(summaries: Iterable[Summary]) -> Summary:
     """Several runs as one."""
     total = Summary()
     for summary in summaries:
-        for name, value in asdict(summary).items():
-            setattr(total, name, _added(getattr(total, name), value))
+        for name in Summary.__dataclass_fields__:
+            setattr(total, name, _added(getattr(total, name), getattr(summary, name)))
     total.slowest = sorted(total.slowest, key=lambda slow: -slow[1])[:SLOWEST]
     return total
 

@@ -118,7 +118,7 @@ def test_far_more_photos_for_review_than_usual_are_noticed(night: Night) -> None
     for number in range(30):
         night.drop(f"{number}.jpg", photo(str(number)))
     night.run()
-    start_of_last_run(night, "2020-01-01T02:00:00")
+    start_of_last_run(night, (datetime.now() - timedelta(days=10)).isoformat())
     for number in range(30, 60):
         night.drop(f"{number}.jpg", photo(str(number), doubt=number % 2 == 0))
     night.run()

@@ -260,5 +260,5 @@ def test_no_run_at_all_is_a_missed_night() -> None:
     from datetime import time as time_of_day
 
     now = datetime.now().astimezone()
-    assert schedule.is_missed([], time_of_day(2), now)
-    assert not schedule.is_missed([Run("r", now.isoformat())], time_of_day(2), now)
+    assert schedule.is_missed(None, time_of_day(2), now)
+    assert not schedule.is_missed(Run("r", now.isoformat()), time_of_day(2), now)
