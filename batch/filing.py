@@ -176,10 +176,14 @@ def _clear_up(source: Path, target: Path, mtime_ns: int) -> bool:
     was_reserved = _is_reservation(target, mtime_ns)
     if was_reserved:
         target.unlink()
-    elif copied.exists() and os.path.lexists(source) and digest(target) == digest(source):
+    elif copied.exists() and _are_equal(source, target):
         source.unlink()
     copied.unlink(missing_ok=True)
     return was_reserved
+
+
+def _are_equal(one: Path, other: Path) -> bool:
+    return os.path.lexists(one) and os.path.lexists(other) and digest(one) == digest(other)
 
 
 def _finish_companions(photo: Path, target: Path) -> None:
