@@ -106,4 +106,4 @@ def test_few_clothing_photos_are_suspected_to_show_none() -> None:
     scores, labels = world(1000, 5)
     fitted = calibrate(CLASSES, scores, labels)
     suspected = probabilities(scores, fitted)["clothing"] < fitted.clothing_threshold
-    assert 0.01 < suspected.mean() <= 0.021
+    assert 0.02 < suspected.mean() <= 0.041
