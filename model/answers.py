@@ -131,4 +131,6 @@ def _unsure(answer: HeadAnswer, limit: float) -> bool:
 
 
 def _doubt(head: str, answer: HeadAnswer, limit: float) -> str:
+    if limit > 1:  # this head keeps the promise on no share of the photos
+        return f"{_SPOKEN[head]} unsure ({answer.probability:.2f})"
     return f"{_SPOKEN[head]} unsure ({answer.probability:.2f} < {limit:.2f})"
