@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 from pathlib import Path
 
 LEFT_ALONE = ("thumbs.db", "desktop.ini", "*.part", "*.filepart", "*.crdownload")
@@ -17,6 +18,10 @@ COMPANIONS = (".aae", ".xmp", ".mov")
 
 PHOTOS = (".jpg", ".jpeg", ".heic", ".heif", ".png", ".dng", ".tif", ".tiff", ".webp", ".avif")
 """Extensions that make a file the photo of a companion with the same stem."""
+
+SORTED_AT_ONCE = 20_000
+"""Entries of a folder that are put in order together: usual nights run by name (a photo before its copy), and a
+folder of a million needs no list of them all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +92,8 @@ class Scan:
     def _entries(self, folder: str) -> "Iterator[os.DirEntry[str]]":
         try:
             with os.scandir(self.incoming / folder) as entries:
-                yield from entries
+                while some := list(islice(entries, SORTED_AT_ONCE)):
+                    yield from sorted(some, key=lambda entry: os.path.splitext(entry.name))
         except OSError as error:
             if not folder:
                 raise

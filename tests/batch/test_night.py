@@ -357,3 +357,11 @@ def test_a_wrong_token_stops_the_night_and_leaves_everything(night: Night, sidec
     night.drop("a.jpg", photo("a"))
     assert night.run() == 1
     assert night.waiting() == ["a.jpg"]
+
+
+def test_photos_are_swept_by_name_so_that_a_copy_comes_after_its_photo(night: Night) -> None:
+    for name in ("b.jpg", "a (copy).jpg", "c.jpg", "a.jpg"):
+        night.drop(name, photo("a" if name.startswith("a") else name))
+    night.run()
+    assert [row["file_name"] for row in night.csv()] == ["a.jpg", "a (copy).jpg", "b.jpg", "c.jpg"]
+    assert night.csv()[1]["status"] == "duplicate"
