@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--photos", type=Path, help="the folder that `extract` was given (only the network needs it)"
     )
     parser.add_argument("--task", default="background", help="default: %(default)s")
+    parser.add_argument(
+        "--column", help="the labels' column, where `train --name` gave the task another name"
+    )
     parser.add_argument("--judge", help="a name from --list, or `network`")
     parser.add_argument(
         "--on", choices=("held-out", "folds"), default="held-out", help="default: %(default)s"
@@ -63,9 +66,8 @@ def run(options: argparse.Namespace) -> int:
     if not (options.judge and options.labels):
         raise LabError("Say which --judge (see --list) and give the --labels to compare its answers with.")
     judge = find_judge(options.out, options.task, options.judge, options.releases)
-    column = options.task.split("-")[0]
     drop = [answer for answer in options.drop.split(",") if answer]
-    task = load_task(options.labels, column, options.group, drop)
+    task = load_task(options.labels, options.column or options.task, options.group, drop)
     store = Store(options.out)
     if options.on == "folds":
         scores, files = fold_scores(judge, task)

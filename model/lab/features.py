@@ -127,10 +127,10 @@ def write_tables(photos: Path, out: Path, names: Sequence[str], workers: int) ->
     for row in in_parallel(work, files, workers=min(workers, max(1, len(files))), what=", ".join(names)):
         journal.add(row)
     for name in names:
-        new = pd.DataFrame({file: row[name] for file, row in journal.rows.items()}).T
+        new = pd.DataFrame([row[name] for row in journal.rows.values()], index=list(journal.rows))
         known = tables.get(name, new.iloc[:0])
         table = pd.concat([known[~known.index.isin(new.index)], new]).sort_index().rename_axis("file")
-        write_csv(table_path(out, name), table.reset_index())
+        write_csv(table_path(out, name), table.copy().reset_index())
         print(
             f"{table_path(out, name)}: {len(table)} photos, {table.shape[1]} numbers each, {len(files)} of them new."
         )

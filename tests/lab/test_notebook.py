@@ -34,7 +34,7 @@ def test_every_cell_runs_without_photos_at_hand(tmp_path: Path, monkeypatch: pyt
 
 def run_cell(source: str, names: dict[str, Any]) -> object:
     """Run a cell as a notebook does, and return the value of its last line, if that is an expression."""
-    tree = ast.parse(source)
+    tree = ast.parse("\n".join(line for line in source.splitlines() if not line.startswith("%")))
     last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
     exec(compile(tree, "cell", "exec"), names)
     return (
