@@ -244,7 +244,9 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except FileExistsError:  # no taken name, for which another would do
-        raise NotADirectoryError(errno.ENOTDIR, "a file lies where the folder should be", str(folder)) from None
+        raise NotADirectoryError(
+            errno.ENOTDIR, "a file lies where the folder should be", str(folder)
+        ) from None
 
 
 def _copy(source: Path, target: Path, sha256: str) -> None:
@@ -302,7 +304,9 @@ def _move_companion(companion: Path, photo: Path, target: Path) -> None:
 
 def _companion_place(companion: Path, photo: Path, target: Path, number: int) -> Path:
     """`IMG_1.xmp` goes with `IMG_1 (2).jpg` as `IMG_1 (2).xmp`, `IMG_1.jpg.xmp` as `IMG_1 (2).jpg.xmp`."""
-    old, new = (photo.name, target.name) if companion.name.startswith(photo.name) else (photo.stem, target.stem)
+    old, new = (
+        (photo.name, target.name) if companion.name.startswith(photo.name) else (photo.stem, target.stem)
+    )
     return target.with_name(_numbered(new + companion.name[len(old) :], number))
 
 

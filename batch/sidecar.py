@@ -127,7 +127,9 @@ class Sidecar:
 
     def _start(self) -> None:
         if self._starts == len(PAUSES):
-            raise SidecarDownError(f"the model server ended {len(PAUSES)} times in a row.{self._last_words()}")
+            raise SidecarDownError(
+                f"the model server ended {len(PAUSES)} times in a row.{self._last_words()}"
+            )
         if self._starts_in_all == STARTS_IN_ALL:
             raise SidecarDownError(f"the model server ended {STARTS_IN_ALL} times.{self._last_words()}")
         self._end_process()

@@ -102,6 +102,7 @@ class Palette(nn.Module):
         self.colour = nn.Linear(64, len(classes.colours))
         draw = torch.Generator().manual_seed(0)
         nn.init.normal_(self.paint.weight, generator=draw)
+        assert self.paint.bias is not None
         nn.init.uniform_(self.paint.bias, -2.5, 2.5, generator=draw)
 
     def forward(self, spots: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:

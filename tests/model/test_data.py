@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from model import data
-from model.classes import ClassesError
-from model.data import UNKNOWN, DataError
+from model.classes import ClassesError, DataError
+from model.data import UNKNOWN
+from model.preprocess import read_photo
 
 Make = Callable[..., Path]
 
@@ -57,9 +58,7 @@ def test_broken_photos_are_listed_and_skipped(make_photos: Make) -> None:
     assert len(photos) == 8
     assert [name for name, _ in photos.broken] == ["train/0_pants/1.jpg", "train/2_heels/notes.txt"]
     assert "train/0_pants/1.jpg" not in photos.files
-    whole = data.read_photo(
-        (root / "train/0_pants/2.jpg").read_bytes(), max_megapixels=9, size=data.STORED_SIZE
-    )
+    whole = read_photo((root / "train/0_pants/2.jpg").read_bytes(), max_megapixels=9, size=data.STORED_SIZE)
     assert np.array_equal(photos.pixels[list(photos.files).index("train/0_pants/2.jpg")], whole)
 
 

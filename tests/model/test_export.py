@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from model import data, export, releases
-from model.classes import HEADS
+from model.classes import HEADS, Classes
 from model.network import Network, normalise
 from model.predictor import Predictor
 from model.recipe import Recipe
@@ -114,7 +115,7 @@ def test_too_few_right_golden_photos_make_no_release(
     with torch.inference_mode():
         scores = network(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
     wrong = photos.classes.subs[int(scores.sub.argmin())]
-    export.Image.fromarray(pixels[0]).save(golden / f"{wrong}-red-acceptable.png")
+    Image.fromarray(pixels[0]).save(golden / f"{wrong}-red-acceptable.png")
     with pytest.raises(ReleaseError, match="0 of 1 golden photos right"):
         export.export(
             run_of(network, photos),
@@ -152,6 +153,6 @@ def test_the_card_names_what_the_numbers_say() -> None:
         "milliseconds": {"8-bit": 5.0, "float": 15.0},
         "processor": "P (avx2)",
     }
-    text = export.card(metrics, replace(data.Classes(("a",), ("b",), {"b": "a"})))
+    text = export.card(metrics, replace(Classes(("a",), ("b",), {"b": "a"})))
     assert "| sub | 9 | 0.500 | 0.400 to 0.600 |" in text
     assert "80.0% of the photos are filed without a person, 98.0% of these rightly" in text

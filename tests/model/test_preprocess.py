@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, features
 
 from model import preprocess
 from model.preprocess import CodecError, PhotoError, read_photo
@@ -25,7 +25,7 @@ def picture(width: int = 320, height: int = 240) -> Image.Image:
 
 def encode(image: Image.Image, kind: str, **how: object) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, kind, **how)  # type: ignore[arg-type]
+    image.save(buffer, kind, **how)
     return buffer.getvalue()
 
 
@@ -225,7 +225,7 @@ def test_running_out_of_memory_is_not_the_photos_fault(monkeypatch: pytest.Monke
 
 def test_a_missing_decoder_is_not_the_photos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     preprocess.require_codecs.cache_clear()
-    monkeypatch.setattr(preprocess.features, "check", lambda name: name != "webp")
+    monkeypatch.setattr(features, "check", lambda name: name != "webp")
     with pytest.raises(CodecError, match="webp"):
         read(encode(picture(), "PNG"))
     preprocess.require_codecs.cache_clear()
