@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from model.answers import decode, probabilities
-from model.calibrate import DOUBT, calibrate
+from model.calibrate import calibrate
 from model.classes import HEADS, Classes
 from model.data import UNKNOWN, Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
@@ -349,7 +349,7 @@ def _processor() -> str:
 def _held_out(held_out: HeldOut, classes: Classes) -> dict[str, Any]:
     """Accuracy of the run that the thresholds come from, on its held-out senders."""
     probable = probabilities(held_out.scores, classes)
-    result: dict[str, Any] = {"photos": len(held_out.labels["sub"]), "doubt": DOUBT}
+    result: dict[str, Any] = {"photos": len(held_out.labels["sub"])}
     for head in HEADS:
         labels = held_out.labels[head]
         known = labels != UNKNOWN
@@ -444,7 +444,7 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         "",
         f"Temperatures and thresholds were set on {metrics['held_out']['photos']} photos of held-out senders, "
         + ", ".join(f"{h} {metrics['held_out'][h]:.3f}" for h in HEADS if h in metrics["held_out"])
-        + f" right there; a promise is broken with a probability of at most {metrics['held_out']['doubt']:g}.",
+        + " right there; the promise is meant on average over nights of such photos, not for each.",
         "",
         "## 8 bits" if metrics["quantised"] else "## Float",
         "",

@@ -147,7 +147,7 @@ def test_the_card_names_what_the_numbers_say() -> None:
         "agreement": {head: {"same": 0.99, "lost": 0.001} for head in HEADS},
         "test_photos": 9,
         "clothing_suspected": 0.02,
-        "held_out": {"photos": 7, "doubt": 0.1, "sub": 0.6},
+        "held_out": {"photos": 7, "sub": 0.6},
         "quantised": True,
         "size": 144,
         "milliseconds": {"8-bit": 5.0, "float": 15.0},
