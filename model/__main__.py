@@ -8,23 +8,32 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import logging
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from model import releases
 from model.classes import HEADS, ClassesError, DataError
 from model.releases import ReleaseError
+from settings import ProjectPath, Settings, load
 
 if TYPE_CHECKING:
     import numpy as np
 
     from model.data import Photos
 
-MODEL_DIR = Path(os.environ.get("MODEL_DIR", "model/releases"))
+
+class ModelSettings(Settings):
+    """The one setting of this command line, shared with the sidecar."""
+
+    model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
+
+
+MODEL_DIR = load(ModelSettings).model_dir
 INSTALL = ".venv/bin/pip install -r requirements.txt"
 
 
