@@ -40,7 +40,12 @@ INSTALL = ".venv/bin/pip install -r requirements.txt"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 with a sentence on stderr, or 2 for wrong usage."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-    options = _parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if given[:1] == ["lab"]:
+        from model.lab.__main__ import main as lab
+
+        return lab(given[1:])
+    options = _parser().parse_args(given)
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
@@ -238,6 +243,7 @@ def _parser() -> argparse.ArgumentParser:
     chosen.add_argument("version")
     chosen.add_argument("--new-classes", action="store_true", help="the classes are meant to change")
     chosen.set_defaults(command=promote)
+    commands.add_parser("lab", help="the background and colour lab: `python -m model lab --help`")
     commands.add_parser(
         "rollback", help="return to the release used before", description=rollback.__doc__
     ).set_defaults(command=rollback)
