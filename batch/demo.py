@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from batch import export, run
+from batch import run
 from batch.drawings import Drawing, draw_demo_photos
 from batch.ledger import Ledger, Row
 from batch.lock import LOCK_NAME, LockHeldError, run_lock
@@ -82,7 +82,7 @@ def _line(row: Row) -> tuple[str, ...]:
     return (
         row.file_name,
         f"{row.main_category}/{row.sub_category}",
-        export.cells(row)[4][:4],
+        f"{row.sub_category_probability:.2f}",
         row.background_quality,
         row.colour,
         happened,
