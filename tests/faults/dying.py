@@ -68,9 +68,12 @@ def die_at(step: str, moment: Moment, count: int) -> None:
 
 
 def die_in_the_middle_of_a_csv() -> None:
-    """Let this process be killed with half of the new rows' bytes written."""
+    """Let this process be killed with half of the new rows' bytes in predictions.csv."""
+    original = export._write
 
-    def half(rows: Iterator[Row], file: Any) -> NoReturn:
+    def half(rows: Iterator[Row], file: Any) -> int:
+        if "predictions.csv" not in str(file.name):
+            return original(rows, file)
         text = export._text(map(export.cells, islice(rows, len(CSV_COLUMNS))))
         file.write(text[: len(text) // 2])
         file.flush()

@@ -77,9 +77,9 @@ TELLING = (
     ("record photos", "after"),
     ("rename a photo", "after"),
     ("move a companion", "before"),
+    ("append to the CSV", "after"),
     ("mark a copy as whole", "after"),
     ("remove a file", "before"),
-    ("append to the CSV", "after"),
 )
 """Between these and what follows them the promises hang by a thread."""
 
@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None) -> int:
     figures = Figures()
     steps = [(step, moment) for step in STEPS for moment in ("before", "after")] + [(HALF_A_CSV, "")]
     chance.shuffle(steps)
-    steps.sort(key=TELLING.__contains__)  # the last ones come first: short campaigns have these at least
+    # the last ones come first: short campaigns have the telling ones at least
+    steps.sort(key=lambda step: TELLING.index(step) if step in TELLING else -1)
     real_kills = round(given.kills * SHARE_OF_REAL_SIDECARS) if given.sidecar == "both" else 0
     with _fake_sidecar() as url, tempfile.TemporaryDirectory() as scratch:
         while figures.kills.total() < given.kills - real_kills:
@@ -139,10 +140,13 @@ def _one_folder(
     """Fill a data folder and kill night after night in it."""
     two_disks = figures.folders % 2 == 1
     with _on_two_disks(folder, two_disks):
-        dropped = _drop_photos(folder / "data" / "incoming", photos, chance)
+        dropped = Dropped()
+        _drop_photos(folder / "data" / "incoming", range(photos // 4), chance, dropped)
+        _wait(_start_night(folder, url))  # the night before: now there is a CSV to be appended to
+        _drop_photos(folder / "data" / "incoming", range(photos // 4, photos), chance, dropped)
         figures.folders += 1
         figures.photos += photos
-        figures.nights += 1
+        figures.nights += 2
         for _ in range(KILLS_PER_FOLDER):
             if figures.kills.total() >= kills:
                 break
@@ -250,10 +254,9 @@ def _on_two_disks(folder: Path, two: bool) -> Iterator[None]:
             shutil.rmtree(other)
 
 
-def _drop_photos(incoming: Path, number: int, chance: random.Random) -> Dropped:
+def _drop_photos(incoming: Path, numbers: range, chance: random.Random, dropped: Dropped) -> None:
     """A day's photos: sub-folders, copies, taken names, odd names, empty and broken files, companions."""
-    dropped = Dropped()
-    for index in range(number):
+    for index in numbers:
         path = incoming / _name(index, chance)
         path.parent.mkdir(parents=True, exist_ok=True)
         content = _content(index, chance)
@@ -262,7 +265,6 @@ def _drop_photos(incoming: Path, number: int, chance: random.Random) -> Dropped:
         if path.suffix == ".jpg" and chance.random() < 0.1 and len(path.name) < 100:
             path.with_suffix(".xmp").write_bytes(f"edits of {index}".encode())
             dropped.companions[checksum(f"edits of {index}".encode())] += 1
-    return dropped
 
 
 def _name(index: int, chance: random.Random) -> str:
