@@ -36,6 +36,9 @@ Slightly below 1, so that a photo of 533 × 400 is decoded at half its size: a t
 pixels that differ by 1.3 % of the range on average.
 """
 
+STRIP: Final = 256
+"""Rows of a deep picture that are converted at a time."""
+
 Code = Literal["unsupported", "unreadable", "too_large"]
 
 for _plugin in ("Jpeg", "Mpo", "Png", "WebP", "Gif", "Bmp", "Tiff", "Avif"):
@@ -188,16 +191,28 @@ def _resizable(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """A 16-bit, 32-bit or floating-point greyscale picture in 8 bits."""
-    values: np.ndarray = np.nan_to_num(np.asarray(image, dtype=np.float32))
-    top = float(values.max(initial=0))
-    if image.mode.startswith("I;16") or (image.mode == "I" and 255 < top <= 65535):
-        values = values / 257
-    elif image.mode == "F" and 0 < top <= 1:
-        values = values * 255
-    elif top > 255:
-        values = values * (255 / top)
-    return Image.fromarray(np.clip(np.rint(values), 0, 255).astype(np.uint8))
+    """A 16-bit, 32-bit or floating-point greyscale picture in 8 bits; worked on in strips, which are small."""
+    strips = range(0, image.height, STRIP)
+    divisor = _divisor(image.mode, max((float(_values(image, top).max()) for top in strips), default=0.0))
+    pixels = np.empty((image.height, image.width), np.uint8)
+    for top in strips:
+        pixels[top : top + STRIP] = np.clip(np.rint(_values(image, top) / divisor), 0, 255)
+    return Image.fromarray(pixels)
+
+
+def _values(image: Image.Image, top: int) -> np.ndarray:
+    """The numbers in some rows of the picture."""
+    rows = image.crop((0, top, image.width, min(top + STRIP, image.height)))
+    return np.nan_to_num(np.asarray(rows, dtype=np.float32))
+
+
+def _divisor(mode: str, highest: float) -> float:
+    """What brings the numbers of a greyscale picture to 0 ... 255."""
+    if mode.startswith("I;16") or (mode == "I" and 255 < highest <= 65535):
+        return 257
+    if mode == "F" and 0 < highest <= 1:
+        return 1 / 255
+    return max(highest / 255, 1)
 
 
 def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
