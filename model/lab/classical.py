@@ -124,7 +124,7 @@ RECIPES: Final[dict[str, Recipe]] = {
         "histogram gradient boosting",
     ),
     "mlp": Recipe(
-        lambda seed: BalancedMlp((64,), alpha=1.0, max_iter=300, early_stopping=True, random_state=seed),
+        lambda seed: BalancedMlp((64,), alpha=1.0, max_iter=300, random_state=seed),
         {"hidden_layer_sizes": [(32,), (64,), (64, 32)], "alpha": [0.1, 1.0, 10.0]},
         "multilayer perceptron, one hidden layer of 64",
     ),

@@ -23,14 +23,16 @@ def background(drawn: Path) -> Task:
     return load_task(drawn / "labels.csv", "background").without("validation/")
 
 
-@pytest.mark.parametrize("name", ["logistic", "svc", "forest", "boosting", "mlp", "committee"])
+@pytest.mark.parametrize(
+    "name",
+    ["logistic", "svc", "forest", "boosting", "mlp", pytest.param("committee", marks=pytest.mark.slow)],
+)
 def test_every_model_learns_the_drawn_backgrounds_and_comes_back_from_disk(
     name: str, background: Task, own_lab: Path
 ) -> None:
     store = Store(own_lab)
     facts = train(store, background, ["background"], name, PLAN)
-    few_photos_are_enough = name != "mlp"  # which still does better than chance by far
-    assert facts["cross_validation"]["balanced_accuracy"] > (0.85 if few_photos_are_enough else 0.7)
+    assert facts["cross_validation"]["balanced_accuracy"] > 0.85
     folder = model_folder(own_lab, "background", ["background"], name)
     model, loaded = classical.load(folder)
     rows = load_features(store, ["background"])[loaded["columns"]].to_numpy(float)
