@@ -60,6 +60,7 @@ def test_a_run_repeats_itself_and_leaves_its_curves(make_photos: Make, tmp_path:
     assert list((tmp_path / "one" / "events").glob("events.out.tfevents.*"))
 
 
+@pytest.mark.slow  # trains in a process of its own, twice: minutes on a busy machine
 def test_it_goes_on_after_kill_9_and_ends_as_if_nothing_had_been(
     make_photos: Make, tmp_path: Path, init: Path
 ) -> None:
@@ -72,7 +73,11 @@ def test_it_goes_on_after_kill_9_and_ends_as_if_nothing_had_been(
         "run(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), replace(QUICK, epochs=3))"
     )
     killed = tmp_path / "killed"
-    process = subprocess.Popen([sys.executable, "-c", program, root, killed, init], start_new_session=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, root, killed, init],
+        start_new_session=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},  # exactly alike, as in this process
+    )
     deadline = time.monotonic() + 120
     while not (killed / "checkpoint.pt").is_file() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
