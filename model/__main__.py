@@ -278,7 +278,12 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
     )
     parser.add_argument("--folds", type=int, default=5, help="number of folds")
-    parser.add_argument("--threads", type=int, default=0, help="threads of torch, 0 = its own choice")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=0,
+        help="threads of torch, 0 = its own choice; 1 is quicker on a busy machine",
+    )
     _add_recipe(parser)
     parser.set_defaults(command=train)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 FORMS = {"0_pants": "tall", "1_shorts": "wide", "2_heels": "disc"}
@@ -22,6 +23,12 @@ def draw(
     moved = (box[0] + x, box[1] + y, box[2] + x, box[3] + y)
     getattr(ImageDraw.Draw(image), "ellipse" if form == "disc" else "rectangle")(moved, fill=colour)
     return image
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    """So small networks are quicker with one, several times so where other work goes on."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture
