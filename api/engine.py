@@ -107,12 +107,17 @@ class Engine:
         assert self._predictor is not None  # routes ask only when it is ready
         with self._cores_free:
             read = [self._read(photo) for photo in photos]
-            pixels = [found[0] for found in read if not isinstance(found, PhotoError)]
-            predictions = iter(self._predictor.predict(np.stack(pixels)) if pixels else [])
-            return [
-                found if isinstance(found, PhotoError) else _answered(next(predictions), *found)
-                for found in read
-            ]
+            seen = [found for found in read if not isinstance(found, PhotoError)]
+            answers = iter(self._look(seen) if seen else [])
+            return [found if isinstance(found, PhotoError) else next(answers) for found in read]
+
+    def _look(self, read: "Sequence[tuple[np.ndarray, float]]") -> list[Answered]:
+        """The network's answers for photos' pixels, and what was measured on the way."""
+        assert self._predictor is not None
+        pixels = np.stack([photo for photo, _ in read])
+        predictions = self._predictor.predict(pixels)
+        seconds = [photo_seconds for _, photo_seconds in read]
+        return list(map(Answered, predictions, seconds, *_light(pixels)))
 
     def _read(self, photo: bytes) -> tuple[np.ndarray, float] | PhotoError:
         """A photo's pixels and the seconds that they took, or why there are none."""
@@ -127,9 +132,11 @@ class Engine:
             return pixels, time.perf_counter() - started
 
 
-def _answered(prediction: Prediction, pixels: np.ndarray, seconds: float) -> Answered:
-    some = pixels[::4, ::4]  # enough to tell a dark photo from a light one, at a sixteenth of the time
-    return Answered(prediction, seconds, float(some.mean()), float(some.std()))
+def _light(pixels: np.ndarray) -> tuple[list[float], list[float]]:
+    """Mean and standard deviation of the values of each photo, uint8 (N, h, w, 3)."""
+    # one pixel in sixty-four is enough to tell a dark photo from a light one
+    some = pixels[:, ::8, ::8].reshape(len(pixels), -1).astype(np.float32)
+    return some.mean(1).tolist(), some.std(1).tolist()
 
 
 class Watchdog:

@@ -1,6 +1,7 @@
 """What the sidecar counts, for Prometheus and for `/stats`."""
 
 import time
+from collections import Counter as Tally
 from collections.abc import Sequence
 
 from flask import Flask, Response, g, request
@@ -71,16 +72,18 @@ class Metrics:
         """Count the photos of one request."""
         self._batch.observe(len(answers))
         self._work.inc(seconds)
-        for answer in answers:
-            if isinstance(answer, PhotoError):
-                self._photos.labels(answer.code).inc()
-                continue
-            prediction = answer.prediction
-            self._photos.labels("review" if prediction.needs_review else "sure").inc()
-            for head in HEADS:
-                chosen = getattr(prediction, head)
-                self._classes.labels(head, chosen.name).inc()
-                self._confidence.labels(head).observe(chosen.probability)
+        predictions = [answer.prediction for answer in answers if not isinstance(answer, PhotoError)]
+        outcomes = Tally("review" if prediction.needs_review else "sure" for prediction in predictions)
+        outcomes.update(answer.code for answer in answers if isinstance(answer, PhotoError))
+        for outcome, number in outcomes.items():
+            self._photos.labels(outcome).inc(number)
+        for head in HEADS:
+            chosen = [getattr(prediction, head) for prediction in predictions]
+            for name, number in Tally(answer.name for answer in chosen).items():
+                self._classes.labels(head, name).inc(number)
+            confidence = self._confidence.labels(head)
+            for answer in chosen:
+                confidence.observe(answer.probability)
 
     def exposition(self, release: str) -> bytes:
         """Everything in Prometheus' text format; `release` is the one in use, or nothing while there is none."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from batch.ledger import Ledger, Row
 from batch.logs import log
-from batch.rename import rename_new
+from batch.rename import StrPath, rename_new
 from batch.scan import companions_of
 
 NAME_BYTES = 255
@@ -64,7 +64,7 @@ def choose_name(data_dir: Path, row: Row, reserved: Collection[str]) -> str:
     number = 1
     while True:
         moved_to = f"{folder}/{_numbered(name, number)}"
-        if moved_to not in reserved and not os.path.lexists(data_dir / moved_to):
+        if moved_to not in reserved and not os.path.lexists(os.path.join(data_dir, moved_to)):
             return moved_to
         number += 1
 
@@ -88,12 +88,12 @@ def file_photo(
         DiskError: neither it nor any other photo can be moved.
         FilingError: it could not be moved, and still lies in `incoming`.
     """
-    source = incoming / os.fsdecode(row.source)
+    source = os.path.join(incoming, os.fsdecode(row.source))
     if not _is_unchanged(source, row):
         raise _changed(row)
     while True:
         try:
-            move_photo(source, data_dir / row.moved_to, row.sha256)
+            move_photo(source, os.path.join(data_dir, row.moved_to), row.sha256)
             return
         except FileExistsError:  # somebody put a file there after the name was chosen
             row.moved_to, before = choose_name(data_dir, row, reserved), row.moved_to
@@ -105,7 +105,7 @@ def file_photo(
             raise kind(f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}") from error
 
 
-def move_photo(source: Path, target: Path, sha256: str) -> None:
+def move_photo(source: StrPath, target: StrPath, sha256: str) -> None:
     """Move a photo, and its companions, to a place that must be free.
 
     Raises:
@@ -115,7 +115,7 @@ def move_photo(source: Path, target: Path, sha256: str) -> None:
     companions = companions_of(source)
     _move(source, target, sha256)
     for companion in companions:
-        _move_companion(companion, source, target)
+        _move_companion(companion, Path(source), Path(target))
 
 
 def free_place(data_dir: Path, place: str, reserved: Collection[str] = ()) -> str:
@@ -194,7 +194,7 @@ def _finish_companions(photo: Path, target: Path) -> None:
             _move_companion(companion, photo, target)
 
 
-def sync_folders(folders: Iterable[Path]) -> None:
+def sync_folders(folders: Iterable[StrPath]) -> None:
     """Make renames in these folders survive a power cut (Windows cannot, and does not need to be asked)."""
     if sys.platform == "win32":
         return
@@ -225,19 +225,20 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _move(source: Path, target: Path, sha256: str) -> None:
+def _move(source: StrPath, target: StrPath, sha256: str) -> None:
     try:
         rename_new(source, target)
     except FileNotFoundError:
-        if target.parent.is_dir():
+        folder = Path(target).parent
+        if folder.is_dir():
             raise
-        _make_folder(target.parent)  # the first photo of its folder
+        _make_folder(folder)  # the first photo of its folder
         _move(source, target, sha256)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        _make_folder(target.parent)
-        _copy(source, target, sha256)
+        _make_folder(Path(target).parent)
+        _copy(Path(source), Path(target), sha256)
 
 
 def _make_folder(folder: Path) -> None:
@@ -314,9 +315,9 @@ def _changed(row: Row) -> PhotoChangedError:
     return PhotoChangedError(f"{row.file_name} was changed or taken away while it was being sorted")
 
 
-def _is_unchanged(path: Path, row: Row) -> bool:
+def _is_unchanged(path: StrPath, row: Row) -> bool:
     try:
-        facts = path.lstat()
+        facts = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return False
     if row.ctime_ns is not None and facts.st_ctime_ns != row.ctime_ns:

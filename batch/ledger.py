@@ -379,7 +379,9 @@ class Ledger:
             db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
 
     def _one(self, query: str, *values: object) -> Row | None:
-        return next(self._rows(query, *values), None)
+        with self._explained():
+            found = self._db.execute(query, values).fetchone()
+        return _row(found) if found else None
 
     def _rows(self, query: str, *values: object) -> Iterator[Row]:
         with self._explained():

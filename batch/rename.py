@@ -5,14 +5,16 @@ import errno
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
 """From Linux' <fcntl.h> and <linux/fs.h>; see renameat2(2)."""
 
 
-def rename_new(source: Path, target: Path) -> None:
+StrPath = str | os.PathLike[str]
+
+
+def rename_new(source: StrPath, target: StrPath) -> None:
     """Rename `source` to `target`, which must not exist.
 
     Where the file system cannot do that in one step, the name is reserved with an empty file first and the
@@ -23,19 +25,19 @@ def rename_new(source: Path, target: Path) -> None:
         OSError: as `os.rename` does, `EXDEV` between two file systems.
     """
     if sys.platform == "win32":
-        source.rename(target)  # fails there when the target exists
+        os.rename(source, target)  # fails there when the target exists
         return
     if _renameat2 is not None:
         if _renameat2(AT_FDCWD, os.fsencode(source), AT_FDCWD, os.fsencode(target), RENAME_NOREPLACE) == 0:
             return
         number = ctypes.get_errno()
         if number not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
-            raise OSError(number, os.strerror(number), str(source), None, str(target))
+            raise OSError(number, os.strerror(number), os.fspath(source), None, os.fspath(target))
     os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
-        source.replace(target)
+        os.replace(source, target)
     except BaseException:
-        target.unlink()
+        os.unlink(target)
         raise
 
 

@@ -2,11 +2,12 @@
 
 import contextlib
 import os
+import re
 import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from itertools import islice
 from pathlib import Path
 
@@ -66,6 +67,7 @@ class Scan:
             OSError: `incoming` itself cannot be read.
         """
         self.young = self.restless = self.left_alone = 0
+        self._left_alone = re.compile("|".join(translate(p.lower()) for p in LEFT_ALONE + self.ignore))
         self.folders, self.unreadable = [], {}
         waiting = [""]
         while waiting:
@@ -82,9 +84,9 @@ class Scan:
                     waiting.append(name)
                     if not self._is_young(facts):
                         self.folders.append(name)
-                elif is_companion(self.incoming / name):
+                elif is_companion(entry.path):
                     self.left_alone += 1
-                elif self._is_settled(name, facts):
+                elif self._is_settled(name, entry.path, facts):
                     yield Found(
                         name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, stat.S_ISREG(facts.st_mode)
                     )
@@ -100,12 +102,12 @@ class Scan:
             if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # taken away meanwhile: fine
                 self.unreadable[folder] = error.strerror or str(error)
 
-    def _is_settled(self, name: str, facts: os.stat_result) -> bool:
+    def _is_settled(self, name: str, path: str, facts: os.stat_result) -> bool:
         """Whether a photo is complete, and its companions are; counts it where it belongs if not."""
         if not self.settle_seconds:
             return True
         group = [(name, facts)]
-        for companion in companions_of(self.incoming / name):
+        for companion in companions_of(path):
             with contextlib.suppress(FileNotFoundError):
                 group.append((str(companion), companion.lstat()))
         restless = [name for name, facts in group if self._is_restless(name, facts)]  # looks at each
@@ -118,10 +120,7 @@ class Scan:
         return False
 
     def _is_left_alone(self, name: str) -> bool:
-        lower = name.lower()
-        return name.startswith(".") or any(
-            fnmatchcase(lower, pattern.lower()) for pattern in LEFT_ALONE + self.ignore
-        )
+        return name.startswith(".") or self._left_alone.match(name.lower()) is not None
 
     def _is_young(self, facts: os.stat_result) -> bool:
         return (
@@ -143,7 +142,7 @@ class Scan:
         return now - since < self.settle_seconds
 
 
-def is_companion(path: Path) -> bool:
+def is_companion(path: str | Path) -> bool:
     """Whether a file belongs to a photo that lies beside it (`IMG_1.aae`, `IMG_1.jpg.xmp` to `IMG_1.jpg`)."""
     stem, extension = os.path.splitext(path)  # Path's suffix knows no name that begins with a dot
     if extension.lower() not in COMPANIONS:
@@ -153,17 +152,23 @@ def is_companion(path: Path) -> bool:
     return any(os.path.lexists(stem + photo) for photo in (*PHOTOS, *map(str.upper, PHOTOS)))
 
 
-def companions_of(path: Path) -> list[Path]:
+def companions_of(path: str | os.PathLike[str]) -> list[Path]:
     """The companions that lie beside a photo."""
     stem, extension = os.path.splitext(path)  # Path's suffix knows no name that begins with a dot
     if extension.lower() in COMPANIONS:
         return []
-    names = [stem + kind for kind in COMPANIONS] + [f"{path}.xmp"]
+    kinds = (*COMPANIONS, f"{extension}.xmp")
     found: dict[tuple[int, int], Path] = {}
-    for name in (*names, *(name[: -len(".xmp")] + name[-len(".xmp") :].upper() for name in names)):
+    for name in (
+        *(stem + kind for kind in kinds),
+        *(stem + kind.upper() for kind in COMPANIONS),
+        f"{stem}{extension}.XMP",
+    ):
+        if not os.access(name, os.F_OK):  # nearly always: cheaper than an exception
+            continue
         try:
             facts = os.lstat(name)
-        except OSError:  # not there, or a name too long to be there
+        except OSError:
             continue
         if stat.S_ISREG(facts.st_mode):  # on a file system that ignores case both spellings are one file
             found.setdefault((facts.st_dev, facts.st_ino), Path(name))

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, wait
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NoReturn
 
 from tqdm import tqdm
@@ -41,6 +42,9 @@ MOVES_FAILED_IN_A_ROW = 10
 
 BUSY_SECONDS = 600
 """How long an overloaded sidecar is waited for."""
+
+SYNC_SECONDS = 1.0
+"""So often the folders that photos were moved between are brought to disk, and the moves marked as done."""
 
 PROBE_PAUSES = (0, 1, 2, 4, 8)
 """After a failed request the sidecar is probed so often, with these pauses in seconds, until it is given up."""
@@ -140,6 +144,10 @@ class Sweep:
         """Names of photos that could not be read or moved: not tried twice in one night."""
         self._failed: dict[str, Row] = {}
         """Photos that failed in this run, by checksum: copies of them are not asked about again tonight."""
+        self._moved: list[int] = []
+        """Rows whose photos are moved, in folders that may not be on disk yet: these."""
+        self._unsynced: set[str] = set()
+        self._synced_at = time.monotonic()
         self._filed: list[int] = []
         """Rows whose photos are moved for good, to be marked with the next transaction."""
         self._moves_failed = 0
@@ -156,6 +164,7 @@ class Sweep:
                 self._passes(progress, wait)
             finally:
                 self.stop.set()  # threads that wait to ask again end
+                self._sync()
                 self._ledger.record([], filed=self._filed)
         return self.tally
 
@@ -229,11 +238,11 @@ class Sweep:
         if found.size == 0:
             row.error, row.sha256 = "The file is empty.", hashlib.sha256().hexdigest()
             return _Item(row)
-        path = self._settings.incoming / found.name
+        path = os.path.join(self._settings.incoming, found.name)
         try:
             if found.size > self._settings.max_bytes:
                 row.error = f"The file is larger than MAX_IMAGE_MB ({self._settings.max_image_mb:g} MB)."
-                row.sha256 = filing.digest(path)
+                row.sha256 = filing.digest(Path(path))
                 return _Item(row)
             photo = _read_unchanged(path, found)
         except FileNotFoundError:
@@ -296,9 +305,10 @@ class Sweep:
     def _decide(self, request: _Request, answers: Iterator[Answer]) -> Iterator[Row]:
         """What becomes of each photo of a request, in order."""
         decided: dict[str, Row] = {}
+        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         for item in request.items:
             row = item.row
-            row.processed_at = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            row.processed_at = now
             if item.photo is not None:
                 answer = next(answers)
                 row.model_version = answer.model_version
@@ -367,14 +377,32 @@ class Sweep:
                 self._moves_failed = 0
                 moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
-        folders = {(self._settings.data_dir / row.moved_to).parent for row in moved}
-        folders |= {(self._settings.incoming / os.fsdecode(row.source)).parent for row in moved}
-        filing.sync_folders(folders)
-        self._filed += [row.id or 0 for row in moved]
+        data_dir, incoming = self._settings.data_dir, self._settings.incoming
+        self._unsynced.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
+        self._unsynced.update(
+            os.path.dirname(os.path.join(incoming, os.fsdecode(row.source))) for row in moved
+        )
+        self._moved += [row.id or 0 for row in moved]
+        if time.monotonic() - self._synced_at >= SYNC_SECONDS:
+            self._sync()
         if self._moves_failed >= MOVES_FAILED_IN_A_ROW:
             problem = f"{self._moves_failed} photos in a row could not be moved; the rest stays in incoming"
         if problem:
             raise SweepError(problem)
+
+    def _sync(self) -> None:
+        """Bring the moves to disk; from then on they are done for good.
+
+        Raises:
+            SweepError: the disk does not take them. The next run looks at these photos again.
+        """
+        try:
+            filing.sync_folders(self._unsynced)
+        except OSError as error:
+            raise SweepError(f"{error.strerror}: {error.filename}") from error
+        self._filed += self._moved
+        self._moved, self._unsynced = [], set()
+        self._synced_at = time.monotonic()
 
     def _leave(self, name: str, why: str) -> None:
         self._left.add(name)
@@ -507,6 +535,9 @@ _ANSWERS = (
 )  # fmt: skip
 
 
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
+
+
 def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None:
     """Write the sidecar's answer into the row, and mark the share of sure photos that people check."""
     heads = {
@@ -522,9 +553,9 @@ def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None
         setattr(row, column, answer["class"])
         setattr(row, f"{column}_probability", answer["probability"])
         everything[head] = answer.get("probabilities", {})
-    row.probabilities = json.dumps(everything, separators=(",", ":"))
+    row.probabilities = _as_json(everything)
     if isinstance(measures := prediction.get("measures"), dict):
-        row.measures = json.dumps(measures, separators=(",", ":"))
+        row.measures = _as_json(measures)
     row.needs_review = prediction.get("needs_review") is True
     row.review_reason = str(prediction.get("review_reason", ""))
     row.status = "review" if row.needs_review else "processed"
@@ -551,7 +582,7 @@ def looks_like_a_photo(content: bytes) -> bool:
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
 
 
-def _read_unchanged(path: "os.PathLike[str]", found: Found) -> bytes | None:
+def _read_unchanged(path: str, found: Found) -> bytes | None:
     """The file's bytes, or None when it is not the file that was found any more."""
     # what was a file a moment ago may be a link or a pipe now: follow nothing, wait for nothing
     flags = (

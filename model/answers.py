@@ -16,7 +16,7 @@ from model.classes import HEADS, Classes
 
 @dataclass(frozen=True)
 class HeadAnswer:
-    """One head's answer: the chosen class, its probability, and every class's."""
+    """One head's answer: the chosen class, its probability, and every class's (these to four decimals)."""
 
     name: str
     probability: float
@@ -44,6 +44,7 @@ def decode(
 ) -> list[Prediction]:
     """Answers for N photos from every head's scores, float (N, classes), and `clothing`, (N,)."""
     probable = probabilities(scores, classes)
+    told = {head: np.round(probable[head], 4).tolist() for head in HEADS}
     limits = {head: classes.threshold(head, review_precision) for head in HEADS}
     answers = []
     for i in range(len(probable["sub"])):
@@ -54,7 +55,14 @@ def decode(
             "background": 0 if probable["background"][i, 0] >= classes.background_threshold else 1,
             "colour": int(probable["colour"][i].argmax()),
         }
-        heads = {head: _answer(classes.names(head), probable[head][i], chosen[head]) for head in HEADS}
+        heads = {
+            head: HeadAnswer(
+                classes.names(head)[chosen[head]],
+                float(probable[head][i, chosen[head]]),
+                dict(zip(classes.names(head), told[head][i], strict=True)),
+            )
+            for head in HEADS
+        }
         clothing = float(probable["clothing"][i])
         bare = clothing < classes.clothing_threshold
         doubts = [f"may show no clothing ({clothing:.2f} < {classes.clothing_threshold:.2f})"] if bare else []
@@ -118,12 +126,6 @@ def _members(classes: Classes) -> list[list[int]]:
     return [
         [i for i, sub in enumerate(classes.subs) if classes.main_of[sub] == main] for main in classes.mains
     ]
-
-
-def _answer(names: tuple[str, ...], probable: np.ndarray, chosen: int) -> HeadAnswer:
-    return HeadAnswer(
-        names[chosen], float(probable[chosen]), dict(zip(names, map(float, probable), strict=True))
-    )
 
 
 def _unsure(answer: HeadAnswer, limit: float) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from batch import export, filing
 from batch.ledger import Ledger
-from batch.rename import rename_new
+from batch.rename import StrPath, rename_new
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 from tests.faults.promises import Dropped, broken_promises, checksum
@@ -203,8 +203,8 @@ def on_two_disks(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every rename say that it leads to another file system, but those within a folder."""
     rename = rename_new
 
-    def rename_within(source: Path, target: Path) -> None:
-        if source.parent != target.parent:
+    def rename_within(source: StrPath, target: StrPath) -> None:
+        if os.path.dirname(source) != os.path.dirname(target):
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         rename(source, target)
 

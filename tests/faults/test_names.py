@@ -170,7 +170,7 @@ def test_a_file_that_becomes_a_link_between_scan_and_read_is_not_followed(
     path = night.drop("a.jpg", photo("a"))
     read = sweep._read_unchanged
 
-    def swap(where: "os.PathLike[str]", found: Found) -> bytes | None:
+    def swap(where: str, found: Found) -> bytes | None:
         path.unlink()
         path.symlink_to(secret)
         return read(where, found)
