@@ -1,0 +1,160 @@
+"""Where the time of a night goes: processor time a photo of each part, alone on one core.
+
+    python -m benchmarks.parts
+
+Every part works on the same photos, with the program's own functions. What the parts do not cover (threads that
+wait for each other, the kernel's part of HTTP) is what is missing to the whole in `python -m benchmarks.night`.
+"""
+
+import argparse
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from urllib3 import encode_multipart_formdata
+
+from api import create_app
+from api.engine import Engine
+from api.settings import ApiSettings
+from batch import export, filing, sweep
+from batch.client import _answer
+from batch.ledger import Ledger, Row
+from batch.scan import Found, Scan
+from benchmarks import inputs
+from model.answers import decode
+from model.predictor import Predictor
+from model.preprocess import read_photo
+from model.releases import current
+from settings import ROOT, load
+
+AT_A_TIME = sweep.PHOTOS_PER_REQUEST
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--requests", type=int, default=10, help=f"requests of {AT_A_TIME} photos")
+    parser.add_argument("--phone", action="store_true", help="12-megapixel photos instead of 533-pixel ones")
+    chosen = parser.parse_args()
+    number = chosen.requests * AT_A_TIME
+    photos = list(islice(inputs.photos(phone=chosen.phone), number))
+    with tempfile.TemporaryDirectory() as scratch:
+        found = {**_of_the_server(photos), **_of_the_batch(photos, Path(scratch))}
+    whole = sum(found.values())
+    print(
+        f"{number} photos, {'12 megapixels' if chosen.phone else '533 pixels'}; ms of processor time a photo"
+    )
+    for name, milliseconds in found.items():
+        print(f"  {name:46}{milliseconds:8.3f}{milliseconds / whole:8.1%}")
+    print(f"  {'together':46}{whole:8.3f}")
+
+
+def _of_the_server(photos: list[bytes]) -> dict[str, float]:
+    predictor = Predictor(current(ROOT / "model" / "releases"), threads=1)
+    pixels = np.stack([read_photo(photo, max_megapixels=100) for photo in photos])
+    scores = predictor.scores(pixels[:AT_A_TIME])
+    answers = partial(decode, scores, predictor.release.classes, review_precision=0.97)
+    each = {
+        "decode, reduce, convert": _each(lambda photo: read_photo(photo, max_megapixels=100), photos),
+        "network": _ms(lambda: predictor.scores(pixels)) / len(photos),
+        "answers": _ms(answers) / AT_A_TIME,
+    }
+    post = _server(photos)
+    # the route does all of the above as well; what is left is forms, JSON and counting
+    each["server: forms, JSON, counting"] = max(_ms(post) / AT_A_TIME - sum(each.values()), 0.0)
+    return each
+
+
+def _server(photos: list[bytes]) -> Callable[[], Any]:
+    """A request of the night to the app, without a connection."""
+    settings = load(ApiSettings)
+    engine = Engine(settings)
+    engine.load()
+    client = create_app(settings, engine).test_client()
+    files = [("files", (str(number), photo)) for number, photo in enumerate(photos[:AT_A_TIME])]
+    body, kind = encode_multipart_formdata(files)
+    return partial(client.post, "/predict/batch", data=body, content_type=kind)
+
+
+def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
+    answer = json.loads(_server(photos)().data)
+    incoming, data = scratch / "incoming", scratch
+    incoming.mkdir()
+    for index, photo in enumerate(photos):
+        (incoming / f"{index:06}.jpg").write_bytes(photo)
+    found = list(Scan(incoming, 0))
+    rows = [_row(one, answer["results"][i % AT_A_TIME]["prediction"]) for i, one in enumerate(found)]
+    text = json.dumps(answer).encode()
+    with Ledger(scratch / "ledger.sqlite3") as ledger:
+        requests = [rows[i : i + AT_A_TIME] for i in range(0, len(rows), AT_A_TIME)]
+        return {
+            "scan": _ms(lambda: list(Scan(incoming, 0))) / len(found),
+            "read, checksum": _each(lambda one: _read(incoming, one), found),
+            "client: forms, JSON": _ms(lambda: _talk(photos[:AT_A_TIME], text)) / AT_A_TIME,
+            "rows": _each(lambda one: _row(one, answer["results"][0]["prediction"]), found),
+            "ledger": _each(ledger.record, requests) / AT_A_TIME,
+            "file moves": _ms(lambda: _move(rows, incoming, data, ledger), repeat=1) / len(rows),
+            "CSV": _ms(lambda: export.write_csv(iter(rows), scratch / "a.csv")) / len(rows),
+        }
+
+
+def _read(incoming: Path, found: Found) -> str:
+    content = sweep._read_unchanged(str(incoming / found.name), found)
+    assert content is not None
+    return hashlib.sha256(content).hexdigest()
+
+
+def _row(found: Found, prediction: dict[str, Any]) -> Row:
+    row = Row(
+        file_name=found.name,
+        source=found.name.encode(),
+        size=found.size,
+        mtime_ns=found.mtime_ns,
+        sha256=f"{hash(found.name):064x}",
+        run_id="benchmark",
+    )
+    sweep.fill_in(row, prediction, 0)
+    row.moved_to = f"processed/{row.file_name}"
+    return row
+
+
+def _talk(photos: list[bytes], answer: bytes) -> None:
+    """What the client does beside waiting."""
+    encode_multipart_formdata([("files", (str(n), photo)) for n, photo in enumerate(photos)])
+    for result in json.loads(answer)["results"]:
+        _answer(result, "")
+
+
+def _move(rows: list[Row], incoming: Path, data: Path, ledger: Ledger) -> None:
+    for row in rows:
+        row.moved_to = filing.choose_name(data, row, ())
+        filing.file_photo(row, incoming, data, ledger)
+    filing.sync_folders({incoming, *(path for path in data.rglob("*") if path.is_dir())})
+
+
+def _each(do: Callable[[Any], object], things: list[Any]) -> float:
+    """Milliseconds of processor time that one thing takes."""
+    return _ms(lambda: [do(thing) for thing in things], repeat=1) / len(things)
+
+
+def _ms(do: Callable[[], object], repeat: int = 3) -> float:
+    """The least milliseconds of processor time of some runs."""
+    times = []
+    for _ in range(repeat):
+        started = time.process_time()
+        do()
+        times.append(1000 * (time.process_time() - started))
+    return min(times)
+
+
+if __name__ == "__main__":
+    main()
