@@ -75,7 +75,10 @@ class Engine:
         try:
             require_codecs()
             predictor = Predictor(
-                current(self._settings.model_dir), threads=1, review_precision=self._settings.review_precision
+                current(self._settings.model_dir),
+                threads=1,
+                review_precision=self._settings.review_precision,
+                device=self._settings.device,
             )
             predictor.check_golden()
         except (ReleaseError, ClassesError, CodecError) as error:
@@ -86,7 +89,9 @@ class Engine:
         else:
             self._predictor = predictor
             self._watchdog.start()
-            log.info("Ready: release %s on %d cores", predictor.release.version, self.cores)
+            log.info(
+                "Ready: release %s on %d cores%s", predictor.release.version, self.cores, _beside(predictor)
+            )
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
@@ -130,6 +135,10 @@ class Engine:
             except PhotoError as error:
                 return error
             return pixels, time.perf_counter() - started
+
+
+def _beside(predictor: Predictor) -> str:
+    return "" if predictor.device == "cpu" else f" and {predictor.device}"
 
 
 def _light(pixels: np.ndarray) -> tuple[list[float], list[float]]:

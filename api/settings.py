@@ -18,4 +18,5 @@ class ApiSettings(Settings):
     max_image_mb: float = Field(50, gt=0, le=1024)
     max_image_megapixels: float = Field(120, gt=0, le=1000)
     review_precision: float = Field(0.97, ge=0.8, le=0.995)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
     log_format: Literal["text", "json"] = "text"

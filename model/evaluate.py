@@ -33,23 +33,31 @@ def evaluate(scores: Mapping[str, np.ndarray], photos: Photos, classes: Classes)
     accuracy, the others' their accuracy.
     """
     probable = probabilities(scores, classes)
-    return {head: _head(head, probable[head], photos.labels(head), classes) for head in HEADS}
+    return {
+        head: _head(head, probable[head], chosen(head, probable, classes), photos.labels(head), classes)
+        for head in HEADS
+    }
 
 
-def chosen(head: str, probable: np.ndarray, classes: Classes) -> np.ndarray:
-    """The class each photo is given: int64 (N,). The same rule as model.answers.decode but for main."""
+def chosen(head: str, probable: Mapping[str, np.ndarray], classes: Classes) -> np.ndarray:
+    """The class each photo is given by every head's probabilities: int64 (N,); the rule of model.answers.decode."""
     if head == "background":
-        return np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
-    result: np.ndarray = probable.argmax(1)
+        return np.where(probable[head][:, 0] >= classes.background_threshold, 0, 1)
+    if head == "main":
+        main_of_sub = np.array([classes.mains.index(classes.main_of[sub]) for sub in classes.subs])
+        mains: np.ndarray = main_of_sub[probable["sub"].argmax(1)]
+        return mains
+    result: np.ndarray = probable[head].argmax(1)
     return result
 
 
-def _head(head: str, probable: np.ndarray, labels: np.ndarray, classes: Classes) -> dict[str, Any]:
+def _head(
+    head: str, probable: np.ndarray, given: np.ndarray, labels: np.ndarray, classes: Classes
+) -> dict[str, Any]:
     known = labels != UNKNOWN
-    probable, labels = probable[known], labels[known]
+    probable, given, labels = probable[known], given[known], labels[known]
     if not len(labels):
         return {"photos": 0}
-    given = chosen(head, probable, classes)
     names = classes.names(head)
     table = per_class(labels, given, names)
     present = [row for row in table.values() if row["photos"]]
@@ -123,7 +131,7 @@ def review(
     probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes, precision: float
 ) -> dict[str, float]:
     """What filing at a promised precision does: share filed without a person, and the precision among them."""
-    given = chosen("sub", probable["sub"], classes)
+    given = chosen("sub", probable, classes)
     mains = np.array([classes.mains.index(classes.main_of[classes.subs[s]]) for s in given])
     sub_sure = probable["sub"][np.arange(len(given)), given]
     main_sure = probable["main"][np.arange(len(given)), mains]
@@ -157,8 +165,8 @@ def compare(
         known = labels != UNKNOWN
         if not known.any():
             continue
-        a = chosen(head, probable[0][head], first)[known] == labels[known]
-        b = chosen(head, probable[1][head], second)[known] == again.labels(head)[known]
+        a = chosen(head, probable[0], first)[known] == labels[known]
+        b = chosen(head, probable[1], second)[known] == again.labels(head)[known]
         only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
         draws = np.random.default_rng(0).integers(len(a), size=(RESAMPLES, len(a)))
         gains = b[draws].mean(1) - a[draws].mean(1)
@@ -209,7 +217,14 @@ def write_pages(
         known = photos.labels(head) != UNKNOWN
         if known.any():
             written.append(
-                _draw_head(head, probable[head][known], photos.labels(head)[known], classes, folder)
+                _draw_head(
+                    head,
+                    probable[head][known],
+                    chosen(head, probable, classes)[known],
+                    photos.labels(head)[known],
+                    classes,
+                    folder,
+                )
             )
     worst = worst_mistakes(probable["sub"], photos.sub)
     written += [_draw_worst(worst, probable["sub"], photos, classes, folder), folder / "index.html"]
@@ -226,11 +241,12 @@ def worst_mistakes(probable: np.ndarray, labels: np.ndarray, most: int = 40) -> 
     return wrong[np.argsort(-probable[wrong, given[wrong]], kind="stable")][:most]
 
 
-def _draw_head(head: str, probable: np.ndarray, labels: np.ndarray, classes: Classes, folder: Path) -> Path:
+def _draw_head(
+    head: str, probable: np.ndarray, given: np.ndarray, labels: np.ndarray, classes: Classes, folder: Path
+) -> Path:
     """One head's confusion matrix, reliability diagram and risk-coverage curve, side by side."""
     from matplotlib.figure import Figure
 
-    given = chosen(head, probable, classes)
     right, sure = given == labels, probable[np.arange(len(labels)), given]
     names = classes.names(head)
     figure = Figure(figsize=(15, 5), layout="constrained")

@@ -24,26 +24,30 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch import Tensor
 
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
 from model.classes import HEADS, Classes
 from model.data import UNKNOWN, Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
-from model.network import MEAN, STD, Network
+from model.network import OUTPUTS, Network, Served
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
 from model.releases import Release, ReleaseError, load, seal
 from model.train import raw_scores
 
-OUTPUTS: Final = (*HEADS, "clothing")
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
 """The promised precision that the card reports on."""
@@ -186,7 +190,7 @@ def serving_pixels(photos: Photos) -> np.ndarray:
 
 def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:
     """The float network, reduction to `size` and normalisation inside: uint8 (N, 224, 224, 3) → the heads' scores."""
-    served = _Served(network, size).eval()
+    served = Served(network, size).eval()
     example = (torch.zeros(1, INPUT_SIZE, INPUT_SIZE, 3, dtype=torch.uint8),)
     torch.onnx.export(
         served,
@@ -220,9 +224,40 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
         weight_type=QuantType.QUInt8,
         per_channel=True,
         nodes_to_quantize=backbone,
-        extra_options={"ActivationSymmetric": False},
+        calibrate_method=CalibrationMethod.Percentile,
+        extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.99},
     )
     prepared.unlink()
+    _centre_palette(whole, path, pixels)
+
+
+def _centre_palette(whole: Path, path: Path, pixels: np.ndarray) -> None:
+    """Let the quantised network's palette expect what it now sees.
+
+    Rounding moves the means of layer1's channels a little, always the same way, and colours hang on little. The
+    BatchNorm before the palette's first layer subtracts means: these are moved along (Nagel et al. 2019,
+    "Data-Free Quantization Through Weight Equalization and Bias Correction", with data).
+    """
+    exact, rounded = onnx.load(whole), onnx.load(path)
+    norms = [node for node in rounded.graph.node if node.op_type == "BatchNormalization"]
+    (norm,) = [node for node in norms if "palette" in node.name]
+    seen, mean = norm.input[0], norm.input[3]
+    shift = _mean_of(rounded, seen, pixels) - _mean_of(exact, seen, pixels)
+    (stored,) = [tensor for tensor in rounded.graph.initializer if tensor.name == mean]
+    stored.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(stored) + shift, mean))
+    onnx.save(rounded, path)
+
+
+def _mean_of(network: onnx.ModelProto, tensor: str, pixels: np.ndarray) -> np.ndarray:
+    """The mean over photos of a tensor inside a network."""
+    network = onnx.ModelProto.FromString(network.SerializeToString())
+    network.graph.output.append(onnx.helper.make_empty_tensor_value_info(tensor))
+    session = ort.InferenceSession(
+        network.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
+    )
+    parts = [session.run([tensor], {"pixels": pixels[i : i + 8]})[0] for i in range(0, len(pixels), 8)]
+    result: np.ndarray = np.concatenate(parts).mean(0)
+    return result
 
 
 def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
@@ -230,37 +265,6 @@ def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
     session = _session(network)
     parts = [session.run(list(OUTPUTS), {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
     return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(OUTPUTS)}
-
-
-class _Served(nn.Module):
-    """The network as it is served: uint8 pixels in NHWC order, seen at `size`, and the scores that answers need."""
-
-    def __init__(self, network: Network, size: int) -> None:
-        super().__init__()
-        self.scale: Tensor
-        self.shift: Tensor
-        self.shrink: Tensor
-        self.register_buffer("shrink", _shrinking(size))
-        self.network = network
-        self.register_buffer("scale", 1 / (255 * torch.tensor(STD).view(1, 3, 1, 1)))
-        self.register_buffer(
-            "shift", -torch.tensor(MEAN).view(1, 3, 1, 1) / torch.tensor(STD).view(1, 3, 1, 1)
-        )
-
-    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
-        values = pixels.permute(0, 3, 1, 2).float() * self.scale + self.shift
-        if self.shrink.shape[0] < INPUT_SIZE:
-            values = self.shrink @ values @ self.shrink.T
-        scores = self.network(values)
-        return tuple(getattr(scores, name) for name in OUTPUTS)
-
-
-def _shrinking(size: int) -> Tensor:
-    """The matrix (size, 224) that reduces a column of pixels, averaging all that fall together."""
-    ones = torch.eye(INPUT_SIZE)[None, None]
-    return F.interpolate(ones, size=(size, INPUT_SIZE), mode="bilinear", antialias=True, align_corners=False)[
-        0, 0
-    ]
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -280,10 +284,14 @@ def _in_backbone(node: onnx.NodeProto) -> bool:
 
 
 def _session(network: Path) -> ort.InferenceSession:
+    return ort.InferenceSession(str(network), _options(), providers=["CPUExecutionProvider"])
+
+
+def _options() -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return ort.InferenceSession(str(network), options, providers=["CPUExecutionProvider"])
+    return options
 
 
 def _halved(network: Network) -> dict[str, Tensor]:
@@ -317,7 +325,7 @@ def _agreement(
     """How the shipped network's answers differ from the float one's: share the same, accuracy lost."""
     result = {}
     for head in HEADS:
-        one, other = chosen(head, given[head], classes), chosen(head, exact[head], classes)
+        one, other = chosen(head, given, classes), chosen(head, exact, classes)
         known = test.labels(head) != UNKNOWN
         right = [(a == test.labels(head))[known].mean() if known.any() else 0.0 for a in (one, other)]
         result[head] = {"same": float((one == other).mean()), "lost": float(right[1] - right[0])}
@@ -354,7 +362,7 @@ def _held_out(held_out: HeldOut, classes: Classes) -> dict[str, Any]:
         labels = held_out.labels[head]
         known = labels != UNKNOWN
         if known.any():
-            result[head] = float((chosen(head, probable[head], classes) == labels)[known].mean())
+            result[head] = float((chosen(head, probable, classes) == labels)[known].mean())
     return result
 
 

@@ -2,12 +2,14 @@
 
 Main and sub category read the backbone's pooled features. Background quality and colour, which a
 backbone learns by heart from the rooms it has seen, read something simpler instead (`Palette`): the colours
-of the item and of what surrounds it, told apart by a small map that the network draws itself (`ground`).
+and the grain of the item and of what surrounds it, told apart by a small map that the network draws itself
+(`ground`).
 A fifth score says whether there is any clothing at all.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,7 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import Classes
+from model.classes import HEADS, Classes
+from model.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
 MEAN: Final = (0.485, 0.456, 0.406)
@@ -24,11 +27,16 @@ STD: Final = (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation of sRGB values from 0 to 1, as every set of weights here expects."""
 
 PAINTS: Final = 96
-"""Size of a colour description."""
+GRAIN: Final = 64
+"""Sizes of the descriptions of a spot: of its colour, and of its grain, which is what layer1 says of it."""
+
+
+OUTPUTS: Final = (*HEADS, "clothing")
+"""The scores that answers are made from."""
 
 
 class Scores(NamedTuple):
-    """The network's answers for N photos, before any softmax; `ground` and `map` serve training only."""
+    """The network's answers for N photos, before any softmax; the last three serve training only."""
 
     main: Tensor  # (N, mains)
     sub: Tensor  # (N, subs)
@@ -37,6 +45,7 @@ class Scores(NamedTuple):
     clothing: Tensor  # (N,)
     ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
     map: Tensor  # (N, 512, h / 32, w / 32): the backbone's last map
+    anything: Tensor  # (N, 768): what `clothing` reads, pooled layer3 and layer4
 
 
 class Network(nn.Module):
@@ -54,31 +63,39 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.main = nn.Linear(512, len(classes.mains))
         self.sub = nn.Linear(512, len(classes.subs))
-        self.clothing = nn.Linear(512, 1)
+        self.clothing = nn.Linear(256 + 512, 1)
         self.palette = Palette(classes)
 
     def forward(self, pixels: Tensor) -> Scores:
         """Score N photos."""
-        texture = self.layer2(self.layer1(self.stem(pixels)))
+        grain = self.grain(pixels)
+        texture = self.layer2(grain)
         parts = self.layer3(texture)
         whole = self.layer4(parts)
         ground = self._ground(texture, parts)
-        background, colour = self.palette(F.avg_pool2d(pixels, 4), ground)
+        background, colour = self.palette(pixels, grain, ground)
         features = self.dropout(whole.mean((2, 3)))
+        anything = torch.cat([parts.mean((2, 3)), whole.mean((2, 3))], 1)
         return Scores(
             main=self.main(features),
             sub=self.sub(features),
             background=background,
             colour=colour,
-            clothing=self.clothing(features)[:, 0],
+            clothing=self.clothing(anything)[:, 0],
             ground=ground,
             map=whole,
+            anything=anything,
         )
 
     def where(self, pixels: Tensor) -> Tensor:
         """Only the map of the item, (N, 1, h / 8, w / 8): positive where the item is."""
-        texture = self.layer2(self.layer1(self.stem(pixels)))
+        texture = self.layer2(self.grain(pixels))
         return self._ground(texture, self.layer3(texture))
+
+    def grain(self, pixels: Tensor) -> Tensor:
+        """Edges, weave and pattern, with their colours: layer1's map, (N, 64, h / 4, w / 4)."""
+        seen: Tensor = self.layer1(self.stem(pixels))
+        return seen
 
     def _ground(self, texture: Tensor, parts: Tensor) -> Tensor:
         coarse = F.interpolate(self.coarse(parts), scale_factor=2.0, mode="bilinear", align_corners=False)
@@ -87,17 +104,21 @@ class Network(nn.Module):
 
 
 class Palette(nn.Module):
-    """Background quality and colour, from the colours of the item and of its surroundings.
+    """Background quality and colour, from the colours and the grain of the item and of its surroundings.
 
     Every spot is described by PAINTS ramps in directions drawn at random through the space of colours (random
-    features, Rahimi and Recht 2007); their means over the item and over its surroundings say how the colours
-    are spread there, and nothing of rooms or forms. Only what follows is learned.
+    features, Rahimi and Recht 2007) and by layer1, which stays as ImageNet left it; the means over the item and
+    over its surroundings say how these are spread there, and nothing of rooms or forms. Only what follows is
+    learned.
     """
 
-    def __init__(self, classes: Classes) -> None:
+    def __init__(self, classes: Classes, *, dropout: float = 0.3) -> None:
         super().__init__()
         self.paint = nn.Conv2d(3, PAINTS, 1).requires_grad_(False)
-        self.mix = nn.Sequential(nn.BatchNorm1d(2 * PAINTS), nn.Linear(2 * PAINTS, 64), nn.ReLU())
+        seen = 2 * (PAINTS + GRAIN)
+        self.mix = nn.Sequential(
+            nn.BatchNorm1d(seen), nn.Dropout(dropout), nn.Linear(seen, 64), nn.ReLU(), nn.Dropout(dropout)
+        )
         self.background = nn.Linear(64, len(classes.backgrounds))
         self.colour = nn.Linear(64, len(classes.colours))
         draw = torch.Generator().manual_seed(0)
@@ -105,20 +126,65 @@ class Palette(nn.Module):
         assert self.paint.bias is not None
         nn.init.uniform_(self.paint.bias, -2.5, 2.5, generator=draw)
 
-    def forward(self, spots: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of background and colour from normalised (N, 3, 2h, 2w) spots and a (N, 1, h, w) ground."""
-        return self.judge(self.see(spots, ground))
+    def forward(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores of background and colour; see `see` for what they are made of."""
+        return self.judge(self.see(pixels, grain, ground))
 
-    def see(self, spots: Tensor, ground: Tensor) -> Tensor:
-        """How the colours are spread over the item and over its surroundings: (N, 2 × PAINTS)."""
-        paints = F.avg_pool2d(torch.relu(self.paint(spots)), 2)
+    def see(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> Tensor:
+        """How colours and grain are spread over the item and its surroundings: (N, 2 × (PAINTS + GRAIN)).
+
+        pixels: normalised (N, 3, h, w). grain: (N, GRAIN, h / 4, w / 4). ground: (N, 1, h / 8, w / 8).
+        """
+        paints = torch.relu(self.paint(F.avg_pool2d(pixels, 4)))
+        spots = torch.cat([F.avg_pool2d(paints, 2), F.avg_pool2d(grain, 2)], 1)
         item = torch.sigmoid(ground)
-        return torch.cat([_mean(paints, item), _mean(paints, 1 - item)], 1)
+        return torch.cat([_mean(spots, item), _mean(spots, 1 - item)], 1)
 
     def judge(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour from what `see` saw."""
         mixed = self.mix(seen)
         return self.background(mixed), self.colour(mixed)
+
+
+def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
+    """The scores of OUTPUTS for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
+    scores = network(torch.cat([pixels, pixels.flip(3)]))
+    found: Iterator[Tensor] = (getattr(scores, name) for name in OUTPUTS)
+    return tuple(score.reshape(2, -1, *score.shape[1:]).mean(0) for score in found)
+
+
+class Served(nn.Module):
+    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; the scores of OUTPUTS, in order.
+
+    Computes in the precision of the network's weights.
+    """
+
+    def __init__(self, network: Network, size: int) -> None:
+        super().__init__()
+        self.scale: Tensor
+        self.shift: Tensor
+        self.shrink: Tensor
+        self.register_buffer("shrink", _shrinking(size))
+        self.network = network
+        self.register_buffer("scale", 1 / (255 * torch.tensor(STD).view(1, 3, 1, 1)))
+        self.register_buffer(
+            "shift", -torch.tensor(MEAN).view(1, 3, 1, 1) / torch.tensor(STD).view(1, 3, 1, 1)
+        )
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, ...]:
+        """Score N photos."""
+        values = pixels.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
+        if self.shrink.shape[0] < INPUT_SIZE:
+            values = self.shrink @ values @ self.shrink.T
+        return both_ways(self.network, values)
+
+
+def _shrinking(size: int) -> Tensor:
+    """The matrix (size, 224) that reduces a column of pixels, averaging all that fall together."""
+    ones = torch.eye(INPUT_SIZE)[None, None]
+    return F.interpolate(ones, size=(size, INPUT_SIZE), mode="bilinear", antialias=True, align_corners=False)[
+        0, 0
+    ]
 
 
 def _mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -6,10 +6,11 @@ predictor.predict(pixels)[0].sub.name       # pixels: uint8 (N, 224, 224, 3)
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 
+from model import cuda
 from model.answers import HeadAnswer, Prediction, decode
 from model.classes import HEADS
 from model.preprocess import INPUT_SIZE, read_photo
@@ -26,16 +27,65 @@ class Predictor:
     """A release, ready to answer. Make it in the process that uses it (after a fork, not before).
 
     Raises ReleaseError when the network cannot be opened, ClassesError when the release cannot promise
-    `review_precision`. May be called from several threads.
+    `review_precision`. May be called from several threads. `device` is "cpu" (the 8-bit network), "cuda" (the float
+    one, see model/cuda.py) or "auto": what there is.
     """
 
-    def __init__(self, release: Release, *, threads: int = 1, review_precision: float = 0.97) -> None:
-        import onnxruntime as ort
-
+    def __init__(
+        self,
+        release: Release,
+        *,
+        threads: int = 1,
+        review_precision: float = 0.97,
+        device: Literal["auto", "cpu", "cuda"] = "cpu",
+    ) -> None:
         self.release = release
         self._review_precision = review_precision
         for head in HEADS:
             release.classes.threshold(head, review_precision)
+        has_weights = (release.folder / "weights.safetensors").is_file()
+        use_cuda = device == "cuda" or (device == "auto" and has_weights and cuda.available())
+        self.device = "cuda" if use_cuda else "cpu"
+        self._network: cuda.CudaNetwork | _OnnxNetwork
+        if self.device == "cuda":
+            self._network = cuda.CudaNetwork(release)
+        else:
+            self._network = _OnnxNetwork(release, threads)
+
+    def predict(self, pixels: np.ndarray) -> list[Prediction]:
+        """Answers for N photos as `read_photo` gives them: uint8 (N, 224, 224, 3)."""
+        return decode(self.scores(pixels), self.release.classes, review_precision=self._review_precision)
+
+    def scores(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """The network's raw scores, head → float32 (N, classes); `clothing` is (N,)."""
+        if pixels.ndim != 4 or pixels.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"uint8 (N, {INPUT_SIZE}, {INPUT_SIZE}, 3) is meant, not {pixels.dtype} {pixels.shape}."
+            )
+        return self._network.run(pixels)
+
+    def check_golden(self) -> None:
+        """Answer the golden photos. Raises ReleaseError when one gets an answer it must not get."""
+        if not self.release.golden:
+            raise ReleaseError(f"Release {self.release.version} has no golden photos: export it again.")
+        for file, wanted in self.release.golden.items():
+            pixels = read_photo(file.read_bytes(), max_megapixels=50)
+            answer = self.predict(pixels[None])[0]
+            for head, name in wanted.items():
+                given = getattr(answer, head).name
+                if given != name:
+                    raise ReleaseError(
+                        f"Release {self.release.version} gets the golden photo {file.name} wrong ({head}: {given} instead "
+                        f"of {name}): it must not be used here. `python -m model rollback` returns to the one before."
+                    )
+
+
+class _OnnxNetwork:
+    """The exported network on ONNX Runtime."""
+
+    def __init__(self, release: Release, threads: int) -> None:
+        import onnxruntime as ort
+
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -53,32 +103,9 @@ class Predictor:
         if missing := [name for name in (*HEADS, "clothing") if name not in self._outputs]:
             raise ReleaseError(f"The network of release {release.version} lacks the output {missing[0]}.")
 
-    def predict(self, pixels: np.ndarray) -> list[Prediction]:
-        """Answers for N photos as `read_photo` gives them: uint8 (N, 224, 224, 3)."""
-        return decode(self.scores(pixels), self.release.classes, review_precision=self._review_precision)
-
-    def scores(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """The network's raw scores, head → float32 (N, classes); `clothing` is (N,)."""
-        if pixels.ndim != 4 or pixels.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or pixels.dtype != np.uint8:
-            raise ValueError(
-                f"uint8 (N, {INPUT_SIZE}, {INPUT_SIZE}, 3) is meant, not {pixels.dtype} {pixels.shape}."
-            )
+    def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """See `Predictor.scores`."""
         whole = len(pixels) - len(pixels) % STEP
         steps = [pixels[i : i + STEP] for i in range(0, whole, STEP)] + [p[None] for p in pixels[whole:]]
         parts = [self._session.run(self._outputs, {self._input: step}) for step in steps or [pixels]]
         return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(self._outputs)}
-
-    def check_golden(self) -> None:
-        """Answer the golden photos. Raises ReleaseError when one gets an answer it must not get."""
-        if not self.release.golden:
-            raise ReleaseError(f"Release {self.release.version} has no golden photos: export it again.")
-        for file, wanted in self.release.golden.items():
-            pixels = read_photo(file.read_bytes(), max_megapixels=50)
-            answer = self.predict(pixels[None])[0]
-            for head, name in wanted.items():
-                given = getattr(answer, head).name
-                if given != name:
-                    raise ReleaseError(
-                        f"Release {self.release.version} gets the golden photo {file.name} wrong ({head}: {given} instead "
-                        f"of {name}): it must not be used here. `python -m model rollback` returns to the one before."
-                    )

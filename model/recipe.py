@@ -20,14 +20,15 @@ def _count(default: int, meaning: str) -> int:
 class Recipe:
     """Everything but data and weights; each field says what it means in its metadata."""
 
-    epochs: int = _count(18, "epochs in all")
+    epochs: int = _count(22, "epochs in all")
     last_epochs: int = _count(3, "epochs at the end that see photos at last_size: cheap first, exact last")
-    size: int = _count(128, "side of the training photos, in pixels")
+    size: int = _count(160, "side of the training photos, in pixels")
     last_size: int = _count(
         192, "side of the training photos in the last epochs; objects then look as they do in serving"
     )
     serve_size: int = _count(
-        144, "side at which photos are seen in serving: a little above size, since crops enlarge"
+        160,
+        "side at which photos are seen in serving, each as it is and mirrored; also when colours are learned",
     )
     batch: int = _count(32, "photos a step")
     rate: float = _number(
@@ -47,7 +48,6 @@ class Recipe:
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end"
     )
-    settle_size: int = _count(112, "side of these views, in pixels")
     settle_epochs: int = _count(30, "passes over these views")
     settle_rate: float = _number(3e-3, "peak learning rate of these passes")
     patience: int = _count(8, "epochs without a better held-out score after which training stops")

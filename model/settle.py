@@ -2,8 +2,8 @@
 
     settle(network, photos, learn, Recipe())
 
-The palette is small and reads only how colours are spread over the item and around it, so each view is looked
-at once, in several lights, and the learning itself takes seconds.
+The palette is small and reads only how colours and grain are spread over the item and around it, so each view is
+looked at once, in several lights, and the learning itself takes seconds.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from model.augment import Augmenter, relight
@@ -19,7 +18,7 @@ from model.data import UNKNOWN, Photos
 from model.network import Network, Palette, normalise
 from model.recipe import Recipe
 
-LIGHTS = 4
+LIGHTS = 2
 """Lights in which every view is seen: as it is, and a little changed."""
 
 BATCH = 256
@@ -40,11 +39,12 @@ def settle(
     device = next(network.parameters()).device
     palette = Palette(photos.classes).to(device)
     augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0)
-    parts = [_look(palette, augmenter, labelled, recipe, 0, network, progress)]
+    network.eval()
+    parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]
     augmenter.new_background = 1.0
     cut_out = labelled[augmenter.masked[labelled]]
     views = range(1, recipe.views) if len(cut_out) else range(0)
-    parts += [_look(palette, augmenter, cut_out, recipe, view, None, progress) for view in views]
+    parts += [_look(network, palette, augmenter, cut_out, recipe, view, progress) for view in views]
     seen, background, colour = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
     _learn(palette, seen, background, colour, recipe)
     network.palette = palette
@@ -53,31 +53,37 @@ def settle(
 
 @torch.no_grad()
 def _look(
+    network: Network,
     palette: Palette,
     augmenter: Augmenter,
     which: np.ndarray,
     recipe: Recipe,
     view: int,
-    network: Network | None,
     progress: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """What the palette sees in a view of each photo, in every light, and the labels of background and colour."""
+    """What the palette sees in a view of each photo, in every light, and the labels of background and colour.
+
+    In view 0 the network says where the item is, in the others it is known.
+    """
     rng = np.random.default_rng((recipe.seed, view))
     device = next(palette.parameters()).device
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
     steps = range(0, len(which), recipe.batch)
     for start in tqdm(steps, desc=f"colours, view {view + 1}", disable=not progress, leave=False):
-        batch = augmenter.batch(which[start : start + recipe.batch], recipe.settle_size, rng)
-        ground = torch.logit(batch.mask, eps=0.01)
-        if network is not None:
-            ground = network.eval().where(normalise(batch.pixels.to(device))).cpu()
-        spots = F.avg_pool2d(batch.pixels, 4)
+        batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
+        ground = torch.logit(batch.mask, eps=0.01).to(device)
+        if view == 0:
+            ground = network.where(_as_seen(batch.pixels, device))
         for light in range(LIGHTS):
-            lit = relight(spots, rng, wild=0.0)[0] if light else spots
-            seen = palette.see(normalise(lit.to(device)), ground.to(device))
+            pixels = _as_seen(relight(batch.pixels, rng, wild=0.0)[0] if light else batch.pixels, device)
+            seen = palette.see(pixels, network.grain(pixels), ground)
             parts.append((seen, batch.background, batch.colour))
     seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
     return seen, background, colour
+
+
+def _as_seen(pixels: Tensor, device: torch.device) -> Tensor:
+    return normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
 
 
 def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, recipe: Recipe) -> None:

@@ -3,7 +3,8 @@
     teach(network, photos, learn, pictures())
 
 Only the last step is learned, a logistic regression on the backbone's features: few pictures are enough to
-divide what ImageNet has taught the backbone to tell apart, and too few to learn anything more from.
+divide what ImageNet has taught the backbone to tell apart, and too few to learn anything more from. Layer3 is
+read too: layer4 has learned to see clothing in everything.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Final
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model.augment import Augmenter
@@ -25,14 +26,17 @@ from model.preprocess import INPUT_SIZE, PhotoError, read_photo
 CROPS: Final = 10
 """Crops of every picture without clothing; the first is the whole picture."""
 
+PAGES: Final = 10
+"""Drawn pages of documents among the pictures without clothing."""
+
 CLOTHING: Final = 500
 ROOMS: Final = 80
 """Photos of clothing, and backgrounds without their item, that are set against them."""
 
 
 def pictures(folder: Path | None = None) -> list[np.ndarray]:
-    """Pictures without clothing, uint8 (448, 448, 3): a folder's, and the samples of scikit-image and scikit-learn."""
-    found = []
+    """Pictures without clothing, uint8 (448, 448, 3): a folder's, the samples of scikit-image and scikit-learn, pages."""
+    found = [_page(np.random.default_rng((5, seed))) for seed in range(PAGES)]
     for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
         if file.is_file():
             try:
@@ -42,6 +46,39 @@ def pictures(folder: Path | None = None) -> list[np.ndarray]:
             except PhotoError:
                 continue
     return found
+
+
+def _page(rng: np.random.Generator) -> np.ndarray:
+    """A page of a document: lines of words, perhaps a heading, a table and a chart."""
+    side = 2 * INPUT_SIZE
+    paper = tuple(int(c) for c in rng.integers(225, 256, 3))
+    image = Image.new("RGB", (side, side), paper)
+    draw = ImageDraw.Draw(image)
+    top, left, height = int(rng.integers(10, 60)), int(rng.integers(10, 50)), int(rng.integers(7, 16))
+    font = ImageFont.load_default(height)
+    if rng.random() < 0.7:
+        draw.text((left, top), _words(rng, 3), (20, 20, 40), ImageFont.load_default(2 * height))
+        top += 4 * height
+    while top < side - 3 * height:
+        kind = rng.random()
+        if kind < 0.06 and top < side - 130:
+            bottom = top + 100
+            for column in range(left, side - left, 24):
+                colour = tuple(int(c) for c in rng.integers(0, 256, 3))
+                draw.rectangle((column, bottom - int(rng.integers(5, 100)), column + 16, bottom), colour)
+            top = bottom + height
+        elif kind < 0.2:
+            draw.rectangle((left, top, side - left, top + 2 * height), outline=(60, 60, 60))
+        if kind < 0.9:
+            draw.text((left, top), _words(rng, int(rng.integers(2, 14))), (30, 30, 30), font)
+        top += int(height * rng.uniform(1.3, 2))
+    turned = image.rotate(float(rng.normal(0, 3)), fillcolor=paper)
+    return np.asarray(turned)
+
+
+def _words(rng: np.random.Generator, number: int) -> str:
+    letters = "aeinorst lmdhcu, pgbfvkw. 0123456789"
+    return " ".join("".join(rng.choice(list(letters), int(rng.integers(2, 9)))) for _ in range(number))
 
 
 def teach(
@@ -67,12 +104,12 @@ def teach(
 
 
 def divide(clothing: np.ndarray, nothing: np.ndarray) -> tuple[np.ndarray, float]:
-    """The logistic regression that divides features (N, 512): weights and bias, positive for clothing."""
+    """The logistic regression that divides features (N, 768): weights and bias, positive for clothing."""
     from sklearn.linear_model import LogisticRegression
 
     both = np.concatenate([clothing, nothing])
     middle, spread = both.mean(0), both.std(0) + 1e-3
-    model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=2000)
+    model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
     model.fit((both - middle) / spread, np.repeat([1, 0], [len(clothing), len(nothing)]))
     weight = model.coef_[0] / spread
     return weight.astype(np.float32), float(model.intercept_[0] - weight @ middle)
@@ -90,7 +127,7 @@ def crops(strangers: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator
 
 
 def features(network: Network, shown: Iterator[np.ndarray], size: int) -> np.ndarray:
-    """The backbone's pooled features of pictures, seen at a size: float32 (N, 512)."""
+    """The backbone's pooled features of pictures, seen at a size: float32 (N, 768)."""
     network.eval()
     device = next(network.parameters()).device
     squares = [Image.fromarray(picture).resize((size, size), Image.Resampling.BILINEAR) for picture in shown]
@@ -99,7 +136,7 @@ def features(network: Network, shown: Iterator[np.ndarray], size: int) -> np.nda
         for start in range(0, len(squares), 16):
             pixels = torch.from_numpy(np.stack([np.asarray(s) for s in squares[start : start + 16]]))
             seen = network(normalise(pixels.to(device).permute(0, 3, 1, 2).float() / 255))
-            found.append(seen.map.mean((2, 3)).float().cpu())
+            found.append(seen.anything.float().cpu())
     return torch.cat(found).numpy()
 
 

@@ -29,7 +29,7 @@ from model.answers import joint
 from model.augment import Augmenter, Batch
 from model.classes import HEADS, Classes
 from model.data import UNKNOWN, Photos
-from model.network import Network, Scores, load_backbone, normalise
+from model.network import OUTPUTS, Network, Scores, both_ways, load_backbone, normalise
 from model.recipe import Recipe
 from model.settle import settle
 from model.teacher import DEPTH, at_boxes
@@ -297,12 +297,9 @@ def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 
         for start in range(0, len(which), 32):
             pixels = torch.from_numpy(photos.pixels[which[start : start + 32]]).permute(0, 3, 1, 2)
             small = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
-            scores = network(
-                normalise(small.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
-            )
-            for head in (*HEADS, "clothing"):
-                found.setdefault(head, []).append(getattr(scores, head).float().cpu().numpy())
-            found.setdefault("features", []).append(scores.map.mean((2, 3)).float().cpu().numpy())
+            seen = normalise(small.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
+            for head, scores in zip(OUTPUTS, both_ways(network, seen), strict=True):
+                found.setdefault(head, []).append(scores.float().cpu().numpy())
     return {head: np.concatenate(parts) for head, parts in found.items()}
 
 

@@ -1,9 +1,10 @@
 """colour: the colours of every photo as numbers, for the whole frame and for the item alone.
 
-Writes four tables below OUT/features/: colour-frame.csv and colour-item.csv with the 18 colour features (mean and
+Writes five tables below OUT/features/: colour-frame.csv and colour-item.csv with the 18 colour features (mean and
 standard deviation of each channel in RGB, HSV and CIELAB), palette.csv with the item's main colours and the light they
-were seen in, and picture.csv with the background alone, 32 × 32 pixels small. Run `extract` first: the masks come from
-there. Stopped, it goes on where it was.
+were seen in, grain.csv with what the network's first layer sees of the item and around it, and picture.csv with the
+background alone, 32 × 32 pixels small. Run `extract` first: the masks come from there. Stopped, it goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ FIGURES: Final = tuple(
     for channel in space
 )
 """Names of the 18 colour features, in order."""
+
+TABLES: Final = ("colour-frame", "colour-item", "palette", "grain", "picture")
 
 CLUSTERS: Final = 4
 """Into how many main colours the palette divides the item."""
@@ -64,9 +67,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the tables."""
     from model.lab.features import write_tables
 
-    write_tables(
-        options.photos, options.out, ["colour-frame", "colour-item", "palette", "picture"], options.workers
-    )
+    write_tables(options.photos, options.out, TABLES, options.workers)
     return 0
 
 

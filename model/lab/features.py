@@ -30,6 +30,12 @@ JournalRow = dict[str, Any]
 """`file`, and for each set its numbers."""
 
 
+def _grain(view: View) -> dict[str, float]:
+    from model.lab.grain import grain_numbers  # it loads torch, which the other sets do without
+
+    return grain_numbers(view)
+
+
 class FeatureSet(NamedTuple):
     """A named set of numbers: how to compute them for one photo, what they are, and which command tables them."""
 
@@ -51,6 +57,7 @@ FEATURE_SETS: Final = {
     ),
     "colour-item": FeatureSet(item_colours, "18 colour features of the item", "colour"),
     "palette": FeatureSet(palette, "the item's palette in CIELAB, and the light", "colour"),
+    "grain": FeatureSet(_grain, "what the network's first layer sees of the item and around it", "colour"),
     "picture": FeatureSet(picture_numbers, "the background alone as a picture of 32 × 32", "colour"),
 }
 

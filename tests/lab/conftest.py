@@ -28,7 +28,7 @@ def lab(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("lab")
     extract_samples(drawn, out)
     write_tables(drawn, out, ["quality"], workers=1)
-    write_tables(drawn, out, ["colour-frame", "colour-item", "palette", "picture"], workers=1)
+    write_tables(drawn, out, ["colour-frame", "colour-item", "palette", "grain", "picture"], workers=1)
     return out
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model import releases
+from model import cuda, releases
 from model.classes import ClassesError
 from model.predictor import Predictor
+from model.preprocess import read_photo
 from model.releases import ReleaseError
 from tests import small_release
 
@@ -41,6 +42,26 @@ def test_every_photo_gets_its_own_answer_however_many_come_together(
 def test_other_pixels_are_refused(release: releases.Release, pixels: np.ndarray) -> None:
     with pytest.raises(ValueError, match="uint8"):
         Predictor(release).predict(pixels)
+
+
+def test_the_way_to_a_cuda_device_gives_the_answers_of_the_8_bit_network() -> None:
+    """Tried on the CPU, in single precision: the weights, the reduction and the heads' order are the same."""
+    pytest.importorskip("torch", reason="the way to a CUDA device is PyTorch")
+    shipped = releases.current(RELEASES)
+    pixels = np.stack([read_photo(file.read_bytes(), max_megapixels=50) for file in shipped.golden])
+    scores = cuda.CudaNetwork(shipped, device="cpu").run(pixels)
+    exported = Predictor(shipped).scores(pixels)
+    assert scores.keys() == exported.keys()
+    for head in ("main", "sub", "background", "colour"):
+        assert (scores[head].argmax(1) == exported[head].argmax(1)).mean() >= 0.9
+
+
+def test_a_cuda_device_that_is_not_there_is_a_sentence(release: releases.Release) -> None:
+    if cuda.available():
+        pytest.skip("there is one")
+    with pytest.raises(ReleaseError, match="DEVICE=cuda"):
+        Predictor(release, device="cuda")
+    assert Predictor(release, device="auto").device == "cpu"
 
 
 def test_golden_photos_are_answered(release: releases.Release) -> None:
@@ -94,8 +115,9 @@ def test_varying_batch_sizes_do_not_grow_memory() -> None:
         pytest.skip("no release is shipped in this clone")
     program = f"""
 import numpy as np, os, pathlib
-from model import releases
+from model import cuda, releases
 from model.predictor import Predictor
+from model.preprocess import read_photo
 predictor = Predictor(releases.current(pathlib.Path({str(RELEASES)!r})))
 pixels = np.random.default_rng(0).integers(0, 256, (40, 224, 224, 3), np.uint8)
 def megabytes():

@@ -1,0 +1,66 @@
+"""The float network on a CUDA device, in half precision, for machines that have one and PyTorch.
+
+if available():
+    scores = CudaNetwork(release).run(pixels)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from model.releases import Release, ReleaseError
+
+
+def available() -> bool:
+    """Whether PyTorch and a CUDA device are here; costs nothing where there is no driver."""
+    has_driver = Path("/dev/nvidiactl").exists() or shutil.which("nvidia-smi") is not None
+    if not has_driver or importlib.util.find_spec("torch") is None:
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+class CudaNetwork:
+    """A release's float weights on a device: "cuda" in half precision, "cpu" (for tests) in single.
+
+    Raises ReleaseError when the device or the weights cannot be used.
+    """
+
+    def __init__(self, release: Release, device: str = "cuda") -> None:
+        try:
+            import torch
+            from safetensors.torch import load_file
+
+            from model.network import Network, Served
+        except ImportError as error:
+            raise ReleaseError(
+                f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/pip install -r requirements.txt"
+            ) from error
+        if device == "cuda" and not torch.cuda.is_available():
+            raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")
+        network = Network(release.classes)
+        weights = load_file(release.folder / "weights.safetensors")
+        network.load_state_dict(
+            {name: t.float() if t.is_floating_point() else t for name, t in weights.items()}
+        )
+        served = Served(network, int(release.metrics["size"])).eval().requires_grad_(False).to(device)
+        self._served = served.half() if device == "cuda" else served
+        self._device = device
+        self._one_at_a_time = threading.Lock()
+        """Threads would only take the device from each other."""
+
+    def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        """The raw scores of uint8 (N, 224, 224, 3) pixels, head → float32 (N, classes); `clothing` is (N,)."""
+        import torch
+
+        from model.network import OUTPUTS
+
+        with self._one_at_a_time, torch.inference_mode():
+            scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
+            return {name: score.float().cpu().numpy() for name, score in zip(OUTPUTS, scores, strict=True)}
