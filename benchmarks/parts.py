@@ -16,6 +16,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from urllib3 import encode_multipart_formdata
@@ -69,8 +70,12 @@ def _of_the_server(photos: list[bytes]) -> dict[str, float]:
         "answers": _ms(answers) / AT_A_TIME,
     }
     post = _server(photos)
-    # the route does all of the above as well; what is left is forms, JSON and counting
-    each["server: forms, JSON, counting"] = max(_ms(post) / AT_A_TIME - sum(each.values()), 0.0)
+    with (
+        patch("api.engine.read_photo", lambda *_, **__: pixels[0]),
+        patch.object(Predictor, "scores", lambda *_: scores),
+    ):
+        # what the route does besides, answers included
+        each["server: forms, JSON, counting"] = max(_ms(post) / AT_A_TIME - each["answers"], 0.0)
     return each
 
 
