@@ -18,11 +18,8 @@ from api.upload import BATCH_BYTES
 
 log = logging.getLogger("nightsort.api")
 
-M_ARENA_MAX, M_MMAP_THRESHOLD = -8, -3
+M_ARENA_MAX = -8
 """From glibc's <malloc.h>; see mallopt(3)."""
-
-LARGE_BYTES = 2 * 1024 * 1024
-"""Bodies of requests and the like: what is as large as this is given back to the system at once."""
 
 TIDY_SECONDS = 5
 
@@ -36,16 +33,10 @@ def threads() -> int:
 
 
 def limit_memory() -> None:
-    """Let threads share their memory, and let large pieces not break up the rest.
-
-    glibc gives each thread its own arena otherwise, and none of 80 gives any back; and it learns from large
-    pieces to keep even larger ones.
-    """
+    """Let threads share their memory. glibc gives each its own arena otherwise, and none of 80 gives any back."""
     if sys.platform.startswith("linux"):
         with contextlib.suppress(AttributeError):  # musl has no such thing
-            system = ctypes.CDLL(None)
-            system.mallopt(M_ARENA_MAX, usable_cores())
-            system.mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, usable_cores())
 
 
 def give_back_memory() -> None:
