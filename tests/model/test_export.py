@@ -45,16 +45,20 @@ def run_of(network: Network, photos: data.Photos) -> export.Run:
     return export.Run(network, photos.classes, story)
 
 
-def test_the_float_network_answers_as_torch_does(
+def test_the_float_network_answers_as_torch_does_for_a_photo_and_its_mirror_image(
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
     export.write_onnx(network, tmp_path / "float.onnx")
     pixels = export.serving_pixels(photos.take(np.arange(3)))
     given = export.scores_of(tmp_path / "float.onnx", pixels)
+    mirrored = export.scores_of(tmp_path / "float.onnx", np.ascontiguousarray(pixels[:, :, ::-1]))
+    seen = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
     with torch.inference_mode():
-        wanted = network(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
+        wanted = [network(seen), network(seen.flip(3))]
     for head in (*HEADS, "clothing"):
-        assert np.allclose(given[head], getattr(wanted, head).numpy(), atol=1e-3)
+        mean = torch.stack([getattr(scores, head) for scores in wanted]).mean(0)
+        assert np.allclose(given[head], mean.numpy(), atol=1e-3)
+        assert np.allclose(given[head], mirrored[head], atol=1e-3)
 
 
 def test_a_run_is_kept_and_read_again(network: Network, photos: data.Photos, tmp_path: Path) -> None:
