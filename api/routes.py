@@ -138,8 +138,8 @@ def _head_as_json(answer: HeadAnswer) -> dict[str, Any]:
     return {
         "class": answer.name,
         "probability": round(answer.probability, 4),
-        "top": [{"class": name, "probability": value} for name, value in answer.top(3)],
-        "probabilities": answer.probabilities,
+        "top": [{"class": name, "probability": round(value, 4)} for name, value in answer.top(3)],
+        "probabilities": {name: round(value, 4) for name, value in answer.probabilities.items()},
     }
 
 

@@ -16,7 +16,7 @@ from model.classes import HEADS, Classes
 
 @dataclass(frozen=True)
 class HeadAnswer:
-    """One head's answer: the chosen class, its probability, and every class's (these to four decimals)."""
+    """One head's answer: the chosen class, its probability, and every class's."""
 
     name: str
     probability: float
@@ -44,7 +44,7 @@ def decode(
 ) -> list[Prediction]:
     """Answers for N photos from every head's scores, float (N, classes), and `clothing`, (N,)."""
     probable = probabilities(scores, classes)
-    told = {head: np.round(probable[head], 4).tolist() for head in HEADS}
+    told = {head: probable[head].tolist() for head in HEADS}
     limits = {head: classes.threshold(head, review_precision) for head in HEADS}
     answers = []
     for i in range(len(probable["sub"])):
