@@ -163,6 +163,7 @@ def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reser
         # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
     elif _is_unchanged(source, row) or _has_bytes_of(source, row):
         row.mtime_ns = source.lstat().st_mtime_ns  # the same bytes, perhaps touched since
+        ledger.set_mtime(row)  # first: an empty photo is told from a reserved name by nothing else
         file_photo(row, incoming, data_dir, ledger, reserved)
     elif was_reserved:
         raise _changed(row)

@@ -228,6 +228,11 @@ class Ledger:
                 (row.moved_to, before, row.sha256),
             )
 
+    def set_mtime(self, row: Row) -> None:
+        """Note when a photo that is not filed yet was changed last: it was touched since it was recorded."""
+        with self._transaction() as db:
+            db.execute("UPDATE photos SET mtime_ns = ? WHERE id = ?", (row.mtime_ns, row.id))
+
     def withdraw(self, rows: Iterable[Row]) -> None:
         """Forget rows whose photos could not be filed, in one transaction."""
         with self._transaction() as db:

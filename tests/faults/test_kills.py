@@ -1,10 +1,15 @@
 """The kill campaign in short; the long form is `python -m tests.faults.kills`."""
 
+import hashlib
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from batch import filing
+from batch.ledger import Ledger, Row
 from settings import ROOT
 
 
@@ -28,3 +33,29 @@ def test_nights_that_are_killed_at_every_sort_of_moment_lose_double_and_forget_n
 def test_three_hundred_kills() -> None:
     done = campaign(kills=300, photos=400, seed=1)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_an_empty_photo_that_was_touched_survives_two_deaths(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has no bytes to be known by, and looks like a name that is only reserved: its time tells them apart."""
+    incoming, photo = tmp_path / "incoming", tmp_path / "incoming" / "empty.jpg"
+    incoming.mkdir()
+    photo.touch()
+    facts = photo.lstat()
+    row = Row("empty.jpg", source=b"empty.jpg", mtime_ns=facts.st_mtime_ns, moved_to="failed/empty.jpg")
+    row.sha256 = hashlib.sha256().hexdigest()
+    with Ledger(tmp_path / "ledger.sqlite3") as ledger:
+        ledger.record([row])  # the first death: recorded, not moved
+        os.utime(photo, ns=(facts.st_mtime_ns, facts.st_mtime_ns + 5_000_000_000))
+        with monkeypatch.context() as dying:
+            dying.setattr(filing, "sync_folders", _die)
+            with pytest.raises(KeyboardInterrupt):  # the second: moved, not marked
+                filing.recover(ledger, incoming, tmp_path)
+        filing.recover(ledger, incoming, tmp_path)
+        assert (tmp_path / "failed" / "empty.jpg").is_file()
+        assert ledger.unfiled() == []
+
+
+def _die(_: object) -> None:
+    raise KeyboardInterrupt
