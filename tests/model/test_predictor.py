@@ -131,4 +131,4 @@ print(max(sizes) - sizes[1])
     if not Path("/proc/self/statm").is_file():
         pytest.skip("needs /proc to see its memory")
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 25
+    assert float(done.stdout) < 50  # a batch of its own for every size takes 100
