@@ -24,18 +24,12 @@ def serve() -> None:
     import torch
     from flask import Flask, Response, jsonify, request
     from PIL import Image
-    from safetensors.torch import load_file
 
-    from model.network import Network, normalise
+    from model.network import load_release, normalise
     from model.releases import current
 
     release = current(ROOT / "model" / "releases")
-    network = Network(release.classes)
-    weights = load_file(release.folder / "weights.safetensors")
-    network.load_state_dict(
-        {name: tensor.float() if tensor.is_floating_point() else tensor for name, tensor in weights.items()}
-    )
-    network.eval()
+    network = load_release(release.folder, release.classes)
     app = Flask("plain")
 
     @app.post("/predict")

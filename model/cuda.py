@@ -35,20 +35,15 @@ class CudaNetwork:
     def __init__(self, release: Release, device: str = "cuda") -> None:
         try:
             import torch
-            from safetensors.torch import load_file
 
-            from model.network import Network, Served
+            from model.network import Served, load_release
         except ImportError as error:
             raise ReleaseError(
                 f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/pip install -r requirements.txt"
             ) from error
         if device == "cuda" and not torch.cuda.is_available():
             raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")
-        network = Network(release.classes)
-        weights = load_file(release.folder / "weights.safetensors")
-        network.load_state_dict(
-            {name: t.float() if t.is_floating_point() else t for name, t in weights.items()}
-        )
+        network = load_release(release.folder, release.classes)
         served = Served(network, int(release.metrics["size"])).eval().requires_grad_(False).to(device)
         self._served = served.half() if device == "cuda" else served
         self._device = device

@@ -218,6 +218,14 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
     return [name for name in result.missing_keys if not name.startswith(own)]
 
 
+def load_release(folder: Path, classes: Classes) -> Network:
+    """The float network of a release folder, single precision, in evaluation mode."""
+    network = Network(classes)
+    weights = load_file(folder / "weights.safetensors")
+    network.load_state_dict({name: _float(tensor) for name, tensor in weights.items()})
+    return network.eval()
+
+
 def _float(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 

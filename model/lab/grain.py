@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 
 from model.classes import ClassesError
 from model.lab import LabError
 from model.lab.judges import RELEASES
-from model.network import Network, normalise
+from model.network import Network, load_release, normalise
 from model.releases import ReleaseError, current
 
 if TYPE_CHECKING:
@@ -60,8 +59,4 @@ def _network() -> Network:
     except (ReleaseError, ClassesError) as error:
         raise LabError(f"The grain needs the first layers of a release: {error}") from error
     torch.set_num_threads(1)  # one process a core does the rest
-    network = Network(release.classes)
-    network.load_state_dict(
-        {name: t.float() for name, t in load_file(release.folder / "weights.safetensors").items()}
-    )
-    return network.eval()
+    return load_release(release.folder, release.classes)
