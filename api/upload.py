@@ -8,6 +8,7 @@ import base64
 import binascii
 import contextlib
 from collections.abc import Iterator
+from io import BytesIO
 from urllib.parse import parse_qs
 
 from flask import abort, request
@@ -20,6 +21,10 @@ BATCH_PHOTOS = 1024
 BATCH_BYTES = 256 * 1024 * 1024
 """The largest body of any request."""
 
+READ_BYTES = 1024 * 1024
+"""So much of a form is read at a time: what gunicorn takes from a connection at once, of which it would copy the rest
+again with every smaller piece."""
+
 PAUSE_SECONDS = 30
 """How long a client may pause while it sends a body."""
 
@@ -30,9 +35,9 @@ def one_photo() -> bytes:
     """The photo of a request: multipart `file`, a raw image body, or base64 `image` in JSON or a form."""
     if request.mimetype == FORM:
         parts = _parts()
-        photo = next((part.raw for part in parts if part.name == "file"), None)
+        photo = next((_content(part) for part in parts if part.name == "file"), None)
         if photo is None:
-            text = next((part.raw for part in parts if part.name == "image"), b"")
+            text = next((_content(part) for part in parts if part.name == "image"), b"")
             photo = _from_base64(text.decode("ascii", "replace"))
     elif request.mimetype == "application/json":
         with _readable():
@@ -51,7 +56,7 @@ def one_photo() -> bytes:
 
 def many_photos() -> list[bytes]:
     """The photos of a multipart form, each a field `files`, in order."""
-    photos = [part.raw for part in _parts() if part.name == "files"] if request.mimetype == FORM else []
+    photos = [_content(part) for part in _parts() if part.name == "files"] if request.mimetype == FORM else []
     if not photos:
         abort(400, "Send the photos as multipart form data, each as a field `files`.")
     if len(photos) > BATCH_PHOTOS:
@@ -68,6 +73,7 @@ def _parts() -> list[MultipartPart]:
             part_limit=BATCH_PHOTOS + 16,
             spool_limit=BATCH_BYTES,
             memory_limit=BATCH_BYTES,
+            buffer_size=READ_BYTES,
         )
         with _readable():
             return list(parser)
@@ -75,6 +81,12 @@ def _parts() -> list[MultipartPart]:
         abort(413, f"The form has too many parts; at most {BATCH_PHOTOS} photos in one request.")
     except (MultipartError, ValueError) as error:
         abort(400, f"The form cannot be read: {error}")
+
+
+def _content(part: MultipartPart) -> bytes:
+    """A part's bytes, all of which are in memory here; `part.raw` would copy them."""
+    assert isinstance(part.file, BytesIO)
+    return part.file.getvalue()
 
 
 @contextlib.contextmanager

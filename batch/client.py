@@ -1,8 +1,9 @@
 """Talking to the sidecar over HTTP: one request, one answer or one clear exception."""
 
 import json
+import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
@@ -99,8 +100,7 @@ class Client:
             SidecarError: no answer, or not the one that was agreed.
             RefusedError: it will never answer this client.
         """
-        files = [("files", (str(number), photo)) for number, photo in enumerate(photos)]
-        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, files=files)
+        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, _Form(photos))
         if response.status in (429, 503):
             raise SidecarBusyError(_seconds(response.headers.get("Retry-After", "")))
         if response.status in (401, 403, 404, 405):
@@ -119,7 +119,7 @@ class Client:
             raise SidecarError(f"the model server answered {len(answers)} results for {len(photos)} photos")
         return answers
 
-    def _send(self, method: str, path: str, seconds: float, **content: Any) -> "_Response":
+    def _send(self, method: str, path: str, seconds: float, form: "_Form | None" = None) -> "_Response":
         """One request on a connection of its own, which `requests` does not promise to share between threads."""
         deadline = time.monotonic() + seconds
         try:
@@ -128,11 +128,11 @@ class Client:
                 response = session.request(
                     method,
                     self.url + path,
-                    headers=self._headers,
+                    headers=self._headers | ({"Content-Type": form.CONTENT_TYPE} if form else {}),
+                    data=form,
                     timeout=(CONNECT_SECONDS, seconds),
                     allow_redirects=False,
                     stream=True,
-                    **content,
                 )
                 return _Response(response.status_code, response.headers, _body(response, deadline))
         except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as error:
@@ -141,6 +141,32 @@ class Client:
             raise SidecarError(
                 f"no answer from the model server at {self.url} ({_root_cause(error)})"
             ) from error
+
+
+class _Form:
+    """Photos as a multipart form that is sent piece by piece, so that no photo is copied into one large body."""
+
+    BOUNDARY = secrets.token_hex(16)
+    """Of this process: no photo holds what nobody could know when it was taken."""
+    CONTENT_TYPE = f"multipart/form-data; boundary={BOUNDARY}"
+    _HEAD = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="files"; filename="photo"\r\n\r\n'.encode()
+    _END = f"--{BOUNDARY}--\r\n".encode()
+
+    def __init__(self, photos: Sequence[bytes]) -> None:
+        self._photos = photos
+
+    def __len__(self) -> int:
+        """Its size in bytes, which `requests` sends ahead."""
+        around = len(self._HEAD) + len(b"\r\n")
+        return sum(len(photo) + around for photo in self._photos) + len(self._END)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The pieces to send."""
+        for photo in self._photos:
+            yield self._HEAD
+            yield photo
+            yield b"\r\n"
+        yield self._END
 
 
 class _Response(NamedTuple):
