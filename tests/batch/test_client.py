@@ -1,0 +1,75 @@
+"""Photos reach the sidecar byte for byte, whatever bytes they have."""
+
+import hashlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
+from typing import ClassVar
+
+import pytest
+from werkzeug.formparser import parse_form_data
+
+from batch.client import Client, SidecarError
+
+PHOTOS = [
+    b"",
+    b"\r\n",
+    b"--",
+    b"\r\n--",
+    b'--x\r\nContent-Disposition: form-data; name="files"\r\n\r\n',
+    bytes(range(256)) * 9_000,
+    b"\xff\xd8" + b"\r\n--" * 40_000,
+]
+
+
+class Listener(BaseHTTPRequestHandler):
+    """Reads a form as Flask's own parser does, notes what came, and answers no prediction."""
+
+    got: ClassVar[list[tuple[str, str]]] = []
+    sizes: ClassVar[list[tuple[str | None, str | None]]] = []
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length")
+        self.sizes.append((length, self.headers.get("Transfer-Encoding")))
+        environ = {
+            "wsgi.input": self.rfile,
+            "CONTENT_TYPE": self.headers["Content-Type"],
+            "CONTENT_LENGTH": length,
+            "REQUEST_METHOD": "POST",
+        }
+        _, _, files = parse_form_data(environ)
+        for name, file in files.items(multi=True):
+            self.got.append((name, hashlib.sha256(file.read()).hexdigest()))
+        self.send_response(500)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
+        """Keep the tests' output clean."""
+
+
+@pytest.fixture
+def url() -> Iterator[str]:
+    """The address of a server that notes what it is sent."""
+    Listener.got.clear()
+    Listener.sizes.clear()
+    server = HTTPServer(("127.0.0.1", 0), Listener)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_photos_arrive_in_order_and_byte_for_byte_in_a_form_that_any_parser_reads(url: str) -> None:
+    with pytest.raises(SidecarError, match="500"):
+        Client(url).predict(PHOTOS)
+    assert Listener.got == [("files", hashlib.sha256(photo).hexdigest()) for photo in PHOTOS]
+
+
+def test_the_size_of_a_form_is_told_in_advance(url: str) -> None:
+    """A server can then refuse too much before it reads it."""
+    with pytest.raises(SidecarError):
+        Client(url).predict(PHOTOS)
+    ((length, encoding),) = Listener.sizes
+    assert int(length or 0) > sum(map(len, PHOTOS))
+    assert encoding is None
