@@ -1,11 +1,13 @@
 """What a training step sees: photos cropped, flipped, relit, and items set on other backgrounds.
 
-Three things happen to a photo, each drawn anew every time:
+Four things happen to a photo, each drawn anew every time:
 
 - a crop (or the whole frame) is squashed to the training size, perhaps mirrored;
 - the item is cut out and laid on another background, real or made, whose quality is then known exactly;
   this is what keeps the background and colour heads from learning the rooms of the training photos;
-- the light changes: a little for all, wildly for a few, whose colour and background then do not count.
+- the light changes: a little for all, wildly for a few, whose colour and background then do not count;
+- another photo shines through it (mixup, Zhang et al. 2018), where that is asked for; then only its categories count,
+  and the other photo's.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ class Batch:
     mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
     box: float (N, 4), the crop's left, top, right, bottom as shares of the frame; left > right when mirrored.
     own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0.
+    main_through, sub_through: the labels of what shines through. share: float (N,), the photo's own part; 1 = all.
     """
 
     index: Tensor
@@ -54,6 +57,9 @@ class Batch:
     masked: Tensor
     box: Tensor
     own: Tensor
+    main_through: Tensor
+    sub_through: Tensor
+    share: Tensor
 
 
 class Augmenter:
@@ -66,8 +72,10 @@ class Augmenter:
         wild: float = WILD_LIGHT,
         nothing: float = NOTHING,
         new_background: float = NEW_BACKGROUND,
+        blend: float = 0.0,
     ) -> None:
         self.photos, self.wild, self.nothing, self.new_background = photos, wild, nothing, new_background
+        self.blend = blend
         share = photos.masks.mean((1, 2)) / 255
         self.masked = (share > ITEM_SHARE[0]) & (share < ITEM_SHARE[1])
         known = self.masked & (photos.background != UNKNOWN)
@@ -83,7 +91,8 @@ class Augmenter:
     def batch(self, indices: np.ndarray, size: int, rng: np.random.Generator) -> Batch:
         """The photos at these indices, as one training step sees them at this size."""
         with _one_thread():
-            return _stack([self._example(int(i), size, rng) for i in indices], rng, self.wild)
+            batch = _stack([self._example(int(i), size, rng) for i in indices], rng, self.wild)
+            return _blend(batch, rng, self.blend)
 
     def _example(self, i: int, size: int, rng: np.random.Generator) -> dict[str, Tensor]:
         photos = self.photos
@@ -139,7 +148,25 @@ def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: f
     stacked["pixels"], wild = relight(stacked["pixels"], rng, wild=share)
     stacked["colour"][wild] = UNKNOWN
     stacked["background"][wild] = UNKNOWN
-    return Batch(**stacked)
+    through = {"main_through": stacked["main"], "sub_through": stacked["sub"]}
+    return Batch(**stacked, **through, share=torch.ones(len(examples)))
+
+
+def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
+    """Let the next photo of the batch shine through a share of them; a Beta(0.3, 0.3) says how much."""
+    blended = torch.from_numpy(rng.random(len(batch.index)) < share)
+    if not blended.any():
+        return batch
+    own = torch.from_numpy(rng.beta(0.3, 0.3, len(blended)).astype(np.float32))
+    batch.share = torch.where(blended, own, 1.0)
+    weight = batch.share.view(-1, 1, 1, 1)
+    batch.pixels = weight * batch.pixels + (1 - weight) * batch.pixels.roll(1, 0)
+    batch.main_through, batch.sub_through = batch.main.roll(1), batch.sub.roll(1)
+    batch.clothing = batch.share * batch.clothing + (1 - batch.share) * batch.clothing.roll(1)
+    batch.background = batch.background.masked_fill(blended, UNKNOWN)
+    batch.colour = batch.colour.masked_fill(blended, UNKNOWN)
+    batch.masked, batch.own = batch.masked & ~blended, batch.own & ~blended
+    return batch
 
 
 def _box(rng: np.random.Generator) -> tuple[float, float, float, float]:

@@ -213,8 +213,10 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
     """
     prepared = path.with_name("prepared.onnx")
     quant_pre_process(str(whole), str(prepared), skip_symbolic_shape=True)
-    graph = onnx.load(prepared).graph
-    backbone = [node.name for node in graph.node if _in_backbone(node)]
+    network = onnx.load(prepared)
+    _keep_sums(network.graph)
+    onnx.save(network, prepared)
+    backbone = [node.name for node in network.graph.node if _in_backbone(node)]
     quantize_static(
         str(prepared),
         str(path),
@@ -225,10 +227,40 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
         per_channel=True,
         nodes_to_quantize=backbone,
         calibrate_method=CalibrationMethod.Percentile,
-        extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.99},
+        extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.999},
     )
     prepared.unlink()
     _centre_palette(whole, path, pixels)
+
+
+def _keep_sums(graph: onnx.GraphProto) -> None:
+    """Round the first convolution's weights so that each kernel's sum stays (SQuant, Guo et al. 2022).
+
+    What a kernel answers to an even colour is its sum. Weights rounded one by one add up to another sum, and colours
+    shift in all that follows.
+    """
+    (first,) = [node for node in graph.node if node.op_type == "Conv" and node.name.endswith("/stem.0/Conv")]
+    (stored,) = [tensor for tensor in graph.initializer if tensor.name == first.input[1]]
+    weights = onnx.numpy_helper.to_array(stored)
+    stored.CopyFrom(onnx.numpy_helper.from_array(round_keeping_sums(weights), stored.name))
+
+
+def round_keeping_sums(weights: np.ndarray) -> np.ndarray:
+    """Float (out, in, h, w) weights on the grid of 8 bits a channel, every kernel's sum within half a step of before.
+
+    The weights that were rounded farthest are rounded the other way instead, as many as it takes.
+    """
+    kernels = weights.reshape(*weights.shape[:2], -1).astype(np.float64)
+    step = (kernels.max((1, 2)).clip(min=0) - kernels.min((1, 2)).clip(max=0))[:, None, None] / 255
+    exact = kernels / np.where(step > 0, step, 1)
+    rounded = np.round(exact)
+    missing = np.round((exact - rounded).sum(2)).astype(int)
+    for channel, kernel in np.argwhere(missing):
+        number, away = missing[channel, kernel], (exact - rounded)[channel, kernel]
+        farthest = np.argsort(-away * np.sign(number), kind="stable")[: abs(number)]
+        rounded[channel, kernel, farthest] += np.sign(number)
+    result: np.ndarray = (rounded * step).reshape(weights.shape).astype(weights.dtype)
+    return result
 
 
 def _centre_palette(whole: Path, path: Path, pixels: np.ndarray) -> None:

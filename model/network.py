@@ -30,6 +30,8 @@ PAINTS: Final = 96
 GRAIN: Final = 64
 """Sizes of the descriptions of a spot: of its colour, and of its grain, which is what layer1 says of it."""
 
+COMMITTEE: Final = 5
+"""How many small networks vote on background and colour."""
 
 OUTPUTS: Final = (*HEADS, "clothing")
 """The scores that answers are made from."""
@@ -109,18 +111,25 @@ class Palette(nn.Module):
     Every spot is described by PAINTS ramps in directions drawn at random through the space of colours (random
     features, Rahimi and Recht 2007) and by layer1, which stays as ImageNet left it; the means over the item and
     over its surroundings say how these are spread there, and nothing of rooms or forms. Only what follows is
-    learned.
+    learned: COMMITTEE small networks, which learn apart and answer with the mean of their scores.
     """
 
     def __init__(self, classes: Classes, *, dropout: float = 0.3) -> None:
         super().__init__()
         self.paint = nn.Conv2d(3, PAINTS, 1).requires_grad_(False)
         seen = 2 * (PAINTS + GRAIN)
-        self.mix = nn.Sequential(
-            nn.BatchNorm1d(seen), nn.Dropout(dropout), nn.Linear(seen, 64), nn.ReLU(), nn.Dropout(dropout)
+        self.sizes = len(classes.backgrounds), len(classes.colours)
+        self.norm = nn.BatchNorm1d(seen)
+        self.members = nn.ModuleList(
+            nn.Sequential(
+                nn.Dropout(dropout),
+                nn.Linear(seen, 64),
+                nn.ReLU(),
+                nn.Dropout(dropout),
+                nn.Linear(64, sum(self.sizes)),
+            )
+            for _ in range(COMMITTEE)
         )
-        self.background = nn.Linear(64, len(classes.backgrounds))
-        self.colour = nn.Linear(64, len(classes.colours))
         draw = torch.Generator().manual_seed(0)
         nn.init.normal_(self.paint.weight, generator=draw)
         assert self.paint.bias is not None
@@ -141,9 +150,15 @@ class Palette(nn.Module):
         return torch.cat([_mean(spots, item), _mean(spots, 1 - item)], 1)
 
     def judge(self, seen: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores of background and colour from what `see` saw."""
-        mixed = self.mix(seen)
-        return self.background(mixed), self.colour(mixed)
+        """Scores of background and colour from what `see` saw, (N, backgrounds) and (N, colours)."""
+        background, colour = self.opinions(seen)
+        return background.mean(0), colour.mean(0)
+
+    def opinions(self, seen: Tensor) -> tuple[Tensor, Tensor]:
+        """The same from every member: (COMMITTEE, N, backgrounds) and (COMMITTEE, N, colours)."""
+        normal = self.norm(seen)
+        said = torch.stack([member(normal) for member in self.members])
+        return said[..., : self.sizes[0]], said[..., self.sizes[0] :]
 
 
 def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:

@@ -36,6 +36,9 @@ class Recipe:
     )
     decay: float = _number(0.02, "weight decay")
     dropout: float = _number(0.2, "share of features hidden from the heads")
+    blend: float = _number(
+        0.4, "share of photos through which another shines: their categories count in proportion (mixup)"
+    )
     smoothing: float = _number(0.1, "label smoothing of main and sub")
     average: float = _number(
         0.995, "decay, a step, of the moving average of the weights, which is what is kept"

@@ -94,24 +94,25 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.settle_rate, epochs=recipe.settle_epochs, steps_per_epoch=steps
     )
-    weights = _weights(colour, palette.colour.out_features)
+    weights = _weights(colour, palette.sizes[1])
     palette.train()
     for _ in range(recipe.settle_epochs):
         for rows in torch.randperm(len(seen)).to(seen.device).chunk(steps):
-            scores = palette.judge(seen[rows])
-            loss = _loss(scores[0], background[rows], None) + _loss(scores[1], colour[rows], weights)
+            backgrounds, colours = palette.opinions(seen[rows])
+            loss = _loss(backgrounds, background[rows], None) + _loss(colours, colour[rows], weights)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
             schedule.step()
 
 
-def _loss(scores: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Cross entropy over the photos with a label."""
+def _loss(opinions: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+    """Every member's cross entropy over the photos with a label, summed over members: each learns for itself."""
+    labels = labels.expand(len(opinions), -1).flatten()
     loss = nn.functional.cross_entropy(
-        scores, labels, weights, ignore_index=UNKNOWN, label_smoothing=0.05, reduction="sum"
+        opinions.flatten(0, 1), labels, weights, ignore_index=UNKNOWN, label_smoothing=0.05, reduction="sum"
     )
-    return loss / max(1, int((labels != UNKNOWN).sum()))
+    return loss * len(opinions) / max(1, int((labels != UNKNOWN).sum()))
 
 
 def _weights(labels: Tensor, classes: int) -> Tensor:

@@ -57,7 +57,7 @@ def train(
     torch.manual_seed(recipe.seed)
     state = _State.begin(photos.classes, recipe, init, start)
     state.resume(run / "checkpoint.pt", recipe)
-    augmenter = Augmenter(photos)
+    augmenter = Augmenter(photos, blend=recipe.blend)
     rates = _draw_rates(photos, learn, recipe)
     while state.epoch < recipe.epochs and not state.stale(recipe.patience):
         size = recipe.last_size if state.epoch >= recipe.epochs - recipe.last_epochs else recipe.size
@@ -193,9 +193,12 @@ def _losses(scores: Scores, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """Every head's loss over the photos that count for it, weighted."""
     masked = batch.masked.float().view(-1, 1, 1, 1)
     ground = F.binary_cross_entropy_with_logits(scores.ground, batch.mask, reduction="none")
+    own = batch.share
+    sub = _cross_entropy(scores.sub, batch.sub, recipe.smoothing, own)
+    main = _cross_entropy(scores.main, batch.main, recipe.smoothing, own)
     return {
-        "sub": _cross_entropy(scores.sub, batch.sub, recipe.smoothing),
-        "main": 0.5 * _cross_entropy(scores.main, batch.main, recipe.smoothing),
+        "sub": sub + _cross_entropy(scores.sub, batch.sub_through, recipe.smoothing, 1 - own),
+        "main": 0.5 * (main + _cross_entropy(scores.main, batch.main_through, recipe.smoothing, 1 - own)),
         "background": 0.5 * _cross_entropy(scores.background, batch.background, 0.05),
         "colour": 0.5 * _cross_entropy(scores.colour, batch.colour, 0.05),
         "clothing": 0.3 * F.binary_cross_entropy_with_logits(scores.clothing, batch.clothing),
@@ -203,10 +206,10 @@ def _losses(scores: Scores, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     }
 
 
-def _cross_entropy(scores: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """The mean over photos with a label; 0 when there is none."""
-    total = F.cross_entropy(scores, labels, ignore_index=UNKNOWN, label_smoothing=smoothing, reduction="sum")
-    return total / max(1, int((labels != UNKNOWN).sum()))
+def _cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Tensor | float = 1.0) -> Tensor:
+    """The weighted sum over photos with a label, by their number; 0 when there is none."""
+    each = F.cross_entropy(scores, labels, ignore_index=UNKNOWN, label_smoothing=smoothing, reduction="none")
+    return (each * weights).sum() / max(1, int((labels != UNKNOWN).sum()))
 
 
 def _distil(seen: Tensor, maps: Tensor, batch: Batch) -> Tensor:

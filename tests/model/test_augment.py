@@ -58,6 +58,28 @@ def test_a_wildly_lit_photo_counts_neither_for_colour_nor_for_background(photos:
     assert (batch.sub != UNKNOWN).any()
 
 
+def test_where_another_photo_shines_through_both_categories_count_and_nothing_else(
+    photos: data.Photos,
+) -> None:
+    plain, blended = (
+        Augmenter(photos, wild=0.0, nothing=0.0, blend=share).batch(
+            np.arange(12), 64, np.random.default_rng(0)
+        )
+        for share in (0.0, 1.0)
+    )
+    through = blended.share.view(-1, 1, 1, 1)
+    assert torch.allclose(
+        blended.pixels, through * plain.pixels + (1 - through) * plain.pixels.roll(1, 0), atol=1e-6
+    )
+    assert torch.equal(blended.sub, plain.sub)
+    assert torch.equal(blended.sub_through, plain.sub.roll(1))
+    assert torch.equal(blended.main_through, plain.main.roll(1))
+    assert set(blended.colour.tolist()) == set(blended.background.tolist()) == {UNKNOWN}
+    assert not blended.masked.any()
+    assert not blended.own.any()
+    assert plain.share.eq(1).all()
+
+
 def test_a_background_alone_counts_for_nothing_but_clothing(photos: data.Photos) -> None:
     batch = Augmenter(photos, nothing=1.0).batch(np.arange(6), 64, np.random.default_rng(0))
     assert batch.clothing.tolist() == [0.0] * 6

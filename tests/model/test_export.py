@@ -160,3 +160,16 @@ def test_the_card_names_what_the_numbers_say() -> None:
     text = export.card(metrics, replace(Classes(("a",), ("b",), {"b": "a"})))
     assert "| sub | 9 | 0.500 | 0.400 to 0.600 |" in text
     assert "80.0% of the photos are filed without a person, 98.0% of these rightly" in text
+
+
+def test_rounding_the_first_weights_keeps_what_each_kernel_answers_to_an_even_colour() -> None:
+    weights = np.random.default_rng(0).normal(size=(6, 3, 7, 7)).astype(np.float32)
+    weights[0] = 0.0
+    rounded = export.round_keeping_sums(weights)
+    steps = (weights.max((1, 2, 3)).clip(min=0) - weights.min((1, 2, 3)).clip(max=0)) / 255
+    on_grid = rounded[1:] / steps[1:, None, None, None]
+    assert np.allclose(on_grid, np.round(on_grid), atol=1e-3)
+    assert (np.abs(rounded - weights) <= steps[:, None, None, None] * 1.001).all()
+    assert (np.abs((rounded - weights).sum((2, 3))) <= steps[:, None] * 0.51).all()
+    one_by_one = np.round(weights[1:] / steps[1:, None, None, None]) * steps[1:, None, None, None]
+    assert (np.abs((one_by_one - weights[1:]).sum((2, 3))) > steps[1:, None]).any()
