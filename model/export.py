@@ -471,8 +471,8 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         "",
         "## Scores",
         "",
-        f"On {metrics['test_photos']} photos that took no part in training, in choosing anything, or in setting a "
-        "threshold. The background's score is its balanced accuracy; intervals are 95 % bootstrap intervals over photos.",
+        f"On {metrics['test_photos']} photos that took no part in training or in setting a threshold. "
+        "The background's score is its balanced accuracy; intervals are 95 % bootstrap intervals over photos.",
         "",
         "| head | photos | score | 95 % interval | top-3 | macro F1 | calibration error |",
         "|---|---|---|---|---|---|---|",
