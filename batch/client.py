@@ -128,7 +128,7 @@ class Client:
                 response = session.request(
                     method,
                     self.url + path,
-                    headers=self._headers | ({"Content-Type": form.CONTENT_TYPE} if form else {}),
+                    headers=self._headers | ({"Content-Type": form.CONTENT_TYPE} if form is not None else {}),
                     data=form,
                     timeout=(CONNECT_SECONDS, seconds),
                     allow_redirects=False,

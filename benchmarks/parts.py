@@ -11,6 +11,7 @@ import hashlib
 import json
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from itertools import islice
@@ -19,13 +20,12 @@ from typing import Any
 from unittest.mock import patch
 
 import numpy as np
-from urllib3 import encode_multipart_formdata
 
 from api import create_app
 from api.engine import Engine
 from api.settings import ApiSettings
 from batch import export, filing, sweep
-from batch.client import _answer
+from batch.client import _answer, _Form
 from batch.ledger import Ledger, Row
 from batch.scan import Found, Scan
 from benchmarks import inputs
@@ -85,9 +85,8 @@ def _server(photos: list[bytes]) -> Callable[[], Any]:
     engine = Engine(settings)
     engine.load()
     client = create_app(settings, engine).test_client()
-    files = [("files", (str(number), photo)) for number, photo in enumerate(photos[:AT_A_TIME])]
-    body, kind = encode_multipart_formdata(files)
-    return partial(client.post, "/predict/batch", data=body, content_type=kind)
+    body = b"".join(_Form(photos[:AT_A_TIME]))
+    return partial(client.post, "/predict/batch", data=body, content_type=_Form.CONTENT_TYPE)
 
 
 def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
@@ -134,7 +133,7 @@ def _row(found: Found, prediction: dict[str, Any]) -> Row:
 
 def _talk(photos: list[bytes], answer: bytes) -> None:
     """What the client does beside waiting."""
-    encode_multipart_formdata([("files", (str(n), photo)) for n, photo in enumerate(photos)])
+    deque(_Form(photos), maxlen=0)
     for result in json.loads(answer)["results"]:
         _answer(result, "")
 

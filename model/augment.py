@@ -42,7 +42,7 @@ class Batch:
 
     mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
     box: float (N, 4), the crop's left, top, right, bottom as shares of the frame; left > right when mirrored.
-    own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0.
+    own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0, between where blended.
     main_through, sub_through: the labels of what shines through. share: float (N,), the photo's own part; 1 = all.
     """
 
@@ -153,7 +153,7 @@ def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: f
 
 
 def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
-    """Let the next photo of the batch shine through a share of them; a Beta(0.3, 0.3) says how much."""
+    """Let the photo before it in the batch shine through a share of them; a Beta(0.3, 0.3) says how much."""
     blended = torch.from_numpy(rng.random(len(batch.index)) < share)
     if not blended.any():
         return batch

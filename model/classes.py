@@ -14,6 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 HEADS: Final = ("main", "sub", "background", "colour")
+OUTPUTS: Final = (*HEADS, "clothing")
+"""The scores that a network gives, from which answers are made."""
+
 BACKGROUNDS: Final = ("acceptable", "unacceptable")
 COLOURS: Final = (
     "black",

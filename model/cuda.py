@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from model.classes import OUTPUTS
 from model.releases import Release, ReleaseError
 
 
@@ -53,8 +54,6 @@ class CudaNetwork:
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """The raw scores of uint8 (N, 224, 224, 3) pixels, head → float32 (N, classes); `clothing` is (N,)."""
         import torch
-
-        from model.network import OUTPUTS
 
         with self._one_at_a_time, torch.inference_mode():
             scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))

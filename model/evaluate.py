@@ -132,7 +132,7 @@ def review(
 ) -> dict[str, float]:
     """What filing at a promised precision does: share filed without a person, and the precision among them."""
     given = chosen("sub", probable, classes)
-    mains = np.array([classes.mains.index(classes.main_of[classes.subs[s]]) for s in given])
+    mains = chosen("main", probable, classes)
     sub_sure = probable["sub"][np.arange(len(given)), given]
     main_sure = probable["main"][np.arange(len(given)), mains]
     filed = (sub_sure >= classes.threshold("sub", precision)) & (

@@ -38,10 +38,10 @@ from torch import Tensor
 
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
-from model.classes import HEADS, Classes
+from model.classes import HEADS, OUTPUTS, Classes
 from model.data import UNKNOWN, Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
-from model.network import OUTPUTS, Network, Served
+from model.network import Network, Served
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
@@ -284,9 +284,7 @@ def _mean_of(network: onnx.ModelProto, tensor: str, pixels: np.ndarray) -> np.nd
     """The mean over photos of a tensor inside a network."""
     network = onnx.ModelProto.FromString(network.SerializeToString())
     network.graph.output.append(onnx.helper.make_empty_tensor_value_info(tensor))
-    session = ort.InferenceSession(
-        network.SerializeToString(), _options(), providers=["CPUExecutionProvider"]
-    )
+    session = _session(network.SerializeToString())
     parts = [session.run([tensor], {"pixels": pixels[i : i + 8]})[0] for i in range(0, len(pixels), 8)]
     result: np.ndarray = np.concatenate(parts).mean(0)
     return result
@@ -315,15 +313,12 @@ def _in_backbone(node: onnx.NodeProto) -> bool:
     return any(part.startswith(("stem", "layer")) for part in parts)
 
 
-def _session(network: Path) -> ort.InferenceSession:
-    return ort.InferenceSession(str(network), _options(), providers=["CPUExecutionProvider"])
-
-
-def _options() -> ort.SessionOptions:
+def _session(network: Path | bytes) -> ort.InferenceSession:
+    """A network from a file or from its bytes, on one thread."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return options
+    return ort.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def _halved(network: Network) -> dict[str, Tensor]:

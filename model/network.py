@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import HEADS, Classes
+from model.classes import OUTPUTS, Classes
 from model.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
@@ -32,9 +32,6 @@ GRAIN: Final = 64
 
 COMMITTEE: Final = 5
 """How many small networks vote on background and colour."""
-
-OUTPUTS: Final = (*HEADS, "clothing")
-"""The scores that answers are made from."""
 
 
 class Scores(NamedTuple):
@@ -89,9 +86,9 @@ class Network(nn.Module):
             anything=anything,
         )
 
-    def where(self, pixels: Tensor) -> Tensor:
-        """Only the map of the item, (N, 1, h / 8, w / 8): positive where the item is."""
-        texture = self.layer2(self.grain(pixels))
+    def where(self, grain: Tensor) -> Tensor:
+        """Only the map of the item, (N, 1, h / 8, w / 8), from what `grain` saw: positive where the item is."""
+        texture = self.layer2(grain)
         return self._ground(texture, self.layer3(texture))
 
     def grain(self, pixels: Tensor) -> Tensor:
@@ -147,7 +144,7 @@ class Palette(nn.Module):
         paints = torch.relu(self.paint(F.avg_pool2d(pixels, 4)))
         spots = torch.cat([F.avg_pool2d(paints, 2), F.avg_pool2d(grain, 2)], 1)
         item = torch.sigmoid(ground)
-        return torch.cat([_mean(spots, item), _mean(spots, 1 - item)], 1)
+        return torch.cat([mean_under(spots, item), mean_under(spots, 1 - item)], 1)
 
     def judge(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour from what `see` saw, (N, backgrounds) and (N, colours)."""
@@ -202,7 +199,7 @@ def _shrinking(size: int) -> Tensor:
     ]
 
 
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
+def mean_under(values: Tensor, weights: Tensor) -> Tensor:
     """The mean of (N, C, h, w) values under (N, 1, h, w) weights: (N, C)."""
     return (values * weights).mean((2, 3)) / (weights.mean((2, 3)) + 1e-3)
 

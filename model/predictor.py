@@ -12,7 +12,7 @@ import numpy as np
 
 from model import cuda
 from model.answers import HeadAnswer, Prediction, decode
-from model.classes import HEADS
+from model.classes import HEADS, OUTPUTS
 from model.preprocess import INPUT_SIZE, read_photo
 from model.releases import Release, ReleaseError
 
@@ -100,7 +100,7 @@ class _OnnxNetwork:
             ) from error
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
-        if missing := [name for name in (*HEADS, "clothing") if name not in self._outputs]:
+        if missing := [name for name in OUTPUTS if name not in self._outputs]:
             raise ReleaseError(f"The network of release {release.version} lacks the output {missing[0]}.")
 
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:

@@ -72,11 +72,12 @@ def _look(
     for start in tqdm(steps, desc=f"colours, view {view + 1}", disable=not progress, leave=False):
         batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
         ground = torch.logit(batch.mask, eps=0.01).to(device)
-        if view == 0:
-            ground = network.where(_as_seen(batch.pixels, device))
         for light in range(LIGHTS):
             pixels = _as_seen(relight(batch.pixels, rng, wild=0.0)[0] if light else batch.pixels, device)
-            seen = palette.see(pixels, network.grain(pixels), ground)
+            grain = network.grain(pixels)
+            if view == 0 and light == 0:
+                ground = network.where(grain)
+            seen = palette.see(pixels, grain, ground)
             parts.append((seen, batch.background, batch.colour))
     seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
     return seen, background, colour
@@ -108,11 +109,15 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
 
 def _loss(opinions: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
     """Every member's cross entropy over the photos with a label, summed over members: each learns for itself."""
-    labels = labels.expand(len(opinions), -1).flatten()
     loss = nn.functional.cross_entropy(
-        opinions.flatten(0, 1), labels, weights, ignore_index=UNKNOWN, label_smoothing=0.05, reduction="sum"
+        opinions.flatten(0, 1),
+        labels.repeat(len(opinions)),
+        weights,
+        ignore_index=UNKNOWN,
+        label_smoothing=0.05,
+        reduction="sum",
     )
-    return loss * len(opinions) / max(1, int((labels != UNKNOWN).sum()))
+    return loss / max(1, int((labels != UNKNOWN).sum()))
 
 
 def _weights(labels: Tensor, classes: int) -> Tensor:

@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from model.answers import joint
 from model.augment import Augmenter, Batch
-from model.classes import HEADS, Classes
+from model.classes import HEADS, OUTPUTS, Classes
 from model.data import UNKNOWN, Photos
-from model.network import OUTPUTS, Network, Scores, both_ways, load_backbone, normalise
+from model.network import Network, Scores, both_ways, load_backbone, normalise
 from model.recipe import Recipe
 from model.settle import settle
 from model.teacher import DEPTH, at_boxes

@@ -16,7 +16,7 @@ from PIL import Image
 from model.classes import ClassesError
 from model.lab import LabError
 from model.lab.judges import RELEASES
-from model.network import Network, load_release, normalise
+from model.network import Network, load_release, mean_under, normalise
 from model.releases import ReleaseError, current
 
 if TYPE_CHECKING:
@@ -36,20 +36,12 @@ def grain_numbers(view: View) -> dict[str, float]:
         seen = _network().grain(
             normalise(torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255)
         )
-    channels = seen[0].numpy()
-    weight = (
-        np.asarray(Image.fromarray(view.mask).resize(channels.shape[:0:-1], Image.Resampling.BOX)) / 255.0
-    )
-    means = {"item": _mean(channels, weight), "around": _mean(channels, 1 - weight)}
+    small = Image.fromarray(view.mask).resize((seen.shape[3], seen.shape[2]), Image.Resampling.BOX)
+    item = torch.from_numpy(np.asarray(small, np.float32) / 255)[None, None]
+    means = {"item": mean_under(seen, item)[0], "around": mean_under(seen, 1 - item)[0]}
     return {
         f"{part}_{i:02}": float(value) for part, values in means.items() for i, value in enumerate(values)
     }
-
-
-def _mean(channels: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The mean of (C, h, w) channels under (h, w) weights: (C,)."""
-    result: np.ndarray = (channels * weight).mean((1, 2)) / (weight.mean() + 1e-3)
-    return result
 
 
 @lru_cache(maxsize=1)

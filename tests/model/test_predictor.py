@@ -115,9 +115,8 @@ def test_varying_batch_sizes_do_not_grow_memory() -> None:
         pytest.skip("no release is shipped in this clone")
     program = f"""
 import numpy as np, os, pathlib
-from model import cuda, releases
+from model import releases
 from model.predictor import Predictor
-from model.preprocess import read_photo
 predictor = Predictor(releases.current(pathlib.Path({str(RELEASES)!r})))
 pixels = np.random.default_rng(0).integers(0, 256, (40, 224, 224, 3), np.uint8)
 def megabytes():
