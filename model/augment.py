@@ -1,13 +1,14 @@
-"""What a training step sees: photos cropped, flipped, relit, and items set on other backgrounds.
+"""What a training step sees: photos cropped, turned, flipped, relit, and items set on other backgrounds.
 
-Four things happen to a photo, each drawn anew every time:
+Five things happen to a photo, each drawn anew every time:
 
 - a crop (or the whole frame) is squashed to the training size, perhaps mirrored;
+- some are turned and sheared a little, as people hold their phones and lay down their clothes;
 - the item is cut out and laid on another background, real or made, whose quality is then known exactly;
   this is what keeps the background and colour heads from learning the rooms of the training photos;
 - the light changes: a little for all, wildly for a few, whose colour and background then do not count;
-- another photo shines through it (mixup, Zhang et al. 2018), where that is asked for; then only its categories count,
-  and the other photo's.
+- another photo shines through it (mixup, Zhang et al. 2018) or covers a part of it (CutMix, Yun et al. 2019), where
+  that is asked for; then only its categories count, and the other photo's.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ WILD_LIGHT: Final = 0.2
 NOTHING: Final = 0.05
 """Shares of photos laid on another background, relit wildly, and replaced by a background without any item."""
 
+TURNED: Final = 0.4
+TURN: Final = 25.0
+SHEAR: Final = 0.15
+"""Share of photos that are turned; by how many degrees and how far they are sheared, at most, either way."""
+
 ITEM_SHARE: Final = (0.06, 0.75)
 """A mask is trusted when the item covers this much of the photo."""
 
@@ -42,8 +48,9 @@ class Batch:
 
     mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
     box: float (N, 4), the crop's left, top, right, bottom as shares of the frame; left > right when mirrored.
+    turn: float (N, 2, 3), from places in the picture to those in the crop, both from -1 to 1 (see `turned`).
     own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0, between where blended.
-    main_through, sub_through: the labels of what shines through. share: float (N,), the photo's own part; 1 = all.
+    main_through, sub_through: the labels of what shines through or covers. share: float (N,), the photo's own part; 1 = all.
     """
 
     index: Tensor
@@ -56,6 +63,7 @@ class Batch:
     mask: Tensor
     masked: Tensor
     box: Tensor
+    turn: Tensor
     own: Tensor
     main_through: Tensor
     sub_through: Tensor
@@ -145,6 +153,9 @@ def _one_thread() -> Iterator[None]:
 
 def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: float) -> Batch:
     stacked = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
+    stacked["turn"] = _turns(len(examples), rng)
+    for name in ("pixels", "mask"):
+        stacked[name] = turned(stacked[name], stacked["turn"])
     stacked["pixels"], wild = relight(stacked["pixels"], rng, wild=share)
     stacked["colour"][wild] = UNKNOWN
     stacked["background"][wild] = UNKNOWN
@@ -152,14 +163,39 @@ def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: f
     return Batch(**stacked, **through, share=torch.ones(len(examples)))
 
 
+def _turns(n: int, rng: np.random.Generator) -> Tensor:
+    """How each of n photos is turned, see Batch.turn; most are left as they are."""
+    angle = np.deg2rad(rng.uniform(-TURN, TURN, n))
+    shear = rng.uniform(-SHEAR, SHEAR, (2, n))
+    across = np.stack([np.cos(angle), -np.sin(angle) + shear[0], np.zeros(n)], 1)
+    down = np.stack([np.sin(angle) + shear[1], np.cos(angle), np.zeros(n)], 1)
+    turns = torch.from_numpy(np.stack([across, down], 1).astype(np.float32))
+    turns[torch.from_numpy(rng.random(n) >= TURNED)] = torch.eye(2, 3)
+    return turns
+
+
+def turned(pictures: Tensor, turns: Tensor) -> Tensor:
+    """(N, C, h, w) pictures or maps, turned; what then lies beyond an edge is mirrored in."""
+    changed = (turns != torch.eye(2, 3, device=turns.device)).flatten(1).any(1)
+    if not changed.any():
+        return pictures
+    result = pictures.clone()
+    grid = F.affine_grid(turns[changed], list(pictures[changed].shape), align_corners=False)
+    result[changed] = F.grid_sample(
+        pictures[changed], grid.to(pictures.dtype), padding_mode="reflection", align_corners=False
+    )
+    return result
+
+
 def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
-    """Let the photo before it in the batch shine through a share of them; a Beta(0.3, 0.3) says how much."""
+    """Mix a share of the photos with the photo before them in the batch."""
     blended = torch.from_numpy(rng.random(len(batch.index)) < share)
     if not blended.any():
         return batch
-    own = torch.from_numpy(rng.beta(0.3, 0.3, len(blended)).astype(np.float32))
-    batch.share = torch.where(blended, own, 1.0)
-    weight = batch.share.view(-1, 1, 1, 1)
+    weight = torch.ones_like(batch.pixels[:, :1])
+    for i in torch.nonzero(blended)[:, 0]:
+        weight[i] = _own_part(weight.shape[-1], rng)
+    batch.share = weight.mean((1, 2, 3))
     batch.pixels = weight * batch.pixels + (1 - weight) * batch.pixels.roll(1, 0)
     batch.main_through, batch.sub_through = batch.main.roll(1), batch.sub.roll(1)
     batch.clothing = batch.share * batch.clothing + (1 - batch.share) * batch.clothing.roll(1)
@@ -167,6 +203,17 @@ def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
     batch.colour = batch.colour.masked_fill(blended, UNKNOWN)
     batch.masked, batch.own = batch.masked & ~blended, batch.own & ~blended
     return batch
+
+
+def _own_part(size: int, rng: np.random.Generator) -> Tensor:
+    """How much of a blended photo is its own, where: float (1, size, size). Even throughout, or all but in a box."""
+    if rng.random() < 0.5:
+        return torch.full((1, size, size), float(rng.beta(0.3, 0.3)))
+    part = torch.ones(1, size, size)
+    side = round(size * float(rng.uniform(0.2, 1)) ** 0.5)
+    top, left = rng.integers(0, size - side + 1, 2)
+    part[:, top : top + side, left : left + side] = 0
+    return part
 
 
 def _box(rng: np.random.Generator) -> tuple[float, float, float, float]:

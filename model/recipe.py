@@ -37,7 +37,7 @@ class Recipe:
     decay: float = _number(0.02, "weight decay")
     dropout: float = _number(0.2, "share of features hidden from the heads")
     blend: float = _number(
-        0.4, "share of photos through which another shines: their categories count in proportion (mixup)"
+        0.4, "share of photos mixed with another: their categories count in proportion (mixup, CutMix)"
     )
     smoothing: float = _number(0.1, "label smoothing of main and sub")
     average: float = _number(

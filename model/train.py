@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 from tqdm import tqdm
 
 from model.answers import joint
-from model.augment import Augmenter, Batch
+from model.augment import Augmenter, Batch, turned
 from model.classes import HEADS, OUTPUTS, Classes
 from model.data import UNKNOWN, Photos
 from model.network import Network, Scores, both_ways, load_backbone, normalise
@@ -214,7 +214,7 @@ def _cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Te
 
 def _distil(seen: Tensor, maps: Tensor, batch: Batch) -> Tensor:
     """How far the network's map is from the teacher's, over photos that have one and keep their background."""
-    wanted = at_boxes(maps, batch.box, (seen.shape[2], seen.shape[3]))
+    wanted = turned(at_boxes(maps, batch.box, (seen.shape[2], seen.shape[3])), batch.turn)
     own = (batch.own & maps.flatten(1).any(1)).float().view(-1, 1, 1, 1)
     return ((seen - wanted) ** 2 * own).sum() / (own.sum() * seen[0].numel() + 1e-6)
 

@@ -58,18 +58,12 @@ def test_a_wildly_lit_photo_counts_neither_for_colour_nor_for_background(photos:
     assert (batch.sub != UNKNOWN).any()
 
 
-def test_where_another_photo_shines_through_both_categories_count_and_nothing_else(
-    photos: data.Photos,
-) -> None:
+def test_where_another_photo_is_mixed_in_both_categories_count_and_nothing_else(photos: data.Photos) -> None:
     plain, blended = (
         Augmenter(photos, wild=0.0, nothing=0.0, blend=share).batch(
             np.arange(12), 64, np.random.default_rng(0)
         )
         for share in (0.0, 1.0)
-    )
-    through = blended.share.view(-1, 1, 1, 1)
-    assert torch.allclose(
-        blended.pixels, through * plain.pixels + (1 - through) * plain.pixels.roll(1, 0), atol=1e-6
     )
     assert torch.equal(blended.sub, plain.sub)
     assert torch.equal(blended.sub_through, plain.sub.roll(1))
@@ -78,6 +72,53 @@ def test_where_another_photo_shines_through_both_categories_count_and_nothing_el
     assert not blended.masked.any()
     assert not blended.own.any()
     assert plain.share.eq(1).all()
+
+
+def test_another_photo_shines_through_evenly_or_covers_a_box(photos: data.Photos) -> None:
+    """How much of each pixel is the photo's own says which; its share counts as its labels do."""
+    plain, blended = (
+        Augmenter(photos, wild=0.0, nothing=0.0, blend=share).batch(
+            np.arange(24), 64, np.random.default_rng(0)
+        )
+        for share in (0.0, 1.0)
+    )
+    other = plain.pixels.roll(1, 0)
+    kinds = []
+    for i, share in enumerate(blended.share):
+        differ = (plain.pixels[i] - other[i]).abs() > 0.2
+        own = ((blended.pixels[i] - other[i]) / (plain.pixels[i] - other[i]))[differ]
+        if torch.allclose(own, share.expand_as(own), atol=0.01):
+            kinds.append("even")
+        else:
+            assert torch.all((own.abs() < 0.01) | ((own - 1).abs() < 0.01))
+            kinds.append("box")
+    assert kinds.count("even") > 4
+    assert kinds.count("box") > 4
+    assert 0 <= float(blended.share.min()) <= float(blended.share.max()) <= 1
+
+
+def test_a_turn_takes_pictures_masks_and_maps_the_same_way() -> None:
+    quarter = torch.tensor([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0]])
+    turns = torch.stack([quarter, torch.eye(2, 3)])
+    for channels, size in ((3, 16), (1, 4)):
+        pictures = torch.rand(2, channels, size, size)
+        found = augment.turned(pictures, turns)
+        assert torch.allclose(found[0], torch.rot90(pictures[0], 1, (1, 2)), atol=1e-5)
+        assert torch.equal(found[1], pictures[1])
+
+
+def test_the_mask_still_lies_on_the_item_when_the_photo_is_turned(photos: data.Photos) -> None:
+    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0)
+    batch = augmenter.batch(np.arange(len(photos)), 64, np.random.default_rng(0))
+    was_turned = (batch.turn != torch.eye(2, 3)).flatten(1).any(1)
+    assert 4 < int(was_turned.sum()) < len(photos) - 4
+    small = torch.nn.functional.interpolate(batch.pixels, size=8, mode="area")
+    for i in torch.nonzero(was_turned & batch.masked)[:, 0]:
+        inside, outside = small[i][:, batch.mask[i, 0] > 0.95], small[i][:, batch.mask[i, 0] < 0.05]
+        if inside.numel() and outside.numel():
+            assert inside.std(1, correction=0).max() < 0.1  # one colour: nothing of the room
+            assert outside.std(1, correction=0).max() < 0.1
+            assert (inside.mean(1) - outside.mean(1)).abs().max() > 0.1
 
 
 def test_a_background_alone_counts_for_nothing_but_clothing(photos: data.Photos) -> None:
