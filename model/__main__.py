@@ -77,7 +77,9 @@ def train(options: argparse.Namespace) -> None:
     if options.fold is not None:
         learn, held_out = photos.fold(options.fold, of=options.folds)
     if options.extra:
-        learn, photos = data.with_extra(photos, learn, held_out, options.extra, options.masks)
+        learn, photos = data.with_extra(
+            photos, learn, held_out, options.extra, options.masks, options.extra_labels
+        )
     _say_what(photos, learn, held_out)
     maps = (
         teacher.feature_maps(photos, options.teacher, cache=options.run / "teacher.npy")
@@ -269,6 +271,9 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
+    )
+    parser.add_argument(
+        "--extra-labels", type=Path, help="a table of their backgrounds and colours (file,background,colour)"
     )
     parser.add_argument(
         "--strangers", type=Path, help="a folder of pictures that show no clothing; the more, the better"

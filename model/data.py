@@ -133,8 +133,7 @@ def load(
     mains = np.array(
         [classes.mains.index(classes.main_of[classes.subs[sub]]) for sub in subs], dtype=np.int64
     )
-    unlabelled = _Row(UNKNOWN, UNKNOWN, "")
-    found = [rows.get(key, unlabelled) for key in keys]
+    found = [rows.get(key, _UNLABELLED) for key in keys]
     return Photos(
         classes=classes,
         files=np.array(keys),
@@ -149,12 +148,20 @@ def load(
     )
 
 
-def load_extra(folder: Path, classes: Classes, *, masks: Path | None = None, progress: bool = True) -> Photos:
+def load_extra(
+    folder: Path,
+    classes: Classes,
+    *,
+    masks: Path | None = None,
+    labels: Path | None = None,
+    progress: bool = True,
+) -> Photos:
     """Read more photos, labelled loosely or not at all, to learn from beside the others.
 
     `<folder>.csv`, if there, has the columns `file,label,sender`. A label that is one of the classes counts
     as such; one that the taxonomy knows (a polo is upperwear) counts for the main category; any other
-    leaves the photo unlabelled, which still serves distillation.
+    leaves the photo unlabelled, which still serves distillation. `labels` is a table of backgrounds and colours,
+    as `labels.csv`.
     """
     files = _files(folder)
     pixels, broken = _decode(files, progress)
@@ -162,26 +169,27 @@ def load_extra(folder: Path, classes: Classes, *, masks: Path | None = None, pro
     keys = [file.relative_to(folder.parent).as_posix() for file in files]
     table = folder.with_suffix(".csv")
     rows = {row["file"]: row for row in _read_csv(table, ("file", "label"))} if table.is_file() else {}
-    labels = [rows.get(key, {}).get("label", "") for key in keys]
+    named = [rows.get(key, {}).get("label", "") for key in keys]
+    seen = _read_labels(labels, classes) if labels else {}
+    looks = [seen.get(key, _UNLABELLED) for key in keys]
     taxonomy = read_taxonomy()
     subs = [
-        next((i for i, sub in enumerate(classes.subs) if same_name(sub, label)), UNKNOWN) for label in labels
+        next((i for i, sub in enumerate(classes.subs) if same_name(sub, label)), UNKNOWN) for label in named
     ]
     mains = [
         classes.mains.index(classes.main_of[classes.subs[sub]])
         if sub != UNKNOWN
         else _index(classes.mains, main_of_label(label, taxonomy))
-        for sub, label in zip(subs, labels, strict=True)
+        for sub, label in zip(subs, named, strict=True)
     ]
-    unknown = np.full(len(keys), UNKNOWN, dtype=np.int64)
     return Photos(
         classes=classes,
         files=np.array(keys),
         pixels=pixels,
         main=np.array(mains, dtype=np.int64),
         sub=np.array(subs, dtype=np.int64),
-        background=unknown,
-        colour=unknown.copy(),
+        background=np.array([look.background for look in looks], dtype=np.int64),
+        colour=np.array([look.colour for look in looks], dtype=np.int64),
         sender=np.array([rows.get(key, {}).get("sender", "") or "" for key in keys], dtype=object),
         masks=_read_masks(masks, keys),
         broken=tuple((file.name, reason) for file, reason in broken.items()),
@@ -189,10 +197,15 @@ def load_extra(folder: Path, classes: Classes, *, masks: Path | None = None, pro
 
 
 def with_extra(
-    photos: Photos, learn: np.ndarray, held_out: np.ndarray, folder: Path, masks: Path | None
+    photos: Photos,
+    learn: np.ndarray,
+    held_out: np.ndarray,
+    folder: Path,
+    masks: Path | None,
+    labels: Path | None = None,
 ) -> tuple[np.ndarray, Photos]:
-    """Add a folder of more photos to learn from, but none of a held-out sender."""
-    extra = load_extra(folder, photos.classes, masks=masks)
+    """Add a folder of more photos to learn from (see `load_extra`), but none of a held-out sender."""
+    extra = load_extra(folder, photos.classes, masks=masks, labels=labels)
     kept = set(photos.sender[held_out].astype(str)) - {""}
     extra = extra.take(~np.isin(extra.sender.astype(str), list(kept)))
     more = np.arange(len(photos), len(photos) + len(extra))
@@ -280,6 +293,9 @@ class _Row:
     background: int
     colour: int
     sender: str
+
+
+_UNLABELLED: Final = _Row(UNKNOWN, UNKNOWN, "")
 
 
 def _read_labels(path: Path, classes: Classes) -> dict[str, _Row]:

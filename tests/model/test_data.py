@@ -132,6 +132,24 @@ def test_extra_photos_count_as_far_as_their_labels_go(make_photos: Make, tmp_pat
     learn, joined = data.with_extra(photos, np.arange(3), np.array([4]), extra, None)
     assert len(joined) == 11  # b.jpg's sender, train1, is held out
     assert list(learn) == [0, 1, 2, 9, 10]
+    assert set(more.background) == set(more.colour) == {UNKNOWN}
+
+
+def test_extra_photos_take_background_and_colour_from_a_table_of_their_own(
+    make_photos: Make, tmp_path: Path
+) -> None:
+    photos = load(make_photos(each=3))
+    extra, table = tmp_path / "extra", tmp_path / "looks.csv"
+    extra.mkdir()
+    for name in ("a", "b", "c"):
+        (extra / f"{name}.jpg").write_bytes((tmp_path / "photos/train/0_pants/1.jpg").read_bytes())
+    table.write_text("file,background,colour\nextra/a.jpg,1,blue\nextra/c.jpg,0,?\n")
+    _, joined = data.with_extra(photos, np.arange(9), np.array([], dtype=int), extra, None, table)
+    assert list(joined.background[9:]) == [photos.classes.backgrounds.index("acceptable"), UNKNOWN, 1]
+    assert list(joined.colour[9:]) == [photos.classes.colours.index("blue"), UNKNOWN, UNKNOWN]
+    table.write_text("file,background,colour\nextra/a.jpg,1,bluish\n")
+    with pytest.raises(DataError, match=r"looks\.csv, line 2.*bluish"):
+        data.load_extra(extra, photos.classes, labels=table, progress=False)
 
 
 def test_masks_come_from_an_extraction(make_photos: Make, tmp_path: Path) -> None:
