@@ -171,3 +171,20 @@ def test_the_fingerprint_follows_photos_and_labels(make_photos: Make) -> None:
     assert first == data.fingerprint(load(root))
     (root / "labels.csv").write_text((root / "labels.csv").read_text().replace("blue", "red"))
     assert first != data.fingerprint(load(root))
+
+
+def test_our_table_of_further_labels_names_each_photo_once_and_can_be_read(make_photos: Make) -> None:
+    classes = load(make_photos(each=3)).classes
+    table = Path(data.__file__).with_name("extra_labels.csv")
+    rows = data._read_labels(table, classes)
+    assert len(rows) == len(table.read_text(encoding="utf-8").splitlines()) - 1
+    assert all(row.background != UNKNOWN or row.colour != UNKNOWN for row in rows.values())
+
+
+def test_our_table_of_further_labels_fits_the_shared_photos(make_photos: Make) -> None:
+    folder = Path(__file__).parents[3] / "shared/clothing/extra"
+    if not folder.is_dir():
+        pytest.skip("the shared photos are not here")
+    classes = load(make_photos(each=3)).classes
+    rows = data._read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
+    assert set(rows) <= {f"extra/{file.name}" for file in folder.iterdir()}
