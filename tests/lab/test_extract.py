@@ -110,7 +110,7 @@ SLEEPER = """
 import os, sys, time
 from model.lab.photos import in_parallel
 def nap(seconds):
-    print(os.getpid(), flush=True)
+    os.write(1, f"{os.getpid()}\\n".encode())  # one write, which the other worker's cannot fall into
     time.sleep(seconds)
 list(in_parallel(nap, [60, 60], workers=2, what="nap"))
 """
