@@ -179,11 +179,9 @@ def turned(pictures: Tensor, turns: Tensor) -> Tensor:
     changed = (turns != torch.eye(2, 3, device=turns.device)).flatten(1).any(1)
     if not changed.any():
         return pictures
-    result = pictures.clone()
-    grid = F.affine_grid(turns[changed], list(pictures[changed].shape), align_corners=False)
-    result[changed] = F.grid_sample(
-        pictures[changed], grid.to(pictures.dtype), padding_mode="reflection", align_corners=False
-    )
+    result, some = pictures.clone(), pictures[changed]
+    grid = F.affine_grid(turns[changed], list(some.shape), align_corners=False).to(pictures.dtype)
+    result[changed] = F.grid_sample(some, grid, padding_mode="reflection", align_corners=False)
     return result
 
 

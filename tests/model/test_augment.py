@@ -58,13 +58,18 @@ def test_a_wildly_lit_photo_counts_neither_for_colour_nor_for_background(photos:
     assert (batch.sub != UNKNOWN).any()
 
 
-def test_where_another_photo_is_mixed_in_both_categories_count_and_nothing_else(photos: data.Photos) -> None:
-    plain, blended = (
+def plain_and_blended(photos: data.Photos, n: int) -> list[augment.Batch]:
+    """The same n photos twice: none of them mixed with another, and all of them."""
+    return [
         Augmenter(photos, wild=0.0, nothing=0.0, blend=share).batch(
-            np.arange(12), 64, np.random.default_rng(0)
+            np.arange(n), 64, np.random.default_rng(0)
         )
         for share in (0.0, 1.0)
-    )
+    ]
+
+
+def test_where_another_photo_is_mixed_in_both_categories_count_and_nothing_else(photos: data.Photos) -> None:
+    plain, blended = plain_and_blended(photos, 12)
     assert torch.equal(blended.sub, plain.sub)
     assert torch.equal(blended.sub_through, plain.sub.roll(1))
     assert torch.equal(blended.main_through, plain.main.roll(1))
@@ -76,12 +81,7 @@ def test_where_another_photo_is_mixed_in_both_categories_count_and_nothing_else(
 
 def test_another_photo_shines_through_evenly_or_covers_a_box(photos: data.Photos) -> None:
     """How much of each pixel is the photo's own says which; its share counts as its labels do."""
-    plain, blended = (
-        Augmenter(photos, wild=0.0, nothing=0.0, blend=share).batch(
-            np.arange(24), 64, np.random.default_rng(0)
-        )
-        for share in (0.0, 1.0)
-    )
+    plain, blended = plain_and_blended(photos, 24)
     other = plain.pixels.roll(1, 0)
     kinds = []
     for i, share in enumerate(blended.share):
