@@ -81,13 +81,19 @@ def train(options: argparse.Namespace) -> None:
             photos, learn, held_out, options.extra, options.masks, options.extra_labels
         )
     _say_what(photos, learn, held_out)
-    maps = (
-        teacher.feature_maps(photos, options.teacher, cache=options.run / "teacher.npy")
-        if options.teacher
-        else None
-    )
+    teachers: list[torch.nn.Module] = []
+    if options.teacher:
+        teachers = [teacher.teach(photos, learn, held_out, options.teacher, recipe, options.run)]
+        teachers += [export.load_run(options.start).network.eval()] if options.start else []
     network = learn_from(
-        photos, learn, held_out, recipe, options.run, init=options.init, start=options.start, teacher=maps
+        photos,
+        learn,
+        held_out,
+        recipe,
+        options.run,
+        init=options.init,
+        start=options.start,
+        teachers=teachers,
     )
     strangers.teach(
         network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
@@ -278,7 +284,11 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--strangers", type=Path, help="a folder of pictures that show no clothing; the more, the better"
     )
-    parser.add_argument("--teacher", type=Path, help="ResNet-50 weights (safetensors) to learn from as well")
+    parser.add_argument(
+        "--teacher",
+        type=Path,
+        help="ResNet-50 weights (safetensors) that learn the classes first, and then teach",
+    )
     parser.add_argument(
         "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
     )

@@ -47,13 +47,10 @@ class Batch:
     """One training step's photos. pixels: float (N, 3, s, s), 0 to 1. Labels: int64 (N,), UNKNOWN = not counted.
 
     mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
-    box: float (N, 4), the crop's left, top, right, bottom as shares of the frame; left > right when mirrored.
-    turn: float (N, 2, 3), from places in the picture to those in the crop, both from -1 to 1 (see `turned`).
-    own: bool (N,), whether the photo's own background is still there. clothing: float (N,), 1 or 0, between where blended.
+    clothing: float (N,), 1 or 0, between where blended.
     main_through, sub_through: the labels of what shines through or covers. share: float (N,), the photo's own part; 1 = all.
     """
 
-    index: Tensor
     pixels: Tensor
     main: Tensor
     sub: Tensor
@@ -62,12 +59,13 @@ class Batch:
     clothing: Tensor
     mask: Tensor
     masked: Tensor
-    box: Tensor
-    turn: Tensor
-    own: Tensor
     main_through: Tensor
     sub_through: Tensor
     share: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
 
 class Augmenter:
@@ -107,19 +105,17 @@ class Augmenter:
         box = _box(rng)
         pixels = _crop(torch.from_numpy(photos.pixels[i]).permute(2, 0, 1), box, size)
         mask = _crop(torch.from_numpy(photos.masks[i])[None], box, size)
-        background, clothing, own = int(photos.background[i]), 1.0, True
+        background, clothing = int(photos.background[i]), 1.0
         main, sub, colour = int(photos.main[i]), int(photos.sub[i]), int(photos.colour[i])
         masked = bool(self.masked[i])
         if rng.random() < self.nothing:
             background = int(rng.integers(2))
             pixels, mask, masked = self.room(background, size, rng), torch.zeros_like(mask), True
-            main, sub, colour, background, clothing, own = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0, False
+            main, sub, colour, background, clothing = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0
         elif masked and rng.random() < self.new_background:
             background = int(rng.integers(2))
             pixels = _lay(pixels, mask, self.room(background, size, rng), rng)
-            own = False
         return {
-            "index": torch.tensor(i),
             "pixels": pixels,
             "main": torch.tensor(main),
             "sub": torch.tensor(sub),
@@ -128,8 +124,6 @@ class Augmenter:
             "clothing": torch.tensor(clothing),
             "mask": F.interpolate(mask[None], size=(size // 8, size // 8), mode="area")[0],
             "masked": torch.tensor(masked),
-            "box": torch.tensor(box, dtype=torch.float32),
-            "own": torch.tensor(own),
         }
 
     def room(self, quality: int, size: int, rng: np.random.Generator) -> Tensor:
@@ -153,9 +147,9 @@ def _one_thread() -> Iterator[None]:
 
 def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: float) -> Batch:
     stacked = {name: torch.stack([example[name] for example in examples]) for name in examples[0]}
-    stacked["turn"] = _turns(len(examples), rng)
+    turns = _turns(len(examples), rng)
     for name in ("pixels", "mask"):
-        stacked[name] = turned(stacked[name], stacked["turn"])
+        stacked[name] = turned(stacked[name], turns)
     stacked["pixels"], wild = relight(stacked["pixels"], rng, wild=share)
     stacked["colour"][wild] = UNKNOWN
     stacked["background"][wild] = UNKNOWN
@@ -164,7 +158,10 @@ def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: f
 
 
 def _turns(n: int, rng: np.random.Generator) -> Tensor:
-    """How each of n photos is turned, see Batch.turn; most are left as they are."""
+    """How each of n photos is turned: from places in the picture to those in the photo, both from -1 to 1.
+
+    float (n, 2, 3); most are left as they are.
+    """
     angle = np.deg2rad(rng.uniform(-TURN, TURN, n))
     shear = rng.uniform(-SHEAR, SHEAR, (2, n))
     across = np.stack([np.cos(angle), -np.sin(angle) + shear[0], np.zeros(n)], 1)
@@ -175,7 +172,7 @@ def _turns(n: int, rng: np.random.Generator) -> Tensor:
 
 
 def turned(pictures: Tensor, turns: Tensor) -> Tensor:
-    """(N, C, h, w) pictures or maps, turned; what then lies beyond an edge is mirrored in."""
+    """(N, C, h, w) pictures, turned as `_turns` says; what then lies beyond an edge is mirrored in."""
     changed = (turns != torch.eye(2, 3, device=turns.device)).flatten(1).any(1)
     if not changed.any():
         return pictures
@@ -187,7 +184,7 @@ def turned(pictures: Tensor, turns: Tensor) -> Tensor:
 
 def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
     """Mix a share of the photos with the photo before them in the batch."""
-    blended = torch.from_numpy(rng.random(len(batch.index)) < share)
+    blended = torch.from_numpy(rng.random(len(batch.share)) < share)
     if not blended.any():
         return batch
     weight = torch.ones_like(batch.pixels[:, :1])
@@ -199,7 +196,7 @@ def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
     batch.clothing = batch.share * batch.clothing + (1 - batch.share) * batch.clothing.roll(1)
     batch.background = batch.background.masked_fill(blended, UNKNOWN)
     batch.colour = batch.colour.masked_fill(blended, UNKNOWN)
-    batch.masked, batch.own = batch.masked & ~blended, batch.own & ~blended
+    batch.masked = batch.masked & ~blended
     return batch
 
 

@@ -125,7 +125,7 @@ def story(
         else "torchvision's IMAGENET1K_V1 weights to begin with"
     )
     made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
-    made_from += [f"features of {teacher.name} as a teacher"] if teacher else []
+    made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
 
 

@@ -35,7 +35,7 @@ COMMITTEE: Final = 5
 
 
 class Scores(NamedTuple):
-    """The network's answers for N photos, before any softmax; the last three serve training only."""
+    """The network's answers for N photos, before any softmax; the last two serve training only."""
 
     main: Tensor  # (N, mains)
     sub: Tensor  # (N, subs)
@@ -43,7 +43,6 @@ class Scores(NamedTuple):
     colour: Tensor  # (N, colours)
     clothing: Tensor  # (N,)
     ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
-    map: Tensor  # (N, 512, h / 32, w / 32): the backbone's last map
     anything: Tensor  # (N, 768): what `clothing` reads, pooled layer3 and layer4
 
 
@@ -82,7 +81,6 @@ class Network(nn.Module):
             colour=colour,
             clothing=self.clothing(anything)[:, 0],
             ground=ground,
-            map=whole,
             anything=anything,
         )
 

@@ -47,7 +47,13 @@ class Recipe:
         0.4, "photos are drawn in proportion to (size of their class) ** -even_classes"
     )
     even_senders: float = _number(0.25, "and to (photos of their sender) ** -even_senders")
-    distil: float = _number(2.0, "weight of the teacher's maps, where there is a teacher")
+    teacher_epochs: int = _count(
+        9, "epochs in which the teacher, where there is one, learns the classes; the first half in small"
+    )
+    teacher_rate: float = _number(
+        1.5e-4, "peak learning rate of the teacher's layer3; layer4 gets twice as much, its answers ten times"
+    )
+    taught: float = _number(0.7, "share of main's and sub's loss that is the teachers', where there are any")
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end"
     )

@@ -1,16 +1,20 @@
-"""What a larger network sees: maps of a ResNet-50's features, for the small one to learn from.
+"""What a larger network knows: a ResNet-50 learns the categories first, and then teaches the small one.
 
-    maps = feature_maps(photos, Path("resnet50.safetensors"), cache=Path("runs/teacher.npy"))
+    teacher = teach(photos, learn, held_out, Path("resnet50.safetensors"), Recipe(), Path("runs/first"))
+    train(photos, learn, held_out, Recipe(), Path("runs/first"), teachers=[teacher])
 
-The teacher looks at each whole photo once. A training crop then finds its part of the teacher's map by
-interpolation (`at_boxes`), so every crop has a fitting answer and no photo is looked at twice.
+Alone it is no better than the small network, but it errs elsewhere: what both say together is better than either, and
+that can be learned. It answers for every crop, blend and new background that the small one is shown (Beyer et al. 2022),
+and for photos without a label as well.
 """
 
 from __future__ import annotations
 
-import os
+import copy
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
@@ -19,66 +23,192 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
-from model.data import Photos
+from model.answers import joint
+from model.augment import Augmenter
+from model.classes import Classes
+from model.curves import record
+from model.data import UNKNOWN, Photos
 from model.network import normalise
+from model.recipe import Recipe
+from model.steps import (
+    Steps,
+    category_losses,
+    draw_rates,
+    fast_bfloat16,
+    keep_average,
+    load_checkpoint,
+    save_checkpoint,
+    set_rates,
+)
 from model.torch_ops import torchvision
 
-DEPTH: Final = 256
-"""Features kept of the teacher's 2,048: the main directions in which photos differ."""
+AVERAGE: Final = 0.99
+"""Decay, a step, of the moving average of the teacher's weights: it has few steps."""
 
 
-def feature_maps(photos: Photos, weights: Path, *, cache: Path, progress: bool = True) -> np.ndarray:
-    """The teacher's map of every photo, float16 (N, DEPTH, 8, 8); read from `cache` when it fits."""
-    if cache.is_file():
-        maps: np.ndarray = np.load(cache, allow_pickle=False)
-        if len(maps) == len(photos):
-            return maps
-    maps = compress(_look(photos, weights, progress))
-    partial = cache.with_suffix(".part.npy")
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    np.save(partial, maps)
-    os.replace(partial, cache)
-    return maps
+class Said(NamedTuple):
+    """Scores of N photos, before any softmax."""
+
+    main: Tensor  # (N, mains)
+    sub: Tensor  # (N, subs)
 
 
-def at_boxes(maps: Tensor, boxes: Tensor, size: tuple[int, int]) -> Tensor:
-    """The parts of (N, C, 8, 8) maps that lie in the crops `boxes` (see Batch.box): (N, C, *size)."""
-    height, width = size
-    rows = (torch.arange(height, device=maps.device) + 0.5) / height
-    columns = (torch.arange(width, device=maps.device) + 0.5) / width
-    left, top, right, bottom = boxes[:, :, None].unbind(1)
-    x = (left + (right - left) * columns)[:, None, :].expand(-1, height, -1)
-    y = (top + (bottom - top) * rows)[:, :, None].expand(-1, -1, width)
-    grid = torch.stack([x, y], -1) * 2 - 1
-    return F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+class Teacher(nn.Module):
+    """ResNet-50 that knows main and sub; takes normalised pixels, float (N, 3, h, w)."""
+
+    def __init__(self, classes: Classes, weights: Path) -> None:
+        """Start from ImageNet weights in torchvision's key layout. Raises ValueError for others."""
+        super().__init__()
+        body = torchvision.models.resnet50(weights=None)
+        state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(weights).items()}
+        result = body.load_state_dict(state, strict=False)
+        if result.unexpected_keys or any(not name.startswith("fc.") for name in result.missing_keys):
+            raise ValueError(f"{weights} is no whole ResNet-50 in torchvision's layout.")
+        stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
+        self.frozen = nn.Sequential(stem, body.layer1, body.layer2).requires_grad_(False)
+        self.layer3, self.layer4 = body.layer3, body.layer4
+        self.answer = nn.Linear(2048, len(classes.mains) + len(classes.subs))
+        nn.init.zeros_(self.answer.weight)
+        self.mains = len(classes.mains)
+
+    def forward(self, pixels: Tensor) -> Said:
+        """Score N photos."""
+        seen = self.layer4(self.layer3(self.frozen(pixels)))
+        answers: Tensor = self.answer(seen.mean((2, 3)))
+        return Said(answers[:, : self.mains], answers[:, self.mains :])
+
+    def learning(self) -> None:
+        """Training mode, but for the frozen layers' statistics."""
+        self.train()
+        self.frozen.eval()
 
 
-def compress(maps: np.ndarray) -> np.ndarray:
-    """Keep the DEPTH main directions of (N, 8, 8, 2048) features, evened out: float16 (N, DEPTH, 8, 8)."""
-    flat = maps.reshape(-1, maps.shape[-1])
-    some = flat[:: max(1, len(flat) // 50_000)].astype(np.float32)
-    centre = some.mean(0)
-    values, directions = np.linalg.eigh(np.cov(some - centre, rowvar=False))
-    depth = min(DEPTH, len(values))
-    keep = np.argsort(values)[::-1][:depth]
-    # Dividing by the fourth root of the variance evens the directions out, but not wholly: the last are noise.
-    project = (directions[:, keep] / np.maximum(values[keep], 1e-8) ** 0.25).astype(np.float32)
-    small: np.ndarray = np.stack([(photo.astype(np.float32) - centre) @ project for photo in maps])
-    result: np.ndarray = (small / small.std()).transpose(0, 3, 1, 2).astype(np.float16)
-    return result
+@torch.no_grad()
+def consult(teachers: Sequence[nn.Module], pixels: Tensor) -> Said:
+    """What all of them say of the same (N, 3, h, w) pixels: the means of their log-probabilities."""
+    said = [teacher(pixels) for teacher in teachers]
+    return Said(
+        main=torch.stack([torch.log_softmax(one.main, 1) for one in said]).mean(0),
+        sub=torch.stack([torch.log_softmax(one.sub, 1) for one in said]).mean(0),
+    )
 
 
-def _look(photos: Photos, weights: Path, progress: bool) -> np.ndarray:
-    network = torchvision.models.resnet50(weights=None)
-    state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(weights).items()}
-    network.load_state_dict(state, strict=False)
-    body = nn.Sequential(*list(network.children())[:-2]).eval()
-    body = body.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    side = photos.pixels.shape[1] // 32
-    maps = np.empty((len(photos), side, side, 2048), np.float16)
-    with torch.inference_mode():
-        for start in tqdm(range(0, len(photos), 16), desc="teacher", disable=not progress, leave=False):
-            pixels = torch.from_numpy(photos.pixels[start : start + 16]).permute(0, 3, 1, 2).float() / 255
-            seen = body(normalise(pixels).contiguous(memory_format=torch.channels_last))
-            maps[start : start + 16] = seen.permute(0, 2, 3, 1).half().numpy()
-    return maps
+def teach(
+    photos: Photos,
+    learn: np.ndarray,
+    held_out: np.ndarray,
+    weights: Path,
+    recipe: Recipe,
+    run: Path,
+    *,
+    progress: bool = True,
+) -> Teacher:
+    """Train the teacher's upper half on the photos at `learn` that have a label, at `recipe.size` and first in small.
+
+    Kept in `run/teacher`, and goes on from its checkpoint there. Scored every epoch on the photos at `held_out` (may be
+    empty). Returns the average of its weights, in evaluation mode.
+    """
+    run = run / "teacher"
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    state = _State.begin(photos.classes, weights, recipe)
+    state.resume(run / "checkpoint.pt", recipe)
+    learn = learn[photos.sub[learn] != UNKNOWN]
+    augmenter, rates = Augmenter(photos, blend=recipe.blend), draw_rates(photos, learn, recipe)
+    while state.epoch < recipe.teacher_epochs:
+        small = state.epoch < recipe.teacher_epochs // 2
+        size = max(32, recipe.size * 4 // 5 // 32 * 32) if small else recipe.size
+        steps = Steps(augmenter, learn, rates, size, recipe, state.epoch)
+        loss = _train_epoch(state, steps, recipe, progress)
+        scores = _check(state.average, photos, held_out, size) if len(held_out) else {}
+        state.epoch += 1
+        state.save(run / "checkpoint.pt", recipe)
+        record(run, {"epoch": state.epoch, "size": size, "loss/categories": loss, **scores})
+    return state.average.eval()
+
+
+@dataclass
+class _State:
+    """What changes from step to step, and what a checkpoint keeps."""
+
+    teacher: Teacher
+    average: Teacher
+    optimiser: torch.optim.AdamW
+    epoch: int = 0
+
+    @staticmethod
+    def begin(classes: Classes, weights: Path, recipe: Recipe) -> _State:
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        teacher = Teacher(classes, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parts = ((teacher.layer3, 1.0), (teacher.layer4, 2.0), (teacher.answer, 10.0))
+        groups = [{"params": list(part.parameters()), "scale": scale} for part, scale in parts]
+        optimiser = torch.optim.AdamW(groups, lr=recipe.teacher_rate, weight_decay=recipe.decay, fused=True)
+        return _State(teacher, copy.deepcopy(teacher), optimiser)
+
+    def save(self, path: Path, recipe: Recipe) -> None:
+        save_checkpoint(
+            path,
+            {
+                "recipe": asdict(recipe),
+                "teacher": self.teacher.state_dict(),
+                "average": self.average.state_dict(),
+                "optimiser": self.optimiser.state_dict(),
+                "epoch": self.epoch,
+            },
+        )
+
+    def resume(self, path: Path, recipe: Recipe) -> None:
+        """Go on from a checkpoint of the same recipe, if there is one."""
+        saved = load_checkpoint(path, asdict(recipe), self.teacher.answer.weight.device)
+        if saved:
+            self.teacher.load_state_dict(saved["teacher"])
+            self.average.load_state_dict(saved["average"])
+            self.optimiser.load_state_dict(saved["optimiser"])
+            self.epoch = saved["epoch"]
+
+
+def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) -> float:
+    """One pass; returns the mean loss."""
+    state.teacher.learning()
+    device = state.teacher.answer.weight.device
+    total = 0.0
+    name = f"teacher, epoch {state.epoch + 1}/{recipe.teacher_epochs}"
+    bar = tqdm(steps.ahead(), total=len(steps), desc=name, disable=not progress)
+    for step, drawn in enumerate(bar):
+        set_rates(
+            state.optimiser, recipe.teacher_rate, (state.epoch + step / len(steps)) / recipe.teacher_epochs
+        )
+        batch = drawn.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
+            said = state.teacher(_as_seen(batch.pixels))
+            losses = category_losses(said.main, said.sub, batch, recipe.smoothing)
+        loss = torch.stack(list(losses.values())).sum()
+        state.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(state.teacher.parameters(), 5.0)
+        state.optimiser.step()
+        keep_average(state.average, state.teacher, AVERAGE, state.epoch * len(steps) + step)
+        total += loss.item()
+        bar.set_postfix({"loss": f"{total / (step + 1):.3f}"})
+    return total / len(steps)
+
+
+@torch.inference_mode()
+def _check(teacher: Teacher, photos: Photos, which: np.ndarray, size: int) -> dict[str, float]:
+    """Accuracy of main and sub on whole photos."""
+    device = teacher.eval().answer.weight.device
+    found = []
+    for start in range(0, len(which), 32):
+        pixels = torch.from_numpy(photos.pixels[which[start : start + 32]]).permute(0, 3, 1, 2)
+        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
+        found.append(teacher(_as_seen(pixels.to(device).float() / 255)))
+    main, sub = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
+    sub, main = joint(sub, main, photos.classes)
+    return {
+        "sub": float((sub.argmax(1) == photos.sub[which]).mean()),
+        "main": float((main.argmax(1) == photos.main[which]).mean()),
+    }
+
+
+def _as_seen(pixels: Tensor) -> Tensor:
+    return normalise(pixels).contiguous(memory_format=torch.channels_last)

@@ -18,7 +18,6 @@ import torch
 from model import data
 from model.network import Network, load_backbone
 from model.recipe import Recipe
-from model.teacher import at_boxes, compress
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -143,21 +142,3 @@ def test_weights_of_another_network_are_refused(make_photos: Make, tmp_path: Pat
     photos = data.load(make_photos(each=2), progress=False)
     with pytest.raises(ValueError, match=r"no ResNet-18 in torchvision's layout: it holds features"):
         load_backbone(Network(photos.classes), tmp_path / "other.safetensors")
-
-
-def test_a_crop_finds_its_part_of_the_teachers_map() -> None:
-    ramp = torch.arange(8.0).view(1, 1, 1, 8).expand(1, 1, 8, 8)
-    left = at_boxes(ramp, torch.tensor([[0.0, 0.0, 0.5, 1.0]]), (4, 4))
-    mirrored = at_boxes(ramp, torch.tensor([[1.0, 0.0, 0.0, 1.0]]), (8, 8))
-    assert torch.allclose(left[0, 0, 0], torch.arange(4.0))
-    assert torch.allclose(mirrored, ramp.flip(3))
-
-
-def test_the_teachers_features_keep_what_differs() -> None:
-    rng = np.random.default_rng(0)
-    maps = np.zeros((20, 8, 8, 300), np.float16)
-    maps[..., :3] = rng.normal(0, 5, (20, 8, 8, 3))
-    small = compress(maps).astype(np.float32)
-    assert small.shape == (20, 256, 8, 8)
-    spread = np.sort(small.std((0, 2, 3)))[::-1]
-    assert spread[:3].min() > 10 * spread[3]

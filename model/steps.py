@@ -1,0 +1,132 @@
+"""The steps of a training: which photos each sees, how fast it learns, what counts as wrong, what is kept."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+from torch.utils.data import DataLoader, Dataset
+
+from model.augment import Augmenter, Batch
+from model.data import UNKNOWN, Photos
+from model.recipe import Recipe
+
+
+class Steps(Dataset[Batch]):
+    """An epoch's batches; the same epoch always has the same."""
+
+    def __init__(
+        self,
+        augmenter: Augmenter,
+        learn: np.ndarray,
+        rates: np.ndarray,
+        size: int,
+        recipe: Recipe,
+        epoch: int,
+    ) -> None:
+        self.augmenter, self.size, self.seed = augmenter, size, (recipe.seed, epoch)
+        drawn = np.random.default_rng(self.seed).choice(learn, len(learn), p=rates)
+        self.batches = np.array_split(drawn, max(1, round(len(drawn) / recipe.batch)))
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, step: int) -> Batch:
+        return self.augmenter.batch(self.batches[step], self.size, np.random.default_rng((*self.seed, step)))
+
+    def ahead(self) -> Iterator[Batch]:
+        """The batches in order, drawn ahead by another process where processes share memory."""
+        workers = 1 if hasattr(os, "fork") else 0
+        return iter(
+            DataLoader(self, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
+        )
+
+
+def draw_rates(photos: Photos, learn: np.ndarray, recipe: Recipe) -> np.ndarray:
+    """How often each photo is drawn: rarer classes and senders more often than their share."""
+
+    def sizes(groups: np.ndarray) -> np.ndarray:
+        _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
+        return counts[which].astype(float)
+
+    senders = np.where(photos.sender == "", photos.files, photos.sender)[learn].astype(str)
+    rates = sizes(photos.sub[learn]) ** -recipe.even_classes * sizes(senders) ** -recipe.even_senders
+    result: np.ndarray = rates / rates.sum()
+    return result
+
+
+def set_rates(optimiser: torch.optim.Optimizer, peak: float, done: float) -> None:
+    """Rise over the first tenth, then fall along a cosine to a hundredth of the peak; `done` from 0 to 1.
+
+    Every group of the optimiser gets its own `scale` of it.
+    """
+    warm = 0.1
+    share = (
+        done / warm if done < warm else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
+    )
+    for group in optimiser.param_groups:
+        group["lr"] = peak * group["scale"] * max(share, 1e-3)
+
+
+def category_losses(main: Tensor, sub: Tensor, batch: Batch, smoothing: float) -> dict[str, Tensor]:
+    """How wrong main and sub are, by the labels of the photos and of what shines through them."""
+    own, other = batch.share, 1 - batch.share
+    return {
+        "sub": cross_entropy(sub, batch.sub, smoothing, own)
+        + cross_entropy(sub, batch.sub_through, smoothing, other),
+        "main": 0.5
+        * (
+            cross_entropy(main, batch.main, smoothing, own)
+            + cross_entropy(main, batch.main_through, smoothing, other)
+        ),
+    }
+
+
+def cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Tensor | float = 1.0) -> Tensor:
+    """The weighted sum over photos with a label, by their number; 0 when there is none."""
+    each = F.cross_entropy(scores, labels, ignore_index=UNKNOWN, label_smoothing=smoothing, reduction="none")
+    return (each * weights).sum() / max(1, int((labels != UNKNOWN).sum()))
+
+
+def keep_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+    """Move the averaged weights a little towards the present ones."""
+    keep = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for mean, now in zip(average.parameters(), network.parameters(), strict=True):
+            mean.lerp_(now, 1 - keep)
+        for kept, seen in zip(average.buffers(), network.buffers(), strict=True):
+            kept.copy_(seen)
+
+
+def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
+    """Write it whole or not at all."""
+    partial = path.with_suffix(".part")
+    torch.save(state, partial)
+    os.replace(partial, path)
+
+
+def load_checkpoint(path: Path, recipe: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
+    """The state a run had last, if there is one. Raises ValueError when its recipe was another."""
+    if not path.is_file():
+        return None
+    saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+    if saved["recipe"] != recipe:
+        raise ValueError(
+            f"{path.parent} holds a run with another recipe: choose another folder, or remove it."
+        )
+    return saved
+
+
+def fast_bfloat16(device: torch.device) -> bool:
+    """Whether bfloat16 is done in hardware; emulated, it is ten times slower than float32."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    flags = Path("/proc/cpuinfo")
+    return flags.is_file() and any(flag in flags.read_text() for flag in (" avx512_bf16", " amx_bf16"))
