@@ -209,6 +209,11 @@ def normalise(pixels: Tensor) -> Tensor:
     return (pixels - mean) / std
 
 
+def as_seen(pixels: Tensor, device: torch.device) -> Tensor:
+    """Values from 0 to 1 as a network in training takes them: normalised, in the order its convolutions are quickest in."""
+    return normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
+
+
 def load_backbone(network: Network, init: Path | None) -> list[str]:
     """Start from pretrained weights in torchvision's key layout; returns the tensors that start at random.
 

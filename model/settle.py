@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from model.augment import Augmenter, relight
 from model.data import UNKNOWN, Photos
-from model.network import Network, Palette, normalise
+from model.network import Network, Palette, as_seen
 from model.recipe import Recipe
 
 LIGHTS = 2
@@ -73,7 +73,7 @@ def _look(
         batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
         ground = torch.logit(batch.mask, eps=0.01).to(device)
         for light in range(LIGHTS):
-            pixels = _as_seen(relight(batch.pixels, rng, wild=0.0)[0] if light else batch.pixels, device)
+            pixels = as_seen(relight(batch.pixels, rng, wild=0.0)[0] if light else batch.pixels, device)
             grain = network.grain(pixels)
             if view == 0 and light == 0:
                 ground = network.where(grain)
@@ -81,10 +81,6 @@ def _look(
             parts.append((seen, batch.background, batch.colour))
     seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
     return seen, background, colour
-
-
-def _as_seen(pixels: Tensor, device: torch.device) -> Tensor:
-    return normalise(pixels.to(device)).contiguous(memory_format=torch.channels_last)
 
 
 def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, recipe: Recipe) -> None:

@@ -49,6 +49,13 @@ class Steps(Dataset[Batch]):
         )
 
 
+def whole_photos(photos: Photos, which: np.ndarray, size: int) -> Iterator[Tensor]:
+    """Whole photos at a size, as scoring sees them, some at a time: float (N, 3, size, size), 0 to 1."""
+    for start in range(0, len(which), 32):
+        pixels = torch.from_numpy(photos.pixels[which[start : start + 32]]).permute(0, 3, 1, 2)
+        yield F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True).float() / 255
+
+
 def draw_rates(photos: Photos, learn: np.ndarray, recipe: Recipe) -> np.ndarray:
     """How often each photo is drawn: rarer classes and senders more often than their share."""
 

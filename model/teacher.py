@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from model.answers import joint
@@ -28,7 +27,7 @@ from model.augment import Augmenter
 from model.classes import Classes
 from model.curves import record
 from model.data import UNKNOWN, Photos
-from model.network import normalise
+from model.network import as_seen
 from model.recipe import Recipe
 from model.steps import (
     Steps,
@@ -39,6 +38,7 @@ from model.steps import (
     load_checkpoint,
     save_checkpoint,
     set_rates,
+    whole_photos,
 )
 from model.torch_ops import torchvision
 
@@ -180,7 +180,7 @@ def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) ->
         )
         batch = drawn.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            said = state.teacher(_as_seen(batch.pixels))
+            said = state.teacher(as_seen(batch.pixels, device))
             losses = category_losses(said.main, said.sub, batch, recipe.smoothing)
         loss = torch.stack(list(losses.values())).sum()
         state.optimiser.zero_grad(set_to_none=True)
@@ -197,18 +197,10 @@ def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) ->
 def _check(teacher: Teacher, photos: Photos, which: np.ndarray, size: int) -> dict[str, float]:
     """Accuracy of main and sub on whole photos."""
     device = teacher.eval().answer.weight.device
-    found = []
-    for start in range(0, len(which), 32):
-        pixels = torch.from_numpy(photos.pixels[which[start : start + 32]]).permute(0, 3, 1, 2)
-        pixels = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
-        found.append(teacher(_as_seen(pixels.to(device).float() / 255)))
+    found = [teacher(as_seen(pixels, device)) for pixels in whole_photos(photos, which, size)]
     main, sub = (torch.cat(parts).cpu().numpy() for parts in zip(*found, strict=True))
     sub, main = joint(sub, main, photos.classes)
     return {
         "sub": float((sub.argmax(1) == photos.sub[which]).mean()),
         "main": float((main.argmax(1) == photos.main[which]).mean()),
     }
-
-
-def _as_seen(pixels: Tensor) -> Tensor:
-    return normalise(pixels).contiguous(memory_format=torch.channels_last)

@@ -25,7 +25,7 @@ from model.augment import Augmenter, Batch
 from model.classes import HEADS, OUTPUTS, Classes
 from model.curves import record
 from model.data import UNKNOWN, Photos
-from model.network import Network, Scores, both_ways, load_backbone, normalise
+from model.network import Network, Scores, as_seen, both_ways, load_backbone
 from model.recipe import Recipe
 from model.settle import settle
 from model.steps import (
@@ -38,6 +38,7 @@ from model.steps import (
     load_checkpoint,
     save_checkpoint,
     set_rates,
+    whole_photos,
 )
 from model.teacher import Said, consult
 
@@ -168,7 +169,7 @@ def _train_epoch(
         set_rates(state.optimiser, recipe.rate, (state.epoch + step / len(steps)) / recipe.epochs)
         batch = drawn.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            pixels = normalise(batch.pixels).contiguous(memory_format=torch.channels_last)
+            pixels = as_seen(batch.pixels, device)
             scores: Scores = state.network(pixels)
             losses = _losses(scores, batch, recipe)
             if teachers:
@@ -212,11 +213,9 @@ def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 
     device = next(network.parameters()).device
     found: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
-        for start in range(0, len(which), 32):
-            pixels = torch.from_numpy(photos.pixels[which[start : start + 32]]).permute(0, 3, 1, 2)
-            small = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
-            seen = normalise(small.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
-            for head, scores in zip(OUTPUTS, both_ways(network, seen), strict=True):
+        for pixels in whole_photos(photos, which, size):
+            seen = both_ways(network, as_seen(pixels, device))
+            for head, scores in zip(OUTPUTS, seen, strict=True):
                 found.setdefault(head, []).append(scores.float().cpu().numpy())
     return {head: np.concatenate(parts) for head, parts in found.items()}
 
