@@ -222,7 +222,7 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
     if init is None:
         weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
     else:
-        weights = {name: _float(tensor) for name, tensor in load_file(init).items()}
+        weights = load_weights(init)
     renamed = {_our_name(name): tensor for name, tensor in weights.items() if not name.startswith("fc.")}
     result = network.load_state_dict(renamed, strict=False)
     if result.unexpected_keys:
@@ -236,13 +236,14 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
 def load_release(folder: Path, classes: Classes) -> Network:
     """The float network of a release folder, single precision, in evaluation mode."""
     network = Network(classes)
-    weights = load_file(folder / "weights.safetensors")
-    network.load_state_dict({name: _float(tensor) for name, tensor in weights.items()})
+    network.load_state_dict(load_weights(folder / "weights.safetensors"))
     return network.eval()
 
 
-def _float(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor
+def load_weights(file: Path) -> dict[str, Tensor]:
+    """A safetensors file's tensors by name, in single precision."""
+    tensors: dict[str, Tensor] = load_file(file)
+    return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
 
 
 def _our_name(name: str) -> str:

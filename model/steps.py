@@ -102,7 +102,23 @@ def cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Ten
     return (each * weights).sum() / max(1, int((labels != UNKNOWN).sum()))
 
 
-def keep_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
+def take(
+    step: int,
+    losses: dict[str, Tensor],
+    network: nn.Module,
+    average: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    decay: float,
+) -> None:
+    """Step number `step` of all: lessen the sum of the losses, and move the averaged weights along."""
+    optimiser.zero_grad(set_to_none=True)
+    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+    optimiser.step()
+    _keep_average(average, network, decay, step)
+
+
+def _keep_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
     """Move the averaged weights a little towards the present ones."""
     keep = min(decay, (1 + step) / (10 + step))
     with torch.no_grad():

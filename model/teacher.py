@@ -18,7 +18,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -27,17 +26,17 @@ from model.augment import Augmenter
 from model.classes import Classes
 from model.curves import record
 from model.data import UNKNOWN, Photos
-from model.network import as_seen
+from model.network import as_seen, load_weights
 from model.recipe import Recipe
 from model.steps import (
     Steps,
     category_losses,
     draw_rates,
     fast_bfloat16,
-    keep_average,
     load_checkpoint,
     save_checkpoint,
     set_rates,
+    take,
     whole_photos,
 )
 from model.torch_ops import torchvision
@@ -60,8 +59,7 @@ class Teacher(nn.Module):
         """Start from ImageNet weights in torchvision's key layout. Raises ValueError for others."""
         super().__init__()
         body = torchvision.models.resnet50(weights=None)
-        state = {name: t.float() if t.is_floating_point() else t for name, t in load_file(weights).items()}
-        result = body.load_state_dict(state, strict=False)
+        result = body.load_state_dict(load_weights(weights), strict=False)
         if result.unexpected_keys or any(not name.startswith("fc.") for name in result.missing_keys):
             raise ValueError(f"{weights} is no whole ResNet-50 in torchvision's layout.")
         stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
@@ -182,13 +180,9 @@ def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) ->
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
             said = state.teacher(as_seen(batch.pixels, device))
             losses = category_losses(said.main, said.sub, batch, recipe.smoothing)
-        loss = torch.stack(list(losses.values())).sum()
-        state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.teacher.parameters(), 5.0)
-        state.optimiser.step()
-        keep_average(state.average, state.teacher, AVERAGE, state.epoch * len(steps) + step)
-        total += loss.item()
+        number = state.epoch * len(steps) + step
+        take(number, losses, state.teacher, state.average, state.optimiser, AVERAGE)
+        total += sum(loss.item() for loss in losses.values())
         bar.set_postfix({"loss": f"{total / (step + 1):.3f}"})
     return total / len(steps)
 

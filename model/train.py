@@ -9,6 +9,7 @@ repeats a run exactly on one machine.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -34,10 +35,10 @@ from model.steps import (
     cross_entropy,
     draw_rates,
     fast_bfloat16,
-    keep_average,
     load_checkpoint,
     save_checkpoint,
     set_rates,
+    take,
     whole_photos,
 )
 from model.teacher import Said, consult
@@ -101,8 +102,7 @@ class _State:
         else:
             load_backbone(network, init)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average = Network(classes, dropout=recipe.dropout).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        average.load_state_dict(network.state_dict())
+        average = copy.deepcopy(network)
         for frozen in (network.stem, network.layer1):
             frozen.requires_grad_(False)
         heads = [p for name, p in network.named_parameters() if not name.startswith(("stem", "layer"))]
@@ -174,12 +174,8 @@ def _train_epoch(
             losses = _losses(scores, batch, recipe)
             if teachers:
                 losses |= _taught(losses, scores, consult(teachers, pixels), recipe)
-        loss = torch.stack(list(losses.values())).sum()
-        state.optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(state.network.parameters(), 5.0)
-        state.optimiser.step()
-        keep_average(state.average, state.network, recipe.average, state.epoch * len(steps) + step)
+        number = state.epoch * len(steps) + step
+        take(number, losses, state.network, state.average, state.optimiser, recipe.average)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.item()
         bar.set_postfix({name: f"{sums[name] / (step + 1):.3f}" for name in ("sub", "background", "colour")})
