@@ -1,25 +1,33 @@
 """The sidecar: a small Flask server that answers what is on a photo.
 
-`create_app` assembles it; `routes` has what it answers, `engine` the work on photos, `serve` the two web
-servers it runs behind.
+`create_app` assembles it; `routes` has what it answers, `engine` the work on photos, `front` what stands between the
+network and the app, `serve` how it is run.
 """
 
-from flask import Flask
+from typing import TYPE_CHECKING
 
-from api import errors, metrics, routes
-from api.engine import Engine
-from api.settings import ApiSettings
-from api.upload import BATCH_BYTES
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from api.engine import Engine
+    from api.settings import ApiSettings
 
 
-def create_app(settings: ApiSettings, engine: Engine) -> Flask:
+def create_app(settings: "ApiSettings", engine: "Engine") -> "Flask":
     """Put the server together.
 
     >>> settings = load(ApiSettings)
     >>> create_app(settings, Engine(settings)).test_client().get("/health").status_code
     503
     """
+    # not before they are wanted: `python -m api` first takes from the environment what these would read there
+    from flask import Flask
+
+    from api import errors, metrics, routes
+    from api.upload import BATCH_BYTES
+
     app = Flask(__name__, static_folder=None)
+    app.debug = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = BATCH_BYTES
     app.extensions["settings"] = settings

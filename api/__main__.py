@@ -12,7 +12,19 @@ import logformat
 from api.settings import ApiSettings
 from settings import SettingError, explain, load
 
+EXIT_FAULT = 1
 EXIT_USAGE = 2
+
+FOREIGN_PREFIXES = ("FLASK_", "WERKZEUG_", "GUNICORN_", "TORNADO_", "PROMETHEUS_", "LISTEN_")
+FOREIGN_SETTINGS = (
+    "WEB_CONCURRENCY",
+    "SCRIPT_NAME",
+    "FORWARDED_ALLOW_IPS",
+    "PORT",
+    "SENDFILE",
+    "NOTIFY_SOCKET",
+)
+"""What Flask, gunicorn, Tornado and Prometheus' client would read, or be handed by systemd."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -30,14 +42,28 @@ def main(arguments: list[str] | None = None) -> int:
     logformat.run_id = os.environ.get("RUN_ID") or "-"
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
-    logging.getLogger("waitress").setLevel(logging.ERROR)
+    logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
+    forget_foreign_settings()
     from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
 
-    if chosen.server == "waitress":
-        serve.serve_waitress(settings, until_stdin_closes=chosen.until_stdin_closes)
-    else:
+    if chosen.server == "gunicorn":
         serve.serve_gunicorn(settings, until_stdin_closes=chosen.until_stdin_closes)
+        return 0
+    try:
+        serve.serve_alone(settings, until_stdin_closes=chosen.until_stdin_closes)
+    except OSError as error:
+        print(f"Cannot listen on {settings.api_host}:{settings.api_port}: {error}.", file=sys.stderr)
+        return EXIT_FAULT
     return 0
+
+
+def forget_foreign_settings() -> None:
+    """Take from the environment what libraries read from it when they are imported or started: `.env.example` has all
+    that shall change this server.
+    """
+    for name in list(os.environ):
+        if name.upper().startswith(FOREIGN_PREFIXES) or name in FOREIGN_SETTINGS:
+            del os.environ[name]
 
 
 def check_exposure(settings: ApiSettings) -> None:
@@ -69,9 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--port", type=int, help="listen here instead of API_PORT")
     parser.add_argument(
         "--server",
-        choices=("gunicorn", "waitress"),
-        default="waitress" if sys.platform == "win32" else "gunicorn",
-        help="the web server (default: %(default)s; gunicorn does not run on Windows)",
+        choices=("gunicorn", "tornado"),
+        default="tornado" if sys.platform == "win32" else "gunicorn",
+        help="tornado alone, or below gunicorn, which starts it again when it dies and does not run on Windows "
+        "(default: %(default)s)",
     )
     parser.add_argument(
         "--settings", action="store_true", help="print every setting as JSON, for `python -m batch config`"

@@ -95,7 +95,7 @@ class Engine:
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
-        """A place in the queue, to be taken before a request's body is read.
+        """A place in the queue.
 
         Raises:
             BusyError: the queue is full.

@@ -5,7 +5,7 @@ import logging
 from http import HTTPStatus
 
 from flask import Flask, Response, request
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.engine import BusyError
 
@@ -14,8 +14,11 @@ log = logging.getLogger("nightsort.api")
 CODES = {"unsupported": 415, "unreadable": 422, "too_large": 413}
 """The HTTP status of what can be wrong with a photo."""
 
-DRAIN_BYTES = 64_000_000
-"""So much of a body that is too large is read and dropped: a client that is still sending misses the answer."""
+HOW = {
+    "/predict": "Send one photo: curl -F file=@photo.jpg {}",
+    "/predict/batch": "Send photos: curl -F files=@1.jpg -F files=@2.jpg {}",
+}
+"""What is said to those who ask in the wrong way."""
 
 RETRY_SECONDS = 1
 
@@ -32,24 +35,31 @@ def problem_response(status: int, detail: str) -> Response:
 
 def register(app: Flask) -> None:
     """Let every error of the app be answered as a problem."""
-    app.register_error_handler(BusyError, _busy)
-    app.register_error_handler(RequestEntityTooLarge, _too_large)
+    app.register_error_handler(BusyError, lambda _: busy())
+    app.register_error_handler(NotFound, _not_found)
+    app.register_error_handler(MethodNotAllowed, _wrong_method)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(Exception, _fault)
 
 
-def _busy(_: BusyError) -> Response:
+def busy() -> Response:
+    """Too much to do just now."""
     response = problem_response(503, "Too many requests are waiting; come back a little later.")
     response.headers["Retry-After"] = str(RETRY_SECONDS)
     return response
 
 
-def _too_large(error: RequestEntityTooLarge) -> Response:
-    stream = request.environ["wsgi.input"]
-    dropped = 0
-    while dropped < DRAIN_BYTES and (chunk := stream.read(1 << 16)):
-        dropped += len(chunk)
-    return problem_response(413, error.description or "The request is too large.")
+def _not_found(_: NotFound) -> Response:
+    return problem_response(404, f"There is nothing at {request.path}; / names what there is.")
+
+
+def _wrong_method(error: MethodNotAllowed) -> Response:
+    methods = sorted(error.valid_methods or ())
+    asked = " and ".join(method for method in methods if method in ("GET", "POST"))
+    how = HOW.get(request.path, "").format(request.base_url)
+    response = problem_response(405, f"{request.path} is for {asked}. {how}".strip())
+    response.headers["Allow"] = ", ".join(methods)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -60,6 +70,11 @@ def _http_error(error: HTTPException) -> Response:
     return response
 
 
+def fault() -> Response:
+    """Something that should not happen."""
+    return problem_response(500, "The server has a fault; its log tells more.")
+
+
 def _fault(error: Exception) -> Response:
     log.exception("%s %s failed", request.method, request.path, exc_info=error)
-    return problem_response(500, "The server has a fault; its log tells more.")
+    return fault()

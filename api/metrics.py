@@ -30,11 +30,14 @@ class Metrics:
             "nightsort_requests", "Requests answered", ["path", "status"], registry=self._registry
         )
         self.seconds = Histogram(
-            "nightsort_request_seconds", "Time from request to answer", ["path"], registry=self._registry
+            "nightsort_request_seconds",
+            "Time from the whole request to its answer",
+            ["path"],
+            registry=self._registry,
         )
         self.in_flight = Gauge(
             "nightsort_requests_in_flight",
-            "Requests being read, waiting for a core, or worked on",
+            "Requests waiting for a core or worked on",
             registry=self._registry,
         )
         self._release = Gauge(

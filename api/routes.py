@@ -1,6 +1,8 @@
-"""What the sidecar answers: `/health`, `/classes`, `/predict`, `/predict/batch`, `/stats`, `/metrics`, `/openapi.json`."""
+"""What the sidecar answers; `/` names it all."""
 
+import functools
 import hmac
+import json
 import os
 import time
 from typing import Any
@@ -12,7 +14,7 @@ from api.errors import CODES, problem, problem_response
 from api.metrics import Metrics
 from api.openapi import document
 from api.settings import ApiSettings
-from api.upload import BATCH_PHOTOS, many_photos, one_photo
+from api.upload import BATCH_BYTES, BATCH_PHOTOS, many_photos, one_photo
 from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
 from model.preprocess import PhotoError
@@ -22,18 +24,29 @@ blueprint = Blueprint("routes", __name__)
 OPEN_PATHS = ("/health",)
 """Answered without a token, so that monitors need none."""
 
+WORKING = ("routes.predict", "routes.predict_batch")
+"""What works on photos: not before there is a model, nor when too many wait."""
+
+UNUSED_BYTES = 65536
+"""So large a body may be that nobody reads."""
+
 STARTED = time.time()
 
 
 @blueprint.before_app_request
-def check_token() -> None:
-    """Refuse requests without the token, when one is set."""
-    token = _settings().api_token
-    if token is None or request.path in OPEN_PATHS:
-        return
-    given = request.headers.get("Authorization", "")
-    if not hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode()):
+def check_header() -> None:
+    """Refuse what its header alone decides: `front` asks this before it lets the body come."""
+    if not (_has_token() or request.path in OPEN_PATHS):
         abort(401, "Send the API_TOKEN as `Authorization: Bearer …`.")
+    if request.endpoint is None:
+        return  # no such path, or not with this method, as Flask is about to say
+    request.max_content_length = _most_bytes()
+    if (request.content_length or 0) > request.max_content_length:
+        abort(413, f"The request is too large; here it may have {request.max_content_length:,} bytes.")
+    if request.endpoint in WORKING:
+        _predictor()
+        with _engine().place():
+            pass
 
 
 @blueprint.after_app_request
@@ -42,6 +55,18 @@ def add_safe_headers(response: Response) -> Response:
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+@blueprint.get("/")
+def index() -> Response:
+    """What there is, in a sentence each, and where it is described."""
+    paths: dict[str, dict[str, Any]] = document(BATCH_PHOTOS)["paths"]
+    routes = {
+        f"{method.upper()} {path}": operation["summary"]
+        for path, item in paths.items()
+        for method, operation in item.items()
+    }
+    return jsonify(routes=routes, description="/openapi.json")
 
 
 @blueprint.get("/health")
@@ -75,8 +100,6 @@ def classes() -> Response:
 def predict() -> Response:
     """What is on one photo: multipart `file`, a raw image body, or JSON with base64 `image`."""
     predictor, engine = _predictor(), _engine()
-    # base64 needs four bytes for three, and a form or JSON a little around them
-    request.max_content_length = int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
     with engine.place():
         (answer,) = _answer(engine, [one_photo()])
     if isinstance(answer, PhotoError):
@@ -116,7 +139,12 @@ def prometheus() -> Response:
 @blueprint.get("/openapi.json")
 def openapi() -> Response:
     """This interface, described."""
-    return jsonify(document(BATCH_PHOTOS))
+    return Response(_description(), content_type="application/json")
+
+
+@functools.cache
+def _description() -> str:
+    return json.dumps(document(BATCH_PHOTOS))
 
 
 def as_json(answer: Answered) -> dict[str, Any]:
@@ -148,6 +176,21 @@ def _answer(engine: Engine, photos: list[bytes]) -> list[Answered | PhotoError]:
     answers = engine.answer(photos)
     _metrics().count(answers, time.perf_counter() - started)
     return answers
+
+
+def _has_token() -> bool:
+    """Whether the request may be answered: it has the token, or none is set."""
+    token = _settings().api_token
+    given = request.headers.get("Authorization", "")
+    return token is None or hmac.compare_digest(given.encode(), f"Bearer {token.get_secret_value()}".encode())
+
+
+def _most_bytes() -> int:
+    """The largest body that the route takes."""
+    if request.endpoint == "routes.predict":
+        # base64 needs four bytes for three, and a form or JSON a little around them
+        return int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
+    return BATCH_BYTES if request.endpoint == "routes.predict_batch" else UNUSED_BYTES
 
 
 def _predictor() -> Predictor:

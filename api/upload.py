@@ -21,37 +21,38 @@ BATCH_PHOTOS = 1024
 BATCH_BYTES = 256 * 1024 * 1024
 """The largest body of any request."""
 
-READ_BYTES = 1024 * 1024
-"""So much of a form is read at a time: what gunicorn takes from a connection at once, of which it would copy the rest
-again with every smaller piece."""
-
-PAUSE_SECONDS = 30
-"""How long a client may pause while it sends a body."""
+READ_BYTES = 1 << 18
+"""So much of a form is read at a time: the pieces in which `front` has it."""
 
 FORM = "multipart/form-data"
 
 
 def one_photo() -> bytes:
-    """The photo of a request: multipart `file`, a raw image body, or base64 `image` in JSON or a form."""
+    """The photo of a request: multipart `file` or `image`, a raw image body, or base64 `image` in JSON or a form."""
     if request.mimetype == FORM:
-        parts = _parts()
-        photo = next((_content(part) for part in parts if part.name == "file"), None)
-        if photo is None:
-            text = next((_content(part) for part in parts if part.name == "image"), b"")
-            photo = _from_base64(text.decode("ascii", "replace"))
+        photos = [_of_part(part) for part in _parts() if part.name in ("file", "image")]
     elif request.mimetype == "application/json":
         with _readable():
             content = request.get_json()
-        photo = _from_base64(content.get("image") if isinstance(content, dict) else None)
+        photos = [_from_base64(content.get("image") if isinstance(content, dict) else None)]
     else:
         # curl calls a raw body form-encoded unless told otherwise, so forms are not parsed here by the name
         with _readable():
-            photo = request.get_data(cache=False, parse_form_data=False)
-        if photo.startswith(b"image="):
-            photo = _from_base64(parse_qs(photo.decode("ascii", "replace")).get("image", [""])[0])
-    if not photo:
+            body = request.get_data(cache=False, parse_form_data=False)
+        photos = [body]
+        if body.startswith(b"image="):
+            photos = [
+                _from_base64(text) for text in parse_qs(body.decode("ascii", "replace")).get("image", [])
+            ]
+    photos = [photo for photo in photos if photo]
+    if len(photos) > 1:
+        abort(
+            400,
+            f"One photo at a time here, these are {len(photos)}; /predict/batch takes several, as `files`.",
+        )
+    if not photos:
         abort(400, "Send a photo: multipart field `file`, a raw image body, or JSON with base64 `image`.")
-    return photo
+    return photos[0]
 
 
 def many_photos() -> list[bytes]:
@@ -83,6 +84,13 @@ def _parts() -> list[MultipartPart]:
         abort(400, f"The form cannot be read: {error}")
 
 
+def _of_part(part: MultipartPart) -> bytes:
+    """The photo in a part: the file, or for an `image` that is none its base64 text."""
+    content = _content(part)
+    is_text = part.name == "image" and not part.filename
+    return _from_base64(content.decode("ascii", "replace")) if is_text else content
+
+
 def _content(part: MultipartPart) -> bytes:
     """A part's bytes, all of which are in memory here; `part.raw` would copy them."""
     assert isinstance(part.file, BytesIO)
@@ -91,11 +99,7 @@ def _content(part: MultipartPart) -> bytes:
 
 @contextlib.contextmanager
 def _readable() -> Iterator[None]:
-    """Let a body that breaks off, pauses for too long, or lies about itself, be the client's fault."""
-    if (connection := request.environ.get("gunicorn.socket")) is not None:
-        connection.settimeout(
-            PAUSE_SECONDS
-        )  # gunicorn's threads would wait for ever; waitress has its own limit
+    """Let a body that lies about itself be the client's fault."""
     try:
         yield
     except (HTTPException, MultipartError, MemoryError):

@@ -133,7 +133,7 @@ def test_a_server_whose_batch_was_killed_ends_within_five_seconds(tmp_path: Path
     assert wait_until_gone(processes, 5) == []
 
 
-@pytest.fixture(params=["gunicorn", "waitress"])
+@pytest.fixture(params=["gunicorn", "tornado"])
 def server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """A server of either kind, by its URL."""
     port = _free_port()

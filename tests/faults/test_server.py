@@ -14,17 +14,20 @@ from pathlib import Path
 import pytest
 import requests
 
+from api.serve import threads
 from batch.sidecar import _free_port
 from settings import ROOT
 from tests import small_release
 from tests.api.conftest import picture
 from tests.batch.conftest import Night
-from tests.faults import fuzz_decoder, fuzz_http
+from tests.faults import fuzz_decoder, fuzz_http, slow_clients
+
+KINDS = ["gunicorn", "tornado"]
 
 SICK = """
 import sys, time
 import api.engine as engine
-import api.upload as upload
+import api.front as front
 
 def sick(data, *, read=engine.read_photo, **limits):
     if data.endswith(b"hang"):
@@ -37,7 +40,7 @@ def sick(data, *, read=engine.read_photo, **limits):
 
 engine.read_photo = sick
 engine.PHOTO_SECONDS = 1.5
-upload.PAUSE_SECONDS = 1
+front.BODY_SECONDS = 1
 from api.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -83,11 +86,99 @@ def test_mutated_photos_are_read_or_refused_and_nothing_else() -> None:
     assert figures.outcomes["unreadable"] > 50
 
 
-@pytest.mark.parametrize("kind", ["gunicorn", "waitress"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_odd_requests_get_documented_answers_and_never_a_500(kind: str) -> None:
     figures = fuzz_http.campaign(400, seed=7, kind=kind)
     assert figures.problems == []
     assert figures.statuses["200"] > 50
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_beside_clients_that_are_slow_silent_or_dripping_everyone_is_served(kind: str) -> None:
+    attacks = ["half a header", "drip the body", "drip a body that is refused", "idle between requests"]
+    # one second is the promise, on a machine that has nothing else to do
+    for figures in slow_clients.campaign(attacks, kind, 10 * threads(), 3, health_seconds=8):
+        assert figures.problems == []
+        assert figures.health.answered > 1
+        assert figures.predict.answered > 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_attack_of_slow_clients(kind: str) -> None:
+    problems = [
+        problem
+        for figures in slow_clients.campaign(list(slow_clients.ATTACKS), kind, 10 * threads(), 20)
+        for problem in figures.problems
+    ]
+    assert problems == []
+
+
+HOSTILE = {
+    "WEB_CONCURRENCY": "many",
+    "GUNICORN_CMD_ARGS": "--workers 5 --bind 127.0.0.1:1 --worker-class sync",
+    "GUNICORN_PID": "1",
+    "GUNICORN_FD": "77",
+    "LISTEN_PID": "0",
+    "LISTEN_FDS": "3",
+    "FORWARDED_ALLOW_IPS": "*",
+    "SCRIPT_NAME": "/elsewhere",
+    "PORT": "1",
+    "SENDFILE": "perhaps",
+    "FLASK_DEBUG": "1",
+    "FLASK_APP": "nothing",
+    "FLASK_ENV": "development",
+    "FLASK_RUN_PORT": "1",
+    "WERKZEUG_RUN_MAIN": "true",
+    "WERKZEUG_SERVER_FD": "3",
+    "WERKZEUG_DEBUG_PIN": "off",
+    "TORNADO_EXTENSION": "0",
+    "PROMETHEUS_MULTIPROC_DIR": "/nonexistent/prometheus",
+    "prometheus_multiproc_dir": "/nonexistent/prometheus",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "HTTPS_PROXY": "http://127.0.0.1:1",
+    "ALL_PROXY": "http://127.0.0.1:1",
+    "http_proxy": "http://127.0.0.1:1",
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_other_programs_read_from_the_environment_changes_nothing(kind: str, tmp_path: Path) -> None:
+    with fuzz_http.running_server(tmp_path, kind, **HOSTILE) as (port, process):
+        with requests.Session() as session:
+            session.trust_env = False
+            url = f"http://127.0.0.1:{port}"
+            health = session.get(f"{url}/health", timeout=10)
+            assert health.json()["status"] == "ready"
+            assert b"\n " not in health.content  # Flask in debug mode would indent it
+            answer = session.post(f"{url}/predict", files={"file": picture()}, timeout=10)
+            assert answer.json()["sub"]["class"] == "t-shirt"
+            assert "nightsort_requests_total" in session.get(f"{url}/metrics", timeout=10).text
+            wrong = session.get(f"{url}/nowhere", timeout=10)
+            assert (wrong.status_code, wrong.headers["Content-Type"]) == (404, "application/problem+json")
+        assert len(fuzz_http.processes(process)) == (2 if kind == "gunicorn" else 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_told_to_end_a_server_answers_what_it_works_on(kind: str, tmp_path: Path) -> None:
+    answers: list[int] = []
+    photo = {"files": slow_clients.noise(4000, 3000)}
+    with fuzz_http.running_server(tmp_path, kind) as (port, process):
+        url = f"http://127.0.0.1:{port}"
+        photos = [("files", photo["files"])] * 20
+
+        def send() -> None:
+            answers.append(requests.post(f"{url}/predict/batch", files=photos, timeout=60).status_code)
+
+        sender = threading.Thread(target=send)
+        sender.start()
+        # that one, and the question itself
+        while "nightsort_requests_in_flight 2.0" not in requests.get(f"{url}/metrics", timeout=10).text:
+            assert sender.is_alive()
+        process.terminate()
+        sender.join()
+        assert process.wait(20) == 0
+    assert answers == [200]
 
 
 @pytest.mark.slow
@@ -150,7 +241,7 @@ def test_a_client_that_stops_sending_is_not_waited_for_without_end(port: int) ->
         )
         started = time.monotonic()
         answer = client.recv(100)
-    assert b" 400 " in answer
+    assert b" 408 " in answer
     assert time.monotonic() - started < 15
 
 
