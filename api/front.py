@@ -32,6 +32,7 @@ from tornado.httputil import (
     ResponseStartLine,
     format_timestamp,
 )
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.tcpserver import TCPServer
 from tornado.wsgi import WSGIContainer
@@ -384,10 +385,12 @@ class Stream(IOStream):
     has_ended = False
 
     def read_from_fd(self, buf: bytearray | memoryview) -> int | None:
-        """Read what has come; its end at first only ends what has come."""
+        """Read what has come; that nothing more will is of interest only to who waits for more."""
         size = super().read_from_fd(buf)
-        if size == 0 and not self.has_ended:
+        if size == 0 and not (self.has_ended and self.reading()):
             self.has_ended = True
+            if not self.reading():
+                self.io_loop.update_handler(self.fileno(), IOLoop.ERROR)  # or it is told so all the time
             return None
         return size
 

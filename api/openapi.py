@@ -1,10 +1,18 @@
 """The interface, described in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
 
+import functools
 from typing import Any
 
 from model.classes import HEADS
 
+FILE = {"type": "string", "format": "binary"}
+PHOTO = {**FILE, "minLength": 1}
 
+ALWAYS = (400, 413, 431, 500)
+"""What any request may be answered: it is malformed, too large, its header is too large, or the server has a fault."""
+
+
+@functools.cache
 def document(batch_photos: int) -> dict[str, Any]:
     """The description that `/openapi.json` answers."""
     return {
@@ -16,18 +24,20 @@ def document(batch_photos: int) -> dict[str, Any]:
         },
         "security": [{"token": []}, {}],
         "paths": {
+            "/": {"get": _get("What there is", _json("A sentence for each route", "Routes"))},
             "/health": {
                 "get": {
                     "summary": "Whether the server is ready; needs no token",
                     "security": [],
-                    "responses": {"200": _json("Ready", "Health"), "503": _json("Not ready", "Health")},
+                    "responses": {
+                        "200": _json("Ready", "Health"),
+                        **_problems(*ALWAYS),
+                        "503": _json("Not ready", "Health"),
+                    },
                 }
             },
             "/classes": {
-                "get": {
-                    "summary": "The classes of each head",
-                    "responses": {"200": _json("Classes", "Classes"), **_problems(401, 503)},
-                }
+                "get": _get("The classes that each head tells apart", _json("Classes", "Classes"), 503)
             },
             "/predict": {
                 "post": {
@@ -35,43 +45,31 @@ def document(batch_photos: int) -> dict[str, Any]:
                     "requestBody": {"required": True, "content": _one_photo()},
                     "responses": {
                         "200": _json("The answer of every head", "Answer"),
-                        **_problems(400, 401, 413, 415, 422, 500, 503),
+                        **_problems(*ALWAYS, 401, 408, 415, 422, 503),
                     },
                 }
             },
             "/predict/batch": {
                 "post": {
                     "summary": f"What is on up to {batch_photos} photos",
-                    "requestBody": {"required": True, "content": _many_photos(batch_photos)},
+                    "requestBody": {"required": True, "content": _many_photos()},
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),
-                        **_problems(400, 401, 413, 500, 503),
+                        **_problems(*ALWAYS, 401, 408, 503),
                     },
                 }
             },
-            "/stats": {
-                "get": {
-                    "summary": "What was answered since the start",
-                    "responses": {"200": _json("Counts", "Stats"), **_problems(401)},
-                }
-            },
+            "/stats": {"get": _get("What was answered since the start", _json("Counts", "Stats"))},
             "/metrics": {
-                "get": {
-                    "summary": "The same for Prometheus",
-                    "responses": {
-                        "200": {"description": "Prometheus' text format", "content": {"text/plain": {}}},
-                        **_problems(401),
-                    },
-                }
+                "get": _get(
+                    "The same for Prometheus",
+                    {"description": "Prometheus' text format", "content": {"text/plain": {}}},
+                )
             },
             "/openapi.json": {
-                "get": {
-                    "summary": "This description",
-                    "responses": {
-                        "200": {"description": "OpenAPI", "content": {"application/json": {}}},
-                        **_problems(401),
-                    },
-                }
+                "get": _get(
+                    "This description", {"description": "OpenAPI", "content": {"application/json": {}}}
+                )
             },
         },
         "components": {
@@ -79,6 +77,11 @@ def document(batch_photos: int) -> dict[str, Any]:
             "schemas": _schemas(),
         },
     }
+
+
+def _get(summary: str, answer: dict[str, Any], *more_problems: int) -> dict[str, Any]:
+    responses = {"200": answer, **_problems(*ALWAYS, 401, *more_problems)}
+    return {"summary": summary, "responses": responses}
 
 
 def _schemas() -> dict[str, Any]:
@@ -115,6 +118,12 @@ def _schemas() -> dict[str, Any]:
                 "main_of": {"type": "object", "additionalProperties": {"type": "string"}},
             }
         ),
+        "Routes": _object(
+            {
+                "routes": {"type": "object", "additionalProperties": {"type": "string"}},
+                "description": {"type": "string"},
+            }
+        ),
         "Health": _object(
             {
                 "status": {"enum": ["ready", "starting", "broken"]},
@@ -144,22 +153,24 @@ def _schemas() -> dict[str, Any]:
 
 
 def _one_photo() -> dict[str, Any]:
-    base64 = _object({"image": {"type": "string", "contentEncoding": "base64"}})
+    base64 = {
+        "type": "string",
+        "contentEncoding": "base64",
+        "minLength": 4,
+        "pattern": "^(data:.*;base64,)?[A-Za-z0-9+/]+={0,2}$",
+    }
+    forms = [_object({"file": PHOTO}), _object({"image": {"anyOf": [PHOTO, base64]}})]
     return {
-        "multipart/form-data": {"schema": _object({"file": {"type": "string", "format": "binary"}})},
-        "application/json": {"schema": base64},
-        "image/*": {"schema": {"type": "string", "format": "binary"}},
-        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        "multipart/form-data": {"schema": {"oneOf": forms}},
+        "application/json": {"schema": _object({"image": base64})},
+        "image/*": {"schema": PHOTO},
+        "application/octet-stream": {"schema": PHOTO},
     }
 
 
-def _many_photos(most: int) -> dict[str, Any]:
-    files = {
-        "type": "array",
-        "minItems": 1,
-        "maxItems": most,
-        "items": {"type": "string", "format": "binary"},
-    }
+def _many_photos() -> dict[str, Any]:
+    # an empty one, as any that cannot be read, has an error of its own in the answer
+    files = {"type": "array", "minItems": 1, "items": FILE}
     return {"multipart/form-data": {"schema": _object({"files": files})}}
 
 

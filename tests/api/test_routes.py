@@ -51,14 +51,15 @@ def test_predict_answers_every_head_with_its_choice_and_its_top_three(client: Fl
         assert sum(answer[head]["probabilities"].values()) == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("way", ["multipart", "multipart base64", "raw", "raw as curl calls it", "json", "data url",
-                                 "form base64"])  # fmt: skip
+@pytest.mark.parametrize("way", ["multipart", "multipart image", "multipart base64", "raw", "raw as curl calls it",
+                                 "json", "data url", "form base64"])  # fmt: skip
 def test_a_photo_may_come_in_every_promised_way(client: FlaskClient, way: str) -> None:
     photo = picture("green")
     text = base64.b64encode(photo).decode()
     form = "application/x-www-form-urlencoded"
     requests: dict[str, dict[str, Any]] = {
         "multipart": {"data": {"file": (io.BytesIO(photo), "a.jpg")}},
+        "multipart image": {"data": {"image": (io.BytesIO(photo), "a.jpg")}},
         "multipart base64": {"data": {"image": text}, "content_type": "multipart/form-data"},
         "raw": {"data": photo, "content_type": "image/jpeg"},
         "raw as curl calls it": {"data": photo, "content_type": form},
@@ -131,11 +132,56 @@ def test_a_request_without_a_photo_says_how_to_send_one(
     assert_problem(client.post("/predict", **request_), 400)
 
 
-def test_wrong_paths_and_methods_are_problems_too(client: FlaskClient) -> None:
-    assert_problem(client.get("/nowhere"), 404)
-    response = client.get("/predict")
-    assert_problem(response, 405)
-    assert "POST" in response.headers["Allow"]
+def test_a_field_that_was_left_empty_is_no_second_photo(client: FlaskClient) -> None:
+    form = b"".join(
+        b'--B\r\nContent-Disposition: form-data; name="%s"; filename="%s"\r\n\r\n%s\r\n' % part
+        for part in ((b"file", b"a.jpg", picture("green")), (b"image", b"", b""))
+    )
+    response = client.post(
+        "/predict", data=form + b"--B--\r\n", content_type="multipart/form-data; boundary=B"
+    )
+    assert response.status_code == 200, response.data
+    assert response.get_json()["sub"]["class"] == "pants"
+
+
+TEXT = base64.b64encode(picture()).decode()
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"data": {"file": [(io.BytesIO(picture()), "a.jpg"), (io.BytesIO(picture()), "b.jpg")]}},
+        {"data": {"image": [(io.BytesIO(picture()), "a.jpg"), (io.BytesIO(picture()), "b.jpg")]}},
+        {"data": {"file": (io.BytesIO(picture()), "a.jpg"), "image": (io.BytesIO(picture()), "b.jpg")}},
+        {"data": {"file": (io.BytesIO(picture()), "a.jpg"), "image": TEXT}},
+        {"data": {"image": [TEXT, TEXT]}, "content_type": "multipart/form-data"},
+        {"data": {"image": [TEXT, TEXT]}, "content_type": "application/x-www-form-urlencoded"},
+    ],
+)
+def test_of_two_photos_none_is_chosen_and_the_answer_says_where_several_go(
+    client: FlaskClient, request_: dict[str, Any]
+) -> None:
+    assert_problem(client.post("/predict", **request_), 400, "/predict/batch")
+
+
+def test_wrong_paths_and_methods_are_problems_that_say_what_is_right(client: FlaskClient) -> None:
+    assert_problem(client.get("/nowhere"), 404, "/nowhere")
+    for path in ("/predict", "/predict/batch"):
+        for method in ("GET", "PUT", "DELETE", "BREW"):
+            response = client.open(path, method=method)
+            assert_problem(response, 405, f"curl -F file{'s' * (path == '/predict/batch')}=@")
+            assert "POST" in response.headers["Allow"]
+    response = client.post("/classes")
+    assert_problem(response, 405, "GET")
+    assert "GET" in response.headers["Allow"]
+
+
+def test_the_front_page_names_every_route_and_where_they_are_described(client: FlaskClient) -> None:
+    answer = client.get("/").get_json()
+    assert answer["description"] == "/openapi.json"
+    served = {rule.rule for rule in client.application.url_map.iter_rules()}
+    assert {route.split()[1] for route in answer["routes"]} == served
+    assert all(answer["routes"].values())
 
 
 def test_a_fault_shows_neither_a_trace_nor_a_path(
@@ -218,6 +264,22 @@ def test_stats_and_metrics_count_what_was_answered(client: FlaskClient) -> None:
     text = client.get("/metrics").get_data(as_text=True)
     assert 'nightsort_predictions_total{head="sub",name="t-shirt"} 2.0' in text
     assert "nightsort_request_seconds_bucket" in text
+
+
+def test_openapi_promises_what_any_request_may_be_answered(client: FlaskClient) -> None:
+    document = client.get("/openapi.json").get_json()
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            promised = set(operation["responses"])
+            assert {"200", "400", "413", "431", "500"} <= promised, path
+            assert ("401" in promised) is (path != "/health")
+
+
+def test_flask_is_never_in_debug_mode(
+    make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    assert not make_client().application.debug
 
 
 def test_openapi_describes_every_route_there_is(client: FlaskClient) -> None:
