@@ -24,6 +24,10 @@ AT_ONCE = 500
 INCOMING = "incoming"
 
 
+class WorkedOnError(Exception):
+    """What lies at a row's place does not have the row's bytes: it is somebody's, and left alone."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which photos are meant; what is not said does not matter. `run` may be `last`.
@@ -61,8 +65,13 @@ def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
     Their rows are superseded and leave the CSVs. The duplicates of a photo go with it, so that none points to a
     place where its first one lies no more. For one who holds the run's lock.
     """
-    rows = _with_duplicates(ledger, choice.rows(ledger))
-    return _do(settings, ledger, (_plan("requeue", row, f"{INCOMING}/{row.file_name}") for row in rows))
+    rows = with_duplicates(ledger, choice.rows(ledger))
+    return _do(settings, ledger, (_plan("requeue", row, _place_in_incoming(row)) for row in rows))
+
+
+def _place_in_incoming(row: Row) -> str:
+    """Where the photo came from; never anywhere else, whatever the name: it may have been read from a CSV."""
+    return "/".join([INCOMING, *(part for part in row.file_name.split("/") if part not in ("", ".", ".."))])
 
 
 def old_photos(ledger: Ledger, days: int, statuses: Iterable[str]) -> Iterator[Row]:
@@ -94,7 +103,8 @@ def finish(settings: BatchSettings, ledger: Ledger) -> int:
     return _perform(settings, ledger, acts, again=True) if acts else 0
 
 
-def _with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
+def with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
+    """Photos, and the duplicates that go back with them."""
     firsts, chosen = set(), set()
     for row in rows:
         yield row
@@ -135,10 +145,12 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     done = []
     for act in acts:
         try:
-            if _perform_one(settings.data_dir, act, again=again):
+            if _perform_one(settings.data_dir, act, _row_of(ledger, act), again=again):
                 done.append(act)
                 continue
             problem = "it is not there any more"
+        except WorkedOnError:
+            problem = "another file, or a version that somebody has worked on, lies there"
         except OSError as error:
             problem = error.strerror or str(error)
         log.warning("%s was left as it is: %s.", act.source, problem)
@@ -151,40 +163,47 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     return len(done)
 
 
-def _perform_one(data_dir: Path, act: Act, *, again: bool) -> bool:
-    """Move or delete one photo; False when it is gone. With `again` it may be half done already."""
+def _row_of(ledger: Ledger, act: Act) -> Row:
+    row = ledger.row(act.photo_id)
+    assert row is not None  # rows of filed photos are never deleted
+    return row
+
+
+def _perform_one(data_dir: Path, act: Act, row: Row, *, again: bool) -> bool:
+    """Move or delete one photo; False when it is gone. With `again` it may be half done already.
+
+    Raises:
+        WorkedOnError: what lies at the row's place is not the row's photo.
+        OSError: it cannot be moved or deleted.
+    """
     source, target = data_dir / act.source, data_dir / act.target
-    if act.action == "delete":
-        return _delete(source) or again
+    if again and act.target:
+        filing.clear_up(source, target, row.mtime_ns)
     if not os.path.lexists(source):
-        return again and os.path.lexists(target)
-    if again and os.path.lexists(target):
-        if target.lstat().st_size == 0:
-            target.unlink()  # the name was reserved, the photo not moved
-        elif filing.digest(target) == filing.digest(source):
-            source.unlink()  # copied to another disk, but not removed yet
+        if again and act.target and filing.has_bytes_of(target, row):
+            filing.finish_companions(source, target)
             return True
+        return again and act.action == "delete"
+    if not filing.has_bytes_of(source, row):
+        raise WorkedOnError
+    if act.action == "delete":
+        _delete(source)
+        return True
     while True:
         act.target = filing.free_place(data_dir, act.target)
         target = data_dir / act.target
         target.parent.mkdir(parents=True, exist_ok=True)
-        checksum = filing.digest(source) if source.lstat().st_dev != target.parent.stat().st_dev else ""
         try:
-            filing.move_photo(source, target, checksum)
+            filing.move_photo(source, target, row.sha256)
             return True
         except FileExistsError:  # somebody put a file there just now: take another name
             continue
 
 
-def _delete(photo: Path) -> bool:
-    companions = companions_of(photo)
-    try:
-        photo.unlink()
-    except FileNotFoundError:
-        return False
-    for companion in companions:
+def _delete(photo: Path) -> None:
+    for companion in companions_of(photo):  # first: without their photo nobody knows whose they are
         companion.unlink(missing_ok=True)
-    return True
+    photo.unlink(missing_ok=True)
 
 
 def _remove_empty_folders(folder: Path, data_dir: Path) -> None:

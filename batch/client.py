@@ -91,6 +91,17 @@ class Client:
         except (KeyError, TypeError, ValueError) as error:
             raise SidecarError(f"{self.url} does not answer as a model server does ({error!r})") from error
 
+    def main_of(self) -> dict[str, str]:
+        """The main category of each sub-category that the release in use tells apart.
+
+        Raises:
+            SidecarError: no answer, or none of our server's.
+        """
+        found = _content(self._send("GET", "/classes", CONNECT_SECONDS)).get("main_of")
+        if not isinstance(found, dict):
+            raise SidecarError(f"{self.url} does not say which categories there are")
+        return {_text(sub): _text(main) for sub, main in found.items()}
+
     def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> list[Answer]:
         """Ask about photos (the files' bytes); answers come in the same order, one for each.
 

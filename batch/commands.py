@@ -12,6 +12,7 @@ from pathlib import Path
 from batch import (
     acts,
     backup,
+    by_hand,
     config,
     demo,
     doctor,
@@ -25,8 +26,9 @@ from batch import (
     run,
     schedule,
 )
+from batch.data_folder import StrangeFolderError, adopt, open_ledger
 from batch.ledger import Ledger, LedgerError
-from batch.lock import LockHeldError, run_lock
+from batch.lock import LockHeldError, refuse_if_at_work, run_lock
 from batch.logs import log
 from batch.settings import BatchSettings
 
@@ -65,8 +67,14 @@ def do_export(settings: BatchSettings, _: Arguments) -> int:
 
 def do_doctor(settings: BatchSettings, given: Arguments) -> int:
     """Ledger, CSV and folders against each other."""
-    settings.make_folders()
-    with run_lock(settings.data_dir):
+    if not given.fix and not given.adopt:
+        refuse_if_at_work(settings.ledger_path.parent)
+        return 0 if doctor.doctor(settings, fix=False) else run.EXIT_FAILED
+    with run_lock(settings.ledger_path.parent):
+        if given.adopt:
+            with Ledger(settings.ledger_path) as ledger:
+                adopt(settings, ledger)
+            log.info("%s is the data folder of %s from now on.", settings.data_dir, settings.ledger_path)
         return 0 if doctor.doctor(settings, fix=given.fix) else run.EXIT_FAILED
 
 
@@ -77,7 +85,7 @@ def do_demo(settings: BatchSettings, _: Arguments) -> int:
 
 def do_history(settings: BatchSettings, given: Arguments) -> int:
     """One line a run."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         runs = ledger.runs()[-given.last :]
     print(history.as_json(runs) if given.json else history.as_table(runs))
     return 0
@@ -85,7 +93,7 @@ def do_history(settings: BatchSettings, given: Arguments) -> int:
 
 def do_show(settings: BatchSettings, given: Arguments) -> int:
     """One run in full."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         found = history.find_run(ledger, given.run)
         print(history.as_json([found]) if given.json else history.in_full(ledger, found))
     return 0
@@ -93,7 +101,7 @@ def do_show(settings: BatchSettings, given: Arguments) -> int:
 
 def do_logs(settings: BatchSettings, given: Arguments) -> int:
     """What the logs hold of one run."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         run_id = history.find_run(ledger, given.run).run_id
     lines = logs.lines_of_run(settings.log_dir, run_id)
     print("\n".join(lines) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
@@ -102,7 +110,7 @@ def do_logs(settings: BatchSettings, given: Arguments) -> int:
 
 def do_report(settings: BatchSettings, given: Arguments) -> int:
     """The report of a run or of the last days."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         if given.days:
             found = report.of_days(ledger, given.days)
         else:
@@ -125,7 +133,6 @@ def do_health(settings: BatchSettings, given: Arguments) -> int:
 
 def do_schedule(settings: BatchSettings, given: Arguments) -> int:
     """A clock for machines without one."""
-    settings.make_folders()
     return schedule.keep(settings, given.at or settings.night_at, given.every)
 
 
@@ -167,29 +174,42 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     if not (given.failed or given.run or given.photo or given.release or given.below is not None):
         log.error("Say which photos: --failed, --run RUN, --photo NAME, --release VERSION or --below P.")
         return run.EXIT_USAGE
-    with run_lock(settings.data_dir), _ledger(settings) as ledger:
-        if given.run:
-            given.run = history.find_run(ledger, given.run).run_id
-        choice = acts.Choice(given.failed, given.run, given.photo, given.release, given.below)
-        if given.dry_run:
-            print(f"{sum(1 for _ in choice.rows(ledger))} photos would be put back, and their duplicates.")
-            return 0
+    if given.dry_run:
+        refuse_if_at_work(settings.ledger_path.parent)
+        with Ledger(settings.ledger_path, scratch=True) as ledger:
+            by_hand.follow(settings, ledger)
+            count = sum(1 for _ in acts.with_duplicates(ledger, _choice(ledger, given).rows(ledger)))
+        print(f"{count} photos would be put back. Nothing was done.")
+        return 0
+    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
         acts.finish(settings, ledger)
-        count = acts.requeue(settings, ledger, choice)
+        by_hand.follow(settings, ledger)
+        count = acts.requeue(settings, ledger, _choice(ledger, given))
         export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
     log.info("Put %d photos back into %s; the next run sorts them again.", count, settings.incoming)
     return 0
 
 
+def _choice(ledger: Ledger, given: Arguments) -> acts.Choice:
+    run_id = history.find_run(ledger, given.run).run_id if given.run else ""
+    return acts.Choice(given.failed, run_id, given.photo, given.release, given.below)
+
+
 def do_prune(settings: BatchSettings, given: Arguments) -> int:
     """Old photos out of the filing folders."""
-    with run_lock(settings.data_dir), _ledger(settings) as ledger:
+    statuses = given.status or ["processed", "duplicate"]
+    what = "deleted" if given.delete else f"moved below {given.archive}"
+    if not given.yes:
+        refuse_if_at_work(settings.ledger_path.parent)
+        with Ledger(settings.ledger_path, scratch=True) as ledger:
+            by_hand.follow(settings, ledger)
+            count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
+        print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
+        return 0
+    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
         acts.finish(settings, ledger)
-        rows = acts.old_photos(ledger, given.days, given.status or ["processed", "duplicate"])
-        what = "deleted" if given.delete else f"moved below {given.archive}"
-        if not given.yes:
-            print(f"{sum(1 for _ in rows)} photos would be {what}. Nothing was done; --yes does it.")
-            return 0
+        by_hand.follow(settings, ledger)
+        rows = acts.old_photos(ledger, given.days, statuses)
         if given.delete:
             count = acts.delete(settings, ledger, rows)
         else:
@@ -199,9 +219,9 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     return 0
 
 
-def _ledger(settings: BatchSettings) -> Ledger:
-    settings.make_folders()
-    return Ledger(settings.ledger_path)
+def _look(settings: BatchSettings) -> Ledger:
+    """The ledger, for commands that only show."""
+    return Ledger(settings.ledger_path, look=True)
 
 
 def _night_options(parser: Parser) -> None:
@@ -219,6 +239,11 @@ def _night_options(parser: Parser) -> None:
 
 def _doctor_options(parser: Parser) -> None:
     parser.add_argument("--fix", action="store_true", help="repair what is safe to repair")
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take this DATA_DIR as the ledger's own, after the photos were moved to another disk on purpose",
+    )
 
 
 def _history_options(parser: Parser) -> None:
@@ -477,7 +502,7 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except history.NoSuchRunError as error:
         log.error("%s", error)
         return run.EXIT_USAGE
-    except (LedgerError, export.ExportError, install.InstallError) as error:
+    except (LedgerError, StrangeFolderError, export.ExportError, install.InstallError) as error:
         log.error("Not done: %s", error)
     except BrokenPipeError:
         raise

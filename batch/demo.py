@@ -31,7 +31,7 @@ def demo(settings: BatchSettings) -> int:
     except LockHeldError as error:
         log.error("Not started: %s.", error)
         return run.EXIT_LOCKED
-    with Ledger(scratch.ledger_path) as ledger:
+    with Ledger(scratch.ledger_path, look=True) as ledger:
         rows = list(ledger.filed_rows())
     if rows:
         log.info("\n%s\n%s", table(rows), score(rows, drawings))

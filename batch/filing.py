@@ -118,6 +118,25 @@ def move_photo(source: StrPath, target: StrPath, sha256: str) -> None:
         _move_companion(companion, Path(source), Path(target))
 
 
+def first_copy(ledger: Ledger, data_dir: Path, sha256: str) -> Row | None:
+    """The photo that others with the same bytes are duplicates of: the oldest that is still where its row says.
+
+    One that people took away, or worked on, makes no other photo a duplicate: its bytes are there no more.
+    """
+    return next((row for row in ledger.answered(sha256) if is_in_place(data_dir, row)), None)
+
+
+def is_in_place(data_dir: Path, row: Row) -> bool:
+    """Whether the row's photo lies at its place, as it was; its bytes are read only where its time has changed."""
+    try:
+        facts = os.lstat(data_dir / row.moved_to)
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size != row.size:
+        return False
+    return facts.st_mtime_ns == row.mtime_ns or has_bytes_of(data_dir / row.moved_to, row)
+
+
 def free_place(data_dir: Path, place: str, reserved: Collection[str] = ()) -> str:
     """A place relative to `data_dir` that is free: the one that is wished for, or with ` (2)`, ` (3)` …"""
     folder, _, name = place.rpartition("/")  # in the ledger as everywhere: not the system's own separator
@@ -156,12 +175,12 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
 
 def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str]) -> None:
     source, target = incoming / os.fsdecode(row.source), data_dir / row.moved_to
-    was_reserved = _clear_up(source, target, row.mtime_ns)
-    if _has_bytes_of(target, row):
+    was_reserved = clear_up(source, target, row.mtime_ns)
+    if has_bytes_of(target, row):
         if not os.path.lexists(source):
-            _finish_companions(source, target)
+            finish_companions(source, target)
         # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
-    elif _is_unchanged(source, row) or _has_bytes_of(source, row):
+    elif _is_unchanged(source, row) or has_bytes_of(source, row):
         row.mtime_ns = source.lstat().st_mtime_ns  # the same bytes, perhaps touched since
         ledger.set_mtime(row)  # first: an empty photo is told from a reserved name by nothing else
         file_photo(row, incoming, data_dir, ledger, reserved)
@@ -170,10 +189,16 @@ def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reser
     # else: moved, and people took it away or worked on it since: the row stands
 
 
-def _clear_up(source: Path, target: Path, mtime_ns: int) -> bool:
-    """Remove what a move that died left beside the photo; True when it had reserved the name and no more."""
+def clear_up(source: Path, target: Path, mtime_ns: int) -> bool:
+    """Remove what a move that died left beside the photo; True when it had reserved the name and no more.
+
+    The original goes only where the mark says that its copy is whole and in place: without the mark, two equal files
+    are two photos.
+    """
     copy, copied = _beside(target)
-    copy.unlink(missing_ok=True)
+    if copy.exists():  # so it was never renamed: whatever lies at the target is somebody else's
+        copied.unlink(missing_ok=True)
+        copy.unlink()
     was_reserved = _is_reservation(target, mtime_ns)
     if was_reserved:
         target.unlink()
@@ -187,10 +212,11 @@ def _are_equal(one: Path, other: Path) -> bool:
     return os.path.lexists(one) and os.path.lexists(other) and digest(one) == digest(other)
 
 
-def _finish_companions(photo: Path, target: Path) -> None:
+def finish_companions(photo: Path, target: Path) -> None:
+    """Let the companions of a photo that was moved follow it, should the move have died before they had."""
     for companion in companions_of(photo):
         place = _companion_place(companion, photo, target, 1)
-        _clear_up(companion, place, companion.lstat().st_mtime_ns)
+        clear_up(companion, place, companion.lstat().st_mtime_ns)
         if os.path.lexists(companion):
             _move_companion(companion, photo, target)
 
@@ -326,7 +352,8 @@ def _is_unchanged(path: StrPath, row: Row) -> bool:
     return (facts.st_size, facts.st_mtime_ns) == (row.size, row.mtime_ns)
 
 
-def _has_bytes_of(path: Path, row: Row) -> bool:
+def has_bytes_of(path: Path, row: Row) -> bool:
+    """Whether the row's photo lies there, byte for byte."""
     try:
         return path.lstat().st_size == row.size and digest(path) == row.sha256
     except (FileNotFoundError, NotADirectoryError):

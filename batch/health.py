@@ -11,8 +11,9 @@ from pathlib import Path
 
 from batch import history, install, schedule, summary
 from batch.client import Client, RefusedError, SidecarError
+from batch.data_folder import StrangeFolderError, check
 from batch.ledger import Ledger, LedgerError, Run
-from batch.lock import LockHeldError, run_lock
+from batch.lock import LockHeldError, refuse_if_at_work
 from batch.scan import Scan
 from batch.settings import BatchSettings
 
@@ -53,7 +54,12 @@ class Finding:
 def findings(settings: BatchSettings, now: datetime | None = None) -> list[Finding]:
     """Everything that was looked at, the worst first."""
     now = now or datetime.now().astimezone()
-    found = [*_of_disk(settings), *_of_incoming(settings, now), *_of_model(settings)]
+    found = [
+        *_of_data_folder(settings),
+        *_of_disk(settings),
+        *_of_incoming(settings, now),
+        *_of_model(settings),
+    ]
     try:
         runs = _runs(settings, now)
     except (LedgerError, OSError) as error:
@@ -92,9 +98,7 @@ def worst(found: list[Finding]) -> int:
 
 def _runs(settings: BatchSettings, now: datetime) -> list[Run]:
     """The runs that matter, oldest first: the last one, and those that say what is usual."""
-    if not settings.ledger_path.exists():
-        return []  # and looking does not make one
-    with Ledger(settings.ledger_path) as ledger:
+    with Ledger(settings.ledger_path, look=True) as ledger:
         today = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         last = ledger.last_run()
         return ledger.runs(since=history.days_before(today, history.REMEMBERED)) or ([last] if last else [])
@@ -159,7 +163,7 @@ def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
 
 def _is_at_work(settings: BatchSettings) -> bool:
     try:
-        run_lock(settings.data_dir).release()
+        refuse_if_at_work(settings.ledger_path.parent)
     except LockHeldError:
         return True
     return False
@@ -190,6 +194,16 @@ def _quality(swept: list[Run]) -> Iterator[Finding]:
         since = latest.get("unusual_since", "")
         streak = since and since < str(history.at(swept[-1].started_at).date())
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+
+
+def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:
+    try:
+        with Ledger(settings.ledger_path, look=True) as ledger:
+            check(settings, ledger)
+    except StrangeFolderError as error:
+        yield Finding(CRITICAL, "data folder", str(error))
+    except (LedgerError, OSError):
+        return  # said elsewhere
 
 
 def _of_disk(settings: BatchSettings) -> Iterator[Finding]:

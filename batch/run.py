@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, drift, export, filing, history, metrics, notify, report, schedule, summary
+from batch import acts, by_hand, drift, export, filing, history, metrics, notify, report, schedule, summary
+from batch.data_folder import StrangeFolderError, claim, open_ledger
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
@@ -35,7 +36,7 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
     Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
     """
     try:
-        with run_lock(settings.data_dir):
+        with run_lock(settings.ledger_path.parent):
             if if_missed and not _was_missed(settings):
                 log.info("No night was missed: nothing to catch up.")
                 return EXIT_ALL_SWEPT
@@ -57,7 +58,6 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
 def sort(settings: BatchSettings, *, wait: bool = False) -> int:
     """The night itself, for one who holds the run's lock; returns the exit code."""
     try:
-        settings.make_folders()
         with Ledger(settings.ledger_path) as ledger:
             return _run(settings, ledger, wait=wait)
     except LedgerError as error:
@@ -71,14 +71,14 @@ def sort(settings: BatchSettings, *, wait: bool = False) -> int:
 def export_all(settings: BatchSettings) -> int:
     """Rebuild `predictions.csv` whole from the ledger; returns the exit code."""
     try:
-        with run_lock(settings.data_dir), Ledger(settings.ledger_path) as ledger:
+        with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
             export.rebuild_csv(ledger, settings.csv_path)
             for run in ledger.runs():
                 export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
     except LockHeldError as error:
         log.error("Not exported: %s.", error)
         return EXIT_LOCKED
-    except (LedgerError, export.ExportError) as error:
+    except (LedgerError, StrangeFolderError, export.ExportError) as error:
         log.error("Not exported: %s", error)
         return EXIT_FAILED
     log.info("Rebuilt %s from the ledger.", settings.csv_path)
@@ -87,8 +87,7 @@ def export_all(settings: BatchSettings) -> int:
 
 def _was_missed(settings: BatchSettings) -> bool:
     try:
-        settings.make_folders()
-        with Ledger(settings.ledger_path) as ledger:
+        with Ledger(settings.ledger_path, look=True) as ledger:
             return schedule.is_missed(ledger.last_run(), settings.night_at, datetime.now().astimezone())
     except (LedgerError, OSError):
         return True  # the night itself says what is wrong
@@ -97,7 +96,7 @@ def _was_missed(settings: BatchSettings) -> bool:
 def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
-    with Ledger(settings.ledger_path) as ledger:
+    with Ledger(settings.ledger_path, look=True) as ledger:
         run = ledger.last_run()
     if run:
         metrics.write(run, settings.metrics_file)
@@ -118,14 +117,20 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     ledger.start_run(run)
     logformat.run_id = run.run_id
     tally, problems = Tally(), []
+    is_ours = True  # the ledger's data folder: nothing is written to another one
     with _interruptible() as interrupted:
         try:
-            _recover(settings, ledger, run)
+            claim(settings, ledger)
+            problems += _recover(settings, ledger, run)
             tally = _sweep(settings, ledger, run, interrupted, wait=wait)
+        except StrangeFolderError as error:
+            problems.append(str(error))
+            is_ours = False
         except NightError as error:
             problems.append(str(error))
             tally = error.tally
-        problems += _export(settings, ledger)
+        if is_ours:
+            problems += _export(settings, ledger)
     if tally.left_behind:
         problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")
     for problem in problems:
@@ -133,8 +138,9 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     run.exit_code = _exit_code(tally, problems, interrupted)
     run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
     ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
-    _look_back(settings, ledger, run)
-    _report(settings, ledger, run)
+    if is_ours:
+        _look_back(settings, ledger, run)
+        _report(settings, ledger, run)
     log.info("%s", last_line(run, tally, settings))
     return run.exit_code
 
@@ -173,8 +179,16 @@ def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
         log.info("The report: %s", report.write(settings, report.of_run(ledger, run)))
 
 
-def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
-    """Finish what earlier runs and commands had begun when they died."""
+def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
+    """Finish what earlier runs and commands had begun when they died, and learn what people did since.
+
+    Returns what went wrong with it.
+    """
+    problems = []
+    try:
+        export.take_over_unknown(ledger, settings.csv_path)
+    except export.ExportError as error:
+        problems.append(str(error))
     finished = filing.recover(ledger, settings.incoming, settings.data_dir)
     finished += acts.finish(settings, ledger)
     if finished:
@@ -187,6 +201,9 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
                 earlier.counts = {"swept": seen.swept, **seen.statuses}
                 earlier.message = "It died; the next run finished its moves"
             ledger.end_run(earlier)
+    if moved := by_hand.follow(settings, ledger):
+        log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
+    return problems
 
 
 def _sweep(
@@ -206,6 +223,8 @@ def _sweep(
     try:
         with sidecar:
             run.model_version = sidecar.model_version
+            with _aside("Asking the model server for its categories"):
+                ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
             started = time.monotonic()
             try:
                 return sweep.all_photos(wait=wait)

@@ -7,7 +7,7 @@ import stat
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from fnmatch import translate
+from fnmatch import fnmatchcase, translate
 from itertools import islice
 from pathlib import Path
 
@@ -140,6 +140,12 @@ class Scan:
             self.seen[name] = (state, now)
             return True
         return now - since < self.settle_seconds
+
+
+def is_left_alone(name: str, ignore: tuple[str, ...] = ()) -> bool:
+    """Whether a file or folder of this name is nobody's photo."""
+    lower = name.lower()
+    return name.startswith(".") or any(fnmatchcase(lower, pattern.lower()) for pattern in LEFT_ALONE + ignore)
 
 
 def is_companion(path: str | Path) -> bool:

@@ -53,7 +53,7 @@ def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> i
         f", and every {every} in between" if every else "",
         clock.next_run,
     )
-    with Ledger(settings.ledger_path) as ledger:
+    with Ledger(settings.ledger_path, look=True) as ledger:
         last = ledger.last_run()
     if is_missed(last, at, datetime.now().astimezone()):
         log.info("The last night was missed: catching up.")

@@ -226,6 +226,7 @@ class Sweep:
             return None
         row = Row(
             file_name=filing.readable(found.name),
+            order=filing.readable(found.name.partition("/")[0]) if "/" in found.name else "",
             source=os.fsencode(found.name),
             size=found.size,
             mtime_ns=found.mtime_ns,
@@ -253,7 +254,7 @@ class Sweep:
         if photo is None:
             return None
         row.sha256 = hashlib.sha256(photo).hexdigest()
-        if row.sha256 in self._asked or row.sha256 in self._failed or self._ledger.predicted(row.sha256):
+        if row.sha256 in self._asked or row.sha256 in self._failed or self._first(row.sha256):
             return _Item(row)
         self._asked.add(row.sha256)
         return _Item(row, photo, looks_like_a_photo(photo))
@@ -327,7 +328,7 @@ class Sweep:
 
     def _copy_first(self, row: Row, decided: dict[str, Row]) -> bool:
         """Give a photo with known bytes the answers of the first one with these bytes."""
-        first = decided.get(row.sha256) or self._failed.get(row.sha256) or self._ledger.predicted(row.sha256)
+        first = decided.get(row.sha256) or self._failed.get(row.sha256) or self._first(row.sha256)
         if first is None:
             return False
         for name in _ANSWERS:
@@ -337,6 +338,9 @@ class Sweep:
         else:
             row.status, row.duplicate_of = "duplicate", first.moved_to
         return True
+
+    def _first(self, sha256: str) -> Row | None:
+        return filing.first_copy(self._ledger, self._settings.data_dir, sha256)
 
     def _check_budget(self) -> None:
         """Stop before a fault that is not the photos' own files a whole day's photos as failed."""

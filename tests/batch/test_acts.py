@@ -337,3 +337,156 @@ def test_a_command_killed_in_the_middle_loses_and_doubles_nothing(
         assert (night.settings.data_dir / row["moved_to"]).is_file()
     with Ledger(night.settings.ledger_path) as ledger:
         assert ledger.unfinished_acts() == []
+
+
+@pytest.fixture
+def planned(night: Night) -> Callable[[str], None]:
+    """A command that died after it had written down what it was about to do to every photo, before it did it."""
+
+    def plan(action: str) -> None:
+        with Ledger(night.settings.ledger_path) as ledger:
+            for row in list(ledger.filed_rows()):
+                target = "" if action == "delete" else f"{'incoming' if action == 'requeue' else 'archive'}/{row.file_name}"
+                ledger.plan([acts._plan(action, row, target)])  # type: ignore[arg-type]
+
+    return plan
+
+
+def test_equal_photos_dropped_while_a_requeue_lay_dead_are_photos_of_their_own(
+    night: Night, planned: Callable[[str], None]
+) -> None:
+    for number in range(10):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.run()
+    planned("requeue")
+    for number in range(10):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    assert night.run() == 0
+    assert len(night.files()) == len(night.csv()) == 20
+
+
+def test_an_equal_file_where_an_archived_photo_was_to_go_is_another_photo(
+    night: Night, planned: Callable[[str], None], do: Callable[..., int]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    planned("archive")
+    archive = night.settings.data_dir / "archive"
+    archive.mkdir()
+    (archive / "a.jpg").write_bytes(photo("a"))
+    night.run()
+    assert sorted(path.name for path in archive.iterdir()) == ["a (2).jpg", "a.jpg"]
+    assert night.csv()[0]["moved_to"] == "archive/a (2).jpg"
+
+
+@pytest.mark.parametrize("with_mark", [True, False])
+def test_only_the_mark_of_a_whole_copy_lets_the_original_go(
+    with_mark: bool, night: Night, planned: Callable[[str], None]
+) -> None:
+    """As a move to another disk leaves it when it dies between the copy's last step and the original's removal."""
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    planned("archive")
+    archive = night.settings.data_dir / "archive"
+    archive.mkdir()
+    (archive / "a.jpg").write_bytes(photo("a"))
+    if with_mark:
+        filing._beside(archive / "a.jpg")[1].touch()
+    night.run()
+    assert len(list(night.settings.data_dir.rglob("*.jpg"))) == (1 if with_mark else 2)
+    assert len(night.csv()) == 1
+
+
+def test_a_mark_beside_a_copy_that_was_never_renamed_says_nothing(
+    night: Night, planned: Callable[[str], None]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    planned("archive")
+    archive = night.settings.data_dir / "archive"
+    archive.mkdir()
+    copy, copied = filing._beside(archive / "a.jpg")
+    copy.write_bytes(photo("a"))
+    copied.touch()
+    (archive / "a.jpg").write_bytes(photo("a"))  # somebody's, since
+    night.run()
+    assert sorted(path.name for path in archive.iterdir()) == ["a (2).jpg", "a.jpg"]
+
+
+@pytest.mark.parametrize(
+    "command_line",
+    [
+        ("prune", "--days", "90", "--delete", "--yes"),
+        ("prune", "--days", "90", "--archive", "--yes"),
+        ("requeue", "--photo", "a.jpg"),
+    ],
+)
+@pytest.mark.parametrize("content", [photo("b"), b"", photo("a longer one")])
+def test_what_lies_at_a_rows_place_and_is_not_its_photo_is_left_alone_and_named(
+    command_line: tuple[str, ...],
+    content: bytes,
+    night: Night,
+    do: Callable[..., int],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    make_old(night, "a.jpg")
+    place = night.settings.data_dir / "processed/upperwear/t-shirt/a.jpg"
+    before = place.stat()
+    place.write_bytes(content)
+    os.utime(place, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert do(*command_line) == 0
+    assert place.read_bytes() == content
+    assert "processed/upperwear/t-shirt/a.jpg was left as it is" in capsys.readouterr().out
+    assert [row["file_name"] for row in night.csv()] == ["a.jpg"]
+
+
+def test_a_planned_deletion_spares_what_has_taken_the_photos_place_since(
+    night: Night, planned: Callable[[str], None]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    planned("delete")
+    place = night.settings.data_dir / "processed/upperwear/t-shirt/a.jpg"
+    place.unlink()
+    place.write_bytes(photo("another"))
+    night.run()
+    assert place.read_bytes() == photo("another")
+
+
+@pytest.mark.parametrize("how", [("--archive",), ("--delete",)])
+def test_duplicates_name_the_first_photo_where_it_lies_or_none(
+    how: tuple[str, ...], night: Night, do: Callable[..., int]
+) -> None:
+    for number in range(4):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.run()
+    for number in range(4):
+        night.drop(f"{number} again.jpg", photo(str(number)))
+    night.run()
+    for number in range(4):
+        make_old(night, f"{number}.jpg")
+    do("prune", "--days", "90", *how, "--yes", "--status", "processed")
+    lines = {row["file_name"]: row for row in night.csv()}
+    for number in range(4):
+        assert lines[f"{number} again.jpg"]["duplicate_of"] == lines[f"{number}.jpg"]["moved_to"]
+    with Ledger(night.settings.ledger_path, look=True) as ledger:
+        assert ledger.lost_references() == []
+
+
+def test_a_duplicate_that_stayed_behind_names_the_first_photo_once_it_is_sorted_again(
+    night: Night, do: Callable[..., int]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("a"))
+    night.run()
+    duplicate = night.settings.data_dir / "duplicates/b.jpg"
+    duplicate.rename(duplicate.with_name("kept elsewhere"))
+    with Ledger(night.settings.ledger_path) as ledger:
+        (first, _) = ledger.filed_rows()
+        acts._do(night.settings, ledger, iter([acts._plan("requeue", first, "incoming/a.jpg")]))
+    assert {row["duplicate_of"] for row in night.csv() if row["status"] == "duplicate"} <= {""}
+    night.run()
+    (line,) = [row for row in night.csv() if row["file_name"] == "b.jpg"]
+    assert line["duplicate_of"] == "processed/upperwear/t-shirt/a.jpg"

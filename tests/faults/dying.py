@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch import export, filing, run, sweep
+from batch import cells, export, filing, run, sweep
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 
 Moment = Literal["before", "after"]
@@ -74,7 +74,7 @@ def die_in_the_middle_of_a_csv() -> None:
     def half(rows: Iterator[Row], file: Any) -> int:
         if "predictions.csv" not in str(file.name):
             return original(rows, file)
-        text = export._text(map(export.cells, islice(rows, len(CSV_COLUMNS))))
+        text = cells.text_of_lines(map(cells.cells, islice(rows, len(CSV_COLUMNS))))
         file.write(text[: len(text) // 2])
         file.flush()
         die()

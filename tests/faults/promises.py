@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batch import export
+from batch import cells
 from batch.filing import COPIED, COPYING
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 from tests.faults.dying import SOMEBODYS
@@ -103,7 +103,7 @@ def _csv_is_the_ledger(data_dir: Path, filed: list[Row], *, whole: bool) -> list
     """At rest the CSV is the ledger's; before that it may lack rows at its end."""
     path = data_dir / "predictions.csv"
     text = path.read_bytes() if path.exists() else b""
-    wanted = export._text([CSV_COLUMNS, *map(export.cells, filed)])
+    wanted = cells.text_of_lines([CSV_COLUMNS, *map(cells.cells, filed)])
     if text == wanted or (not whole and wanted.startswith(text)):
         return []
     return [f"CSV: {len(text)} bytes instead of {len(wanted)}, or other ones"]

@@ -157,7 +157,7 @@ def test_a_ledger_that_cannot_grow_stops_the_night_with_everything_kept(
 ) -> None:
     dropped = fill(night, 120)
     monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
-    opened = Ledger._open
+    opened = Ledger._bring_up_to_date
 
     def open_full(ledger: Ledger) -> None:
         opened(ledger)
@@ -165,7 +165,7 @@ def test_a_ledger_that_cannot_grow_stops_the_night_with_everything_kept(
         ledger._db.execute(f"PRAGMA max_page_count = {now + pages}")  # SQLite's own way to say: disk full
 
     with monkeypatch.context() as patch:
-        patch.setattr(Ledger, "_open", open_full)
+        patch.setattr(Ledger, "_bring_up_to_date", open_full)
         assert night.run() == 1
     assert_kept(night, dropped)
     assert night.run() == 0
