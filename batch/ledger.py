@@ -397,9 +397,11 @@ class Ledger:
         return bool(self._read("SELECT 1 FROM photos LIMIT 1"))
 
     def categories(self) -> set[tuple[str, str]]:
-        """Every main and sub-category that a photo has been given."""
+        """Every main and sub-category that a photo has been given, by the model or by people."""
         found = self._read(
-            "SELECT DISTINCT main_category, sub_category FROM photos WHERE status IN ('processed', 'review')"
+            "SELECT main_category, sub_category FROM photos WHERE status IN ('processed', 'review') UNION "
+            "SELECT json_extract(model_answer, '$.main_category'), json_extract(model_answer, '$.sub_category') "
+            "FROM photos WHERE model_answer != ''"
         )
         return {(str(main), str(sub)) for main, sub in found}
 

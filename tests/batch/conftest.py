@@ -1,7 +1,9 @@
 """What the tests of the night share: a fake sidecar, a data folder, a way to run a night in it."""
 
 import csv
+import logging
 import os
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from batch import run
+from batch.__main__ import main
+from batch.commands import COMMANDS, perform
 from batch.ledger import Ledger, Row
 from batch.settings import BatchSettings
 from settings import load
@@ -91,3 +95,30 @@ def make_night(tmp_path: Path, sidecar: FakeSidecar) -> Callable[..., Night]:
 @pytest.fixture
 def night(make_night: Callable[..., Night]) -> Night:
     return make_night()
+
+
+Do = Callable[..., int]
+Examine = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def do(night: Night, monkeypatch: pytest.MonkeyPatch) -> Do:
+    """A command as it is typed, on the night's data folder; gives its exit code."""
+    monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
+    monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
+    return lambda *arguments: main(list(arguments))
+
+
+@pytest.fixture
+def examine(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """The doctor: gives its exit code and what it says."""
+    monkeypatch.setattr(logging.getLogger("nightsort"), "propagate", True)
+    caplog.set_level(logging.INFO, "nightsort")
+
+    def doctor(night: Night, *, fix: bool = False) -> tuple[int, str]:
+        caplog.clear()
+        command = next(command for command in COMMANDS if command.name == "doctor")
+        code = perform(command, night.settings, Namespace(fix=fix, adopt=False))
+        return code, caplog.text
+
+    return doctor

@@ -11,9 +11,7 @@ import pytest
 
 from batch import by_hand
 from batch.ledger import Ledger, Row
-from tests.batch.conftest import Night
-from tests.batch.test_acts import do  # noqa: F401 - a fixture
-from tests.batch.test_doctor import Examine, examine  # noqa: F401 - a fixture
+from tests.batch.conftest import Do, Examine, Night
 from tests.fake_sidecar import FakeSidecar, photo
 
 SHIRTS, PANTS = "processed/upperwear/t-shirt", "processed/bottomwear/pants"
@@ -130,11 +128,13 @@ def test_a_photo_moved_within_its_category_only_changes_its_place(night: Night) 
     assert (row.moved_to, row.decision, row.model_answer) == (f"{SHIRTS}/done/b.jpg", "", "")
 
 
-@pytest.mark.parametrize("target", ["failed/a.jpg", "duplicates/a.jpg", "processed/mine/a.jpg", "processed/a/b/a.jpg"])
+@pytest.mark.parametrize(
+    "target", ["failed/a.jpg", "duplicates/a.jpg", "processed/mine/a.jpg", "processed/a/b/a.jpg"]
+)
 def test_a_folder_that_is_no_category_is_reported_and_changes_nothing(
     target: str,
     night: Night,
-    examine: Examine,  # noqa: F811
+    examine: Examine,
 ) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
@@ -178,7 +178,8 @@ def test_a_photo_that_is_in_its_place_no_more_makes_no_other_one_a_duplicate(
 
 
 def test_a_photo_that_was_worked_on_in_place_keeps_its_row_and_makes_no_duplicate(
-    night: Night, examine: Examine  # noqa: F811
+    night: Night,
+    examine: Examine,
 ) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
@@ -193,7 +194,7 @@ def test_a_photo_that_was_worked_on_in_place_keeps_its_row_and_makes_no_duplicat
     assert "1 worked on in place" in words
 
 
-def test_a_copy_in_another_folder_is_nobodys_and_stays(night: Night, examine: Examine) -> None:  # noqa: F811
+def test_a_copy_in_another_folder_is_nobodys_and_stays(night: Night, examine: Examine) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
     copy = night.settings.data_dir / "review" / "copy.jpg"
@@ -231,7 +232,7 @@ def test_two_equal_photos_that_were_both_moved_have_their_rows_both(night: Night
     assert {row.moved_to for row in night.rows()} == {f"{PANTS}/1.jpg", f"{PANTS}/2.jpg", f"{PANTS}/p.jpg"}
 
 
-def test_what_systems_leave_in_folders_is_nobodys_photo(night: Night, examine: Examine) -> None:  # noqa: F811
+def test_what_systems_leave_in_folders_is_nobodys_photo(night: Night, examine: Examine) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
     for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg"):
@@ -243,7 +244,7 @@ def test_what_systems_leave_in_folders_is_nobodys_photo(night: Night, examine: E
 
 def test_a_photo_that_was_moved_by_hand_can_be_put_back(
     moved: Night,
-    do: Callable[..., int],  # noqa: F811
+    do: Do,
 ) -> None:
     assert do("requeue", "--photo", "order 7/a.jpg") == 0
     assert "order 7/a.jpg" in moved.waiting()
@@ -252,7 +253,7 @@ def test_a_photo_that_was_moved_by_hand_can_be_put_back(
 
 def test_a_dry_run_knows_of_the_move_and_changes_nothing(
     moved: Night,
-    do: Callable[..., int],  # noqa: F811
+    do: Do,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert do("requeue", "--photo", f"{PANTS}/order 7/a.jpg", "--dry-run") == 0
@@ -263,7 +264,7 @@ def test_a_dry_run_knows_of_the_move_and_changes_nothing(
 
 def test_the_doctor_lets_rows_follow_and_takes_nothing_out_of_a_filing_folder(
     moved: Night,
-    examine: Examine,  # noqa: F811
+    examine: Examine,
 ) -> None:
     code, words = examine(moved)
     assert code == 0
@@ -280,7 +281,10 @@ def test_only_folders_that_have_changed_are_looked_into(
     night.drop("a.jpg", photo("a"))
     night.drop("order 7/b.jpg", photo("b"))
     night.run()
-    for folder in [night.settings.data_dir / "processed", *(night.settings.data_dir / "processed").rglob("*")]:
+    for folder in [
+        night.settings.data_dir / "processed",
+        *(night.settings.data_dir / "processed").rglob("*"),
+    ]:
         os.utime(folder, ns=(10**18, 10**18))
     night.run()
     listed: list[Path] = []
@@ -290,7 +294,7 @@ def test_only_folders_that_have_changed_are_looked_into(
         listed.append(Path(path))
         return real(path)
 
-    monkeypatch.setattr(by_hand.os, "scandir", scandir)
+    monkeypatch.setattr(os, "scandir", scandir)
     with Ledger(night.settings.ledger_path) as ledger:
         assert by_hand.follow(night.settings, ledger) == 0
         assert listed == []
@@ -302,7 +306,9 @@ def test_only_folders_that_have_changed_are_looked_into(
 
 
 def test_a_disk_that_ignores_case_has_no_other_folder_of_another_spelling(
-    night: Night, examine: Examine, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    night: Night,
+    examine: Examine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A second name of the same file is what such a disk shows."""
     night.drop("order-1/a.jpg", photo("a"))

@@ -10,8 +10,7 @@ import pytest
 
 from batch import data_folder, health
 from batch.ledger import Ledger
-from tests.batch.conftest import Night
-from tests.batch.test_doctor import Examine, examine  # noqa: F401 - a fixture
+from tests.batch.conftest import Examine, Night
 from tests.fake_sidecar import photo
 
 
@@ -108,7 +107,9 @@ def test_a_folder_that_was_moved_with_its_mark_is_the_same_folder(
 
 
 def test_a_folder_that_was_moved_without_its_mark_can_be_adopted(
-    apart: Night, examine: Examine, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    apart: Night,
+    examine: Examine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from batch.__main__ import main
 

@@ -5,17 +5,15 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from batch import acts
 from batch.__main__ import main
 from batch.ledger import Ledger
 from batch.lock import refuse_if_at_work, run_lock
 from settings import ROOT
-from tests.batch.conftest import Night
+from tests.batch.conftest import Do, Night
 from tests.batch.test_acts import make_old
 from tests.fake_sidecar import photo
 
@@ -51,13 +49,6 @@ def tree(folder: Path) -> dict[str, tuple[str, int]]:
 
 
 @pytest.fixture
-def look(night: Night, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
-    monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
-    return lambda *arguments: main(list(arguments))
-
-
-@pytest.fixture
 def died(night: Night) -> Night:
     """A data folder whose last command was killed after it had planned to delete three photos, and moved nothing."""
     for name in ("order 7/a.jpg", "b.jpg", "c.jpg"):
@@ -79,24 +70,20 @@ def died(night: Night) -> Night:
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_nothing_changes_after_a_command_that_died(
-    command: tuple[str, ...], died: Night, look: Callable[..., int]
-) -> None:
+def test_nothing_changes_after_a_command_that_died(command: tuple[str, ...], died: Night, do: Do) -> None:
     before = tree(died.settings.data_dir)
-    look(*command)
+    do(*command)
     assert tree(died.settings.data_dir) == before
     assert len(died.files()) == 4
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_nothing_changes_in_a_folder_at_rest(
-    command: tuple[str, ...], night: Night, look: Callable[..., int]
-) -> None:
+def test_nothing_changes_in_a_folder_at_rest(command: tuple[str, ...], night: Night, do: Do) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
     assert not night.settings.ledger_path.with_name("ledger.sqlite3-wal").exists()
     before = tree(night.settings.data_dir)
-    look(*command)
+    do(*command)
     assert tree(night.settings.data_dir) == before
 
 
@@ -111,7 +98,7 @@ def test_nothing_is_made_where_there_is_nothing(
 
 
 def test_a_ledger_of_an_older_version_is_shown_and_stays_as_it_is(
-    night: Night, look: Callable[..., int], capsys: pytest.CaptureFixture[str]
+    night: Night, do: Do, capsys: pytest.CaptureFixture[str]
 ) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
@@ -122,37 +109,35 @@ def test_a_ledger_of_an_older_version_is_shown_and_stays_as_it_is(
         )
     db.close()
     before = tree(night.settings.data_dir)
-    assert look("show", "last") == 0
-    assert look("doctor") in (0, 1)
+    assert do("show", "last") == 0
+    assert do("doctor") in (0, 1)
     assert tree(night.settings.data_dir) == before
     assert "Run " in capsys.readouterr().out
 
 
-def test_a_ledger_whose_wal_has_lost_its_index_is_shown_and_stays_as_it_is(
-    died: Night, look: Callable[..., int]
-) -> None:
+def test_a_ledger_whose_wal_has_lost_its_index_is_shown_and_stays_as_it_is(died: Night, do: Do) -> None:
     index = died.settings.ledger_path.with_name("ledger.sqlite3-shm")
     index.unlink()
     before = tree(died.settings.data_dir)
-    assert look("history") == 0
+    assert do("history") == 0
     with Ledger(died.settings.ledger_path, look=True) as ledger:
         assert len(ledger.unfinished_acts()) == 3
     assert tree(died.settings.data_dir) == before
 
 
-def test_what_is_planned_is_finished_by_the_command_that_does_something(
-    died: Night, look: Callable[..., int]
-) -> None:
-    assert look("prune", "--days", "90", "--delete", "--yes") == 0
+def test_what_is_planned_is_finished_by_the_command_that_does_something(died: Night, do: Do) -> None:
+    assert do("prune", "--days", "90", "--delete", "--yes") == 0
     assert set(died.files()) == {"failed/failed.jpg"}
 
 
-@pytest.mark.parametrize("command", [("requeue", "--failed", "--dry-run"), ("prune", "--days", "9", "--delete"), ("doctor",)])
+@pytest.mark.parametrize(
+    "command", [("requeue", "--failed", "--dry-run"), ("prune", "--days", "9", "--delete"), ("doctor",)]
+)
 def test_while_a_night_is_at_work_a_look_would_tell_what_is_not_so(
-    command: tuple[str, ...], night: Night, look: Callable[..., int]
+    command: tuple[str, ...], night: Night, do: Do
 ) -> None:
     with run_lock(night.settings.data_dir):
-        assert look(*command) == 75
+        assert do(*command) == 75
 
 
 def test_looking_whether_a_night_is_at_work_keeps_none_from_starting(night: Night) -> None:

@@ -17,12 +17,23 @@ from tests.fake_sidecar import FakeSidecar, photo
 CONTRACT = (
     "file_name, main_category, main_category_probability, sub_category, sub_category_probability, "
     "background_quality, background_quality_probability, colour, colour_probability, needs_review, "
-    "review_reason, status, error, moved_to, sha256, run_id, processed_at, model_version, duplicate_of"
+    "review_reason, status, error, moved_to, sha256, run_id, processed_at, model_version, duplicate_of, "
+    "doubts, order, decided_by, decided_at, decision"
 )
 
 
 def test_the_csv_has_exactly_the_columns_of_the_data_contract() -> None:
     assert ", ".join(CSV_COLUMNS) == CONTRACT
+
+
+def test_the_order_is_the_first_sub_folder(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("order 7/table 1/b.jpg", photo("b"))
+    assert night.run() == 0
+    assert {row["file_name"]: row["order"] for row in night.csv()} == {
+        "a.jpg": "",
+        "order 7/table 1/b.jpg": "order 7",
+    }
 
 
 def test_a_sure_photo_is_filed_under_its_categories_with_one_row(night: Night) -> None:

@@ -9,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch import cells, export, filing, run, sweep
+from batch import acts, cells, export, filing, run, sweep
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 
 Moment = Literal["before", "after"]
@@ -44,12 +44,25 @@ STEPS: dict[str, tuple[Any, str]] = {
 }
 """What a night does, and the function that does it."""
 
+COMMAND_STEPS: dict[str, tuple[Any, str]] = {
+    "plan what is to be done": (Ledger, "plan"),
+    "note that it is done": (Ledger, "finish"),
+    "forget what cannot be done": (Ledger, "undo"),
+    "move one photo": (filing, "move_photo"),
+    "clear up after a dead move": (filing, "clear_up"),
+    "delete one photo": (acts, "_delete"),
+    "let a row follow its photo": (Ledger, "follow"),
+    "remember the folders": (Ledger, "set_folder_times"),
+    "update every CSV": (export, "update_all"),
+}
+"""What `requeue`, `prune` and `doctor --fix` do, and nights that finish it."""
+
 HALF_A_CSV = "write half a CSV"
 
 
 def die_at(step: str, moment: Moment, count: int) -> None:
     """Let this process be killed before, or after, the `count`-th time that it does this step."""
-    owner, name = STEPS[step]
+    owner, name = (STEPS | COMMAND_STEPS)[step]
     original = getattr(owner, name)
     calls = 0
 

@@ -13,8 +13,7 @@ import pytest
 from batch import ledger as ledger_module
 from batch.cells import OLD_COLUMNS
 from batch.ledger import CSV_COLUMNS, Ledger, LedgerError
-from tests.batch.conftest import Night
-from tests.batch.test_doctor import Examine, examine  # noqa: F401 - a fixture
+from tests.batch.conftest import Examine, Night
 from tests.fake_sidecar import photo
 
 OLD = Path(__file__).parent / "version-2.tar.gz"
@@ -88,7 +87,7 @@ def test_duplicates_name_their_first_photos_place_again(old: Night) -> None:
     assert lines["old (copy).jpg"]["duplicate_of"] == lines["old.jpg"]["moved_to"]
 
 
-def test_the_doctor_finds_nothing_wrong_afterwards(old: Night, examine: Examine) -> None:  # noqa: F811
+def test_the_doctor_finds_nothing_wrong_afterwards(old: Night, examine: Examine) -> None:
     old.run()
     code, words = examine(old)
     assert (code, "Nothing is wrong" in words) == (0, True)
@@ -122,5 +121,5 @@ def test_an_older_program_refuses_the_newer_ledger_in_a_sentence(
     old.run()
     monkeypatch.setattr(ledger_module, "VERSION", 2)
     for look in (False, True):
-        with pytest.raises(LedgerError, match="newer Nightsort .* Update the program; no photo was touched"):
+        with pytest.raises(LedgerError, match=r"newer Nightsort .* Update the program; no photo was touched"):
             Ledger(old.settings.ledger_path, look=look)
