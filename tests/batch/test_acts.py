@@ -1,5 +1,6 @@
 """Photos that are put back, archived or deleted after they were filed."""
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -169,8 +170,9 @@ def test_a_reserved_name_that_a_dead_command_left_is_no_photo(night: Night) -> N
 
 
 def make_old(night: Night, name: str) -> None:
-    with sqlite3.connect(night.settings.ledger_path) as db:
+    with contextlib.closing(sqlite3.connect(night.settings.ledger_path)) as db:
         db.execute("UPDATE photos SET processed_at = '2020-02-03T00:00:00Z' WHERE file_name = ?", (name,))
+        db.commit()
 
 
 def test_old_photos_are_archived_and_their_rows_say_where(night: Night, do: Do) -> None:
