@@ -30,6 +30,9 @@ CATEGORIES = "categories"
 RECENT_NS = 3_000_000_000
 """A folder that has changed within this time may change again without its time telling (FAT counts in 2 s)."""
 
+LOOK_AGAIN = 0
+"""The time of a folder that has to be read the next time, too: below it others may be known."""
+
 FILES_AT_ONCE = 1000
 
 
@@ -48,6 +51,7 @@ class Seen:
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders and files that cannot be read, and why."""
     times: dict[str, int] = field(default_factory=dict)
+    """When each folder had changed last, for the next look; only those whose names are text."""
 
 
 def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> int:
@@ -233,6 +237,8 @@ def _files(settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool) 
     waiting = [name for name in FOLDERS if (settings.data_dir / name).is_dir()]
     while waiting:
         folder = waiting.pop()
+        if filing.readable(folder) == folder:
+            seen.times[folder] = LOOK_AGAIN  # until it is known to have been read
         try:
             changed = (settings.data_dir / folder).stat().st_mtime_ns
             if before.get(folder) == changed:
@@ -241,12 +247,11 @@ def _files(settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool) 
                 continue
             with os.scandir(settings.data_dir / folder) as found:
                 entries = list(found)
-        except FileNotFoundError:
-            continue
         except OSError as error:
-            seen.unreadable[filing.readable(folder)] = error.strerror or str(error)
+            if not isinstance(error, FileNotFoundError):
+                seen.unreadable[filing.readable(folder)] = error.strerror or str(error)
             continue
-        if time.time_ns() - changed > RECENT_NS and filing.readable(folder) == folder:
+        if time.time_ns() - changed > RECENT_NS and all(filing.readable(e.name) == e.name for e in entries):
             seen.times[folder] = changed
         for entry in entries:
             if entry.name.endswith((filing.COPYING, filing.COPIED)):

@@ -305,6 +305,20 @@ def test_only_folders_that_have_changed_are_looked_into(
         assert night.settings.data_dir / SHIRTS in listed
 
 
+def test_a_new_folder_below_one_that_has_not_changed_is_looked_into_the_next_time(night: Night) -> None:
+    """It had just been made when its parent was read, so its own time could not be trusted yet."""
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b", doubt=True))
+    night.run()
+    for folder in ("processed", "processed/upperwear"):
+        os.utime(night.settings.data_dir / folder, ns=(10**18, 10**18))
+    night.run()
+    move(night, "review/b.jpg", f"{SHIRTS}/b.jpg")
+    os.utime(night.settings.data_dir / "processed/upperwear", ns=(10**18, 10**18))
+    night.run()
+    assert row_of(night, "b.jpg").moved_to == f"{SHIRTS}/b.jpg"
+
+
 def test_a_disk_that_ignores_case_has_no_other_folder_of_another_spelling(
     night: Night,
     examine: Examine,

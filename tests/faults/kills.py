@@ -16,7 +16,6 @@ import os
 import random
 import shutil
 import signal
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -180,6 +179,7 @@ def _one_folder(
             _check(folder, dropped, figures, at_rest=False, after=str(step))
             if chance.random() < SHARE_OF_COMMANDS and figures.kills.total() < kills:
                 what = _killed_command(folder, url, chance, figures)
+                dropped.csv_may_lag = True
                 _check(folder, dropped, figures, at_rest=False, after=what)
             if chance.random() < SHARE_OF_DROPS:  # the same photos once more, by their names of before
                 again = [chance.randrange(photos) for _ in range(10)]
@@ -232,6 +232,7 @@ def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figu
 
     def work() -> int:
         acts.AT_ONCE = 10
+        acts.old_photos = lambda ledger, *_: ledger.matching("id % 10 = 3 AND moved_to != ''")
         if step:
             die_at(step, moment, count)
         return perform(next(one for one in COMMANDS if one.name == name), settings, command)
@@ -251,9 +252,6 @@ def _commands(settings: BatchSettings, chance: random.Random) -> list[tuple[str,
     """What may be called on what the nights have filed so far."""
     with Ledger(settings.ledger_path) as ledger:
         runs = [run.run_id for run in ledger.runs()]
-    with contextlib.closing(sqlite3.connect(settings.ledger_path)) as db:  # a tenth of the photos is old
-        db.execute("UPDATE photos SET processed_at = '2020-02-03T00:00:00Z' WHERE id % 10 = 3")
-        db.commit()
     requeue = {"failed": False, "photo": "", "release": "", "below": None, "dry_run": False}
     prune = {
         "days": 90,
@@ -369,7 +367,9 @@ def _drop_photos(incoming: Path, numbers: Iterable[int], chance: random.Random, 
             and not path.with_suffix(".xmp").exists()
         ):
             path.with_suffix(".xmp").write_bytes(f"edits of {index}".encode())
-            dropped.companions[checksum(f"edits of {index}".encode())] += 1
+            edits = checksum(f"edits of {index}".encode())
+            dropped.companions[edits] += 1
+            dropped.companions_of.setdefault(checksum(content), Counter())[edits] += 1
 
 
 def _name(index: int, chance: random.Random) -> str:

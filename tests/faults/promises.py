@@ -21,8 +21,10 @@ class Dropped:
 
     photos: Counter[str] = field(default_factory=Counter)
     companions: Counter[str] = field(default_factory=Counter)
-    moved_by_hand: bool = False
-    """Somebody has moved filed photos: until the next night rows may name the places that these had before."""
+    companions_of: dict[str, Counter[str]] = field(default_factory=dict)
+    """Checksums of the companions that were dropped beside photos with this checksum: they are deleted with them."""
+    csv_may_lag: bool = False
+    """A command has died: until a night has ended the CSV may have rows as they were before."""
 
 
 def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[str]:
@@ -34,16 +36,18 @@ def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[
         being_deleted = Counter(
             row.sha256 for row in filed if row.id in planned and planned[row.id].action == "delete"
         )
+        may_be_gone = being_deleted + sum(
+            (dropped.companions_of.get(photo, Counter()) for photo in deleted + being_deleted), Counter()
+        )
         half_moved = _half_moved(data_dir, unfiled) + _half_done(data_dir, ledger, list(planned.values()))
     files = _files(data_dir)
-    between = dropped.moved_by_hand and not at_rest
     moving = {place for act in planned.values() for place in (act.source, act.target)}
     settled = [row for row in filed if row.moved_to and row.id not in planned]
     return [
-        *_count(files, dropped, half_moved, deleted, being_deleted),
-        *([] if between else _rows_have_photos(data_dir, settled, unfiled)),
-        *([] if between else _photos_have_rows(files, [*filed, *unfiled], moving, dropped)),
-        *_csv_is_the_ledger(data_dir, filed, whole=at_rest),
+        *_count(files, dropped, half_moved, deleted, may_be_gone),
+        *_rows_have_photos(data_dir, settled, unfiled),
+        *_photos_have_rows(files, [*filed, *unfiled], moving, dropped),
+        *([] if dropped.csv_may_lag and not at_rest else _csv_is_the_ledger(data_dir, filed, whole=at_rest)),
         *(_is_at_rest(data_dir, files, filed, unfiled, dropped) if at_rest else ()),
     ]
 
@@ -88,11 +92,11 @@ def _count(
     dropped: Dropped,
     half_moved: Counter[str],
     deleted: Counter[str],
-    being_deleted: Counter[str],
+    may_be_gone: Counter[str],
 ) -> list[str]:
     found, wanted = Counter(files.values()), dropped.photos + dropped.companions
     return [
-        *(f"LOST: {checksum}" for checksum in (wanted - found - deleted - being_deleted).elements()),
+        *(f"LOST: {checksum}" for checksum in (wanted - found - deleted - may_be_gone).elements()),
         *(f"DOUBLED: {checksum}" for checksum in (found - (wanted - deleted) - half_moved).elements()),
     ]
 
