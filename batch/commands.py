@@ -60,9 +60,9 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     return run.night(settings, wait=given.wait, if_missed=given.if_missed)
 
 
-def do_export(settings: BatchSettings, _: Arguments) -> int:
+def do_export(settings: BatchSettings, given: Arguments) -> int:
     """The CSVs from the ledger."""
-    return run.export_all(settings)
+    return run.export_all(settings, given.xlsx)
 
 
 def do_doctor(settings: BatchSettings, given: Arguments) -> int:
@@ -237,6 +237,15 @@ def _night_options(parser: Parser) -> None:
     )
 
 
+def _export_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--xlsx",
+        default="",
+        metavar="RUN",
+        help="also write the workbook of this run (its id, `last`, or `all`)",
+    )
+
+
 def _doctor_options(parser: Parser) -> None:
     parser.add_argument("--fix", action="store_true", help="repair what is safe to repair")
     parser.add_argument(
@@ -382,8 +391,9 @@ COMMANDS = (
         "export",
         "rebuild predictions.csv from the ledger",
         "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
-        "or open in a spreadsheet while a night wanted to write it.",
+        "or open in a spreadsheet while a night wanted to write it. Example:\n\n  python -m batch export --xlsx last",
         do_export,
+        _export_options,
     ),
     Command(
         "doctor",

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 
-from batch import takeover
+from batch import spreadsheet, takeover
 from batch.cells import cells, is_ours, text_of_lines
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 from batch.logs import log
@@ -105,33 +105,36 @@ def _keep_aside(path: Path) -> None:
             raise _cannot_write(path, error) from error
 
 
-def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
-    """Write one run's rows to `<folder>/<run>.csv`; a run without rows has no file.
+def export_run(ledger: Ledger, folder: Path, run_id: str, *, xlsx: bool = False) -> None:
+    """Write one run's rows to `<folder>/<run>.csv`, with `xlsx` to a workbook as well; a run without rows has none.
 
     Raises:
-        ExportError: the file cannot be written.
+        ExportError: the CSV cannot be written.
     """
-    path = folder / f"{run_id}.csv"
+    path, workbook = folder / f"{run_id}.csv", folder / f"{run_id}.xlsx"
     rows = ledger.filed_rows(run_id=run_id)
     first = next(rows, None)
     if first is not None:
         write_csv(chain([first], rows), path)
+        if xlsx:
+            spreadsheet.write(ledger.filed_rows(run_id=run_id), workbook, ledger.count_of_run(run_id))
         return
     try:
         path.unlink(missing_ok=True)  # all its photos were put back
+        workbook.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
 
-def update_run_csvs(ledger: Ledger, folder: Path) -> None:
-    """Write the CSVs of the runs that have rows since the last time: tonight's, and one's that died.
+def update_run_csvs(ledger: Ledger, folder: Path, *, xlsx: bool = False) -> None:
+    """Write the files of the runs that have rows since the last time: tonight's, and one's that died.
 
     Raises:
         ExportError: a file cannot be written.
     """
     newest = ledger.newest_rows(after=int(ledger.note(_RUNS_MARK) or 0))
     for run_id in newest:
-        export_run(ledger, folder, run_id)
+        export_run(ledger, folder, run_id, xlsx=xlsx)
     if newest:
         ledger.set_note(_RUNS_MARK, str(max(newest.values())))
 
@@ -146,7 +149,7 @@ def update_all(ledger: Ledger, path: Path, folder: Path) -> None:
     for run_id, moment in ledger.acted_on().items():
         run_csv = folder / f"{run_id}.csv"
         if run_csv.exists() and run_csv.stat().st_mtime < datetime.fromisoformat(moment).timestamp() + 1:
-            export_run(ledger, folder, run_id)
+            export_run(ledger, folder, run_id, xlsx=run_csv.with_suffix(".xlsx").exists())
 
 
 def write_csv(rows: Iterator[Row], path: Path) -> int:

@@ -469,6 +469,11 @@ class Ledger:
             *values,
         )
 
+    def count_of_run(self, run_id: str) -> int:
+        """How many current rows of filed photos a run has."""
+        query = "SELECT count(*) FROM photos WHERE run_id = ? AND filed AND NOT superseded"
+        return int(self._read(query, run_id)[0][0])
+
     def newest_rows(self, *, after: int) -> dict[str, int]:
         """The runs that have filed rows with an id above `after`, and the highest such id of each."""
         found = self._read("SELECT run_id, max(id) FROM photos WHERE id > ? AND filed GROUP BY run_id", after)

@@ -68,13 +68,25 @@ def sort(settings: BatchSettings, *, wait: bool = False) -> int:
         return EXIT_FAILED
 
 
-def export_all(settings: BatchSettings) -> int:
-    """Rebuild `predictions.csv` whole from the ledger; returns the exit code."""
+def export_all(settings: BatchSettings, xlsx: str = "") -> int:
+    """Rebuild `predictions.csv` whole from the ledger; returns the exit code.
+
+    `xlsx` names the run (or `last`, or `all` of them) that gets a workbook, too.
+
+    Raises:
+        NoSuchRunError: there is no such run.
+    """
     try:
         with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
+            wanted = history.find_run(ledger, xlsx).run_id if xlsx not in ("", "all") else xlsx
             export.rebuild_csv(ledger, settings.csv_path)
             for run in ledger.runs():
-                export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
+                export.export_run(
+                    ledger,
+                    settings.data_dir / "predictions",
+                    run.run_id,
+                    xlsx=wanted in ("all", run.run_id),
+                )
     except LockHeldError as error:
         log.error("Not exported: %s.", error)
         return EXIT_LOCKED
@@ -239,7 +251,7 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     folder = settings.data_dir / "predictions"
     problems = []
     try:
-        export.update_run_csvs(ledger, folder)
+        export.update_run_csvs(ledger, folder, xlsx=settings.xlsx)
     except (export.ExportError, LedgerError) as error:
         problems.append(str(error))
     try:
