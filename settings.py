@@ -4,7 +4,6 @@ Each package declares its own small class (`batch/settings.py`, `api/settings.py
 they share. The environment beats `.env`; relative paths count from the project's root.
 """
 
-import json
 import os
 import re
 from collections.abc import Callable
@@ -81,7 +80,7 @@ def explain(kind: type[Settings]) -> list[Explained]:
     values: dict[str, Any] = {}
     problems: dict[str, str] = {}
     try:
-        values = json.loads(kind().model_dump_json())
+        values = kind().model_dump(mode="json")
     except ValidationError as error:
         problems = {str((*problem["loc"], "")[0]).upper(): _sentence(problem) for problem in error.errors()}
     found = [_explained(name.upper(), values.get(name), in_file, problems) for name in kind.model_fields]

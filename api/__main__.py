@@ -11,6 +11,7 @@ from dataclasses import asdict
 import logformat
 from api.settings import ApiSettings
 from settings import SettingError, explain, load
+from utf8 import use_utf8
 
 EXIT_USAGE = 2
 
@@ -85,4 +86,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

@@ -9,6 +9,7 @@ from batch.commands import COMMANDS, perform
 from batch.logs import set_up
 from batch.settings import BatchSettings
 from settings import SettingError, load
+from utf8 import use_utf8
 
 EXIT_CODES = """
 exit codes:
@@ -61,4 +62,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

@@ -280,7 +280,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
 
 def told(settings: BatchSettings) -> dict[str, str]:
     """The settings as text, without secrets: a run remembers what it was told."""
-    values = json.loads(settings.model_dump_json())
+    values = settings.model_dump(mode="json")
     shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()

@@ -20,6 +20,7 @@ from model import releases
 from model.classes import HEADS, ClassesError, DataError
 from model.releases import ReleaseError
 from settings import ProjectPath, Settings, load
+from utf8 import use_utf8
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,7 +35,7 @@ class ModelSettings(Settings):
 
 
 MODEL_DIR = load(ModelSettings).model_dir
-INSTALL = ".venv/bin/pip install -r requirements.txt"
+INSTALL = ".venv/bin/python -m pip install -r requirements.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -357,4 +358,5 @@ def _say_what(photos: Photos, learn: np.ndarray, held_out: np.ndarray) -> None:
 
 
 if __name__ == "__main__":
+    use_utf8()
     raise SystemExit(main())

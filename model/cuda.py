@@ -40,7 +40,7 @@ class CudaNetwork:
             from model.network import Served, load_release
         except ImportError as error:
             raise ReleaseError(
-                f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/pip install -r requirements.txt"
+                f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/python -m pip install -r requirements.txt"
             ) from error
         if device == "cuda" and not torch.cuda.is_available():
             raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")

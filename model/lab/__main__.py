@@ -12,6 +12,7 @@ import sys
 from typing import Any, Final
 
 from model.lab import LabError
+from utf8 import use_utf8
 
 COMMANDS: Final = {
     "download": "photos from a CSV of addresses, politely",
@@ -73,4 +74,5 @@ def _parse(name: str, command: Any, arguments: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

@@ -3,6 +3,9 @@
 import csv
 import logging
 import os
+import shutil
+import subprocess
+import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -122,3 +125,17 @@ def examine(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -
         return code, caplog.text
 
     return doctor
+
+
+@pytest.fixture(scope="session")
+def latin_1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a German locale from before UTF-8."""
+    name, folder = "de_DE.ISO-8859-1", tmp_path_factory.mktemp("locales")
+    variables = {"LOCPATH": str(folder), "LC_ALL": name}
+    if shutil.which("localedef"):
+        command = ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / name)]
+        subprocess.run(command, capture_output=True, check=False)
+    code = "import sys; sys.exit(sys.getfilesystemencoding() != 'iso8859-1')"
+    if subprocess.run([sys.executable, "-E", "-c", code], env=variables, check=False).returncode:
+        pytest.skip("this machine can make no Latin-1 locale (on Debian: apt install locales)")
+    return variables

@@ -67,7 +67,7 @@ def test_learning_without_torch_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["train", "--data", str(tmp_path)]) == 1
-    assert ".venv/bin/pip install -r requirements.txt" in capsys.readouterr().err
+    assert ".venv/bin/python -m pip install -r requirements.txt" in capsys.readouterr().err
 
 
 def test_a_wrong_data_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
