@@ -46,8 +46,10 @@ def set_up(log_dir: Path, log_format: str = "") -> None:
 def first_few() -> Iterator[None]:
     """Write the first lines of each kind and count the rest: ten thousand photos may have one and the same trouble."""
     seen: Counter[str] = Counter()
+    first: dict[str, str] = {}
 
     def is_among_the_first(record: logging.LogRecord) -> bool:
+        first.setdefault(record.msg, record.getMessage())
         seen[record.msg] += 1
         return seen[record.msg] <= FEW
 
@@ -58,8 +60,7 @@ def first_few() -> Iterator[None]:
         log.removeFilter(is_among_the_first)
         for kind, count in seen.items():
             if count > FEW:
-                words = re.sub(r"%[sdg]", "…", kind)
-                log.warning("%d more lines like the first %d were left out: %s", count - FEW, FEW, words)
+                log.warning("%d more lines like this: %s", count - FEW, first[kind])
 
 
 def lines_of_run(log_dir: Path, run_id: str) -> list[str]:

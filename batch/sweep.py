@@ -108,10 +108,12 @@ class Tally:
         """A sentence that names the folders and says what to do about them; nothing when no photo was left."""
         if not self.left_behind:
             return ""
-        reasons = [f"{count} {words}" for words, count in self.left_behind.most_common(PLACES_NAMED)]
-        if others := self.left_behind.most_common()[PLACES_NAMED:]:
+        by_count = self.left_behind.most_common()
+        reasons = [f"{count} {words}" for words, count in by_count[:PLACES_NAMED]]
+        if others := by_count[PLACES_NAMED:]:
             reasons.append(f"{sum(count for _, count in others)} in {len(others)} other folders")
-        return f"{self.left_behind.total()} files are still in incoming: {', '.join(reasons)}"
+        total = self.left_behind.total()
+        return f"{total} file{'s' if total > 1 else ''} had to stay in incoming: {'; '.join(reasons)}"
 
 
 @dataclass

@@ -138,6 +138,6 @@ def test_lines_of_one_kind_are_counted_once_there_are_many(caplog: pytest.LogCap
     assert caplog.messages[: logs.FEW] == [f"{number}.jpg cannot be read: why." for number in range(logs.FEW)]
     assert caplog.messages[logs.FEW :] == [
         "Something else.",
-        "30 more lines like the first 20 were left out: … cannot be read: ….",
+        "30 more lines like this: 0.jpg cannot be read: why.",
         "later.jpg cannot be read: why.",
     ]

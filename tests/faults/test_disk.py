@@ -438,7 +438,7 @@ def test_an_order_folder_of_another_user_keeps_its_photos_and_no_others(
     assert {row["file_name"][:8] for row in night.csv()} == {"order 2/"}
     assert len(sidecar.photos_asked()) < 600
     assert message(night) == (
-        "1000 files are still in incoming: 1000 could not be moved out of incoming/order 1 (Permission denied): "
+        "1000 files had to stay in incoming: 1000 could not be moved out of incoming/order 1 (Permission denied): "
         "give the night's user the right to write there"
     )
     assert len([line for line in caplog.messages if "order 1/" in line]) <= FEW + 1
@@ -461,7 +461,7 @@ def test_a_category_folder_of_another_user_keeps_the_photos_that_go_there_and_no
     assert [row["sub_category"] for row in night.csv()] == ["t-shirt"] * 200
     assert len(night.waiting()) == 200
     assert "200 could not be moved to processed/footwear/shoes (Permission denied)" in message(night)
-    assert len([line for line in caplog.messages if "left in incoming" in line]) <= FEW + 1
+    assert len([line for line in caplog.messages if "it is left in incoming" in line]) <= FEW + 1
     closed.chmod(0o700)
     assert night.run() == 0
     assert len(night.csv()) == 400
@@ -544,7 +544,7 @@ def test_one_file_that_cannot_be_read_looked_at_or_moved_stays_with_a_word_and_a
         refusing(patch, owner, function, lambda path: path.endswith("incoming/order 1/bad.jpg"), number)
         assert night.run() == 1
     assert len(night.csv()) == 30
-    assert "1 files are still in incoming" in message(night)
+    assert "1 file had to stay in incoming" in message(night)
     assert os.strerror(number) in message(night)
     assert [line for line in caplog.messages if "order 1/bad.jpg" in line]
     assert_kept(night, dropped)
@@ -646,12 +646,14 @@ def test_a_night_names_the_folders_with_the_most_trouble_and_counts_the_others(
     with monkeypatch.context() as patch:
         refusing(patch, filing, "rename_new", lambda path: "/incoming/" in path, errno.EACCES)
         assert night.run() == 1
-    assert "201 files are still in incoming: 2 could not be moved out of incoming/order 007" in message(night)
+    assert "201 files had to stay in incoming: 2 could not be moved out of incoming/order 007" in message(
+        night
+    )
     assert "195 in 195 other folders" in message(night)
     assert len(message(night)) < 1000
-    told = [line for line in caplog.messages if "left in incoming" in line]
+    told = [line for line in caplog.messages if "it is left in incoming" in line]
     assert len(told) == FEW + 1
-    assert told[-1].startswith("181 more lines")
+    assert told[-1].startswith("181 more lines like this: order 000/a.jpg could not be moved out of incoming")
 
 
 def test_an_immutable_photo_stays_and_the_others_are_filed(night: Night) -> None:
