@@ -113,7 +113,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     run = Run(run_id=now.strftime("%Y%m%dT%H%M%SZ"), started_at=_now(), settings=told(settings))
     tally = Tally()
     problems: list[str] = []
-    with _interruptible() as interrupted, _one_row(ledger, run):
+    with _interruptible() as interrupted, _one_row(ledger, run, tally):
         with first_few():
             with _told_in(problems):
                 settings.make_folders()
@@ -136,7 +136,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
 
 
 @contextlib.contextmanager
-def _one_row(ledger: Ledger, run: Run) -> Iterator[None]:
+def _one_row(ledger: Ledger, run: Run, tally: Tally) -> Iterator[None]:
     """A row of the ledger for the run, which is finished whatever ends it: Ctrl-C, `sys.exit` or a full disk."""
     ledger.start_run(run)
     logformat.run_id = run.run_id
@@ -144,7 +144,7 @@ def _one_row(ledger: Ledger, run: Run) -> Iterator[None]:
         yield
     except BaseException as error:
         run.exit_code, run.finished_at = _code_of(error), _now()
-        run.message = f"Stopped: {_in_words(error)}"
+        run.counts, run.message = tally.counts(), f"Stopped: {_in_words(error)}"
         with contextlib.suppress(LedgerError):  # then the next run does it
             ledger.end_run(run)
         raise

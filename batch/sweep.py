@@ -441,7 +441,8 @@ class Sweep:
                 self._refusals.moved(_folder_of(row))
                 moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
-        self._ledger.withdraw(withdrawn)
+        if withdrawn:
+            self._ledger.withdraw(withdrawn)
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._moved_to.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
         self._moved_from.update(os.path.join(incoming, _folder_of(row)) for row in moved)
