@@ -20,6 +20,9 @@ from batch.logs import log
 from batch.rename import StrPath, rename_new
 from batch.scan import companions_of
 
+FOLDERS = ("processed", "review", "failed", "duplicates")
+"""Where photos are moved to, below `DATA_DIR`."""
+
 NAME_BYTES = 255
 """The longest file name that common file systems take, in bytes."""
 
@@ -227,7 +230,11 @@ def sync_folders(folders: Iterable[StrPath]) -> None:
         return
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
-            handle = os.open(folder, os.O_RDONLY)
+            try:
+                handle = os.open(folder, os.O_RDONLY)
+            except PermissionError:  # it may be written in, but not be looked into
+                os.sync()
+                continue
             try:
                 os.fsync(handle)
             except OSError as error:

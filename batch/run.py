@@ -13,21 +13,17 @@ from batch import acts, by_hand, drift, export, filing, history, metrics, notify
 from batch.data_folder import StrangeFolderError, claim, open_ledger
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
-from batch.logs import log
+from batch.logs import first_few, log
 from batch.scan import Scan
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
-from batch.sweep import Sweep, SweepError, Tally
+from batch.sweep import Sweep, SweepError, Tally, found_in
 
 EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1, 2, 3, 75
 
 
 class NightError(Exception):
-    """The night could not do all its work; the message says why and what to do, `tally` what it did."""
-
-    def __init__(self, message: str, tally: Tally) -> None:
-        super().__init__(message)
-        self.tally = tally
+    """The night could not do all its work; the message says why and what to do."""
 
 
 def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = False) -> int:
@@ -58,6 +54,7 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
 def sort(settings: BatchSettings, *, wait: bool = False) -> int:
     """The night itself, for one who holds the run's lock; returns the exit code."""
     try:
+        settings.ledger_path.parent.mkdir(parents=True, exist_ok=True)
         with Ledger(settings.ledger_path) as ledger:
             return _run(settings, ledger, wait=wait)
     except LedgerError as error:
@@ -126,35 +123,82 @@ def _aside(what: str) -> Iterator[None]:
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     now = datetime.now(UTC)
     run = Run(run_id=now.strftime("%Y%m%dT%H%M%SZ"), started_at=_now(), settings=told(settings))
-    ledger.start_run(run)
-    logformat.run_id = run.run_id
-    tally, problems = Tally(), []
-    is_ours = True  # the ledger's data folder: nothing is written to another one
-    with _interruptible() as interrupted:
-        try:
-            claim(settings, ledger)
-            problems += _recover(settings, ledger, run)
-            tally = _sweep(settings, ledger, run, interrupted, wait=wait)
-        except StrangeFolderError as error:
-            problems.append(str(error))
-            is_ours = False
-        except NightError as error:
-            problems.append(str(error))
-            tally = error.tally
-        if is_ours:
-            problems += _export(settings, ledger)
-    if tally.left_behind:
-        problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")
-    for problem in problems:
-        log.error("%s", problem)
-    run.exit_code = _exit_code(tally, problems, interrupted)
-    run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
-    ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
+    tally = Tally()
+    problems: list[str] = []
+    is_ours = False  # the data folder: nothing is written to one that is not the ledger's
+    with _interruptible() as interrupted, _one_row(ledger, run, tally):
+        with first_few():
+            with _told_in(problems):
+                claim(settings, ledger)
+                is_ours = True
+                problems += _recover(settings, ledger, run)
+                _sweep(settings, ledger, run, tally, interrupted, wait=wait)
+            if is_ours:
+                with _told_in(problems):
+                    problems += _export(settings, ledger)
+        problems += [tally.why_left_behind()] if tally.left_behind else []
+        for problem in problems:
+            log.error("%s", problem)
+        run.exit_code = _exit_code(tally, problems, interrupted)
+        run.finished_at, run.counts = _now(), tally.counts()
+        run.message = "; ".join([*problems, *filter(None, [tally.remark])])
+        ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
     if is_ours:
-        _look_back(settings, ledger, run)
+        with _aside("Summing up the night"):
+            _look_back(settings, ledger, run)
         _report(settings, ledger, run)
     log.info("%s", last_line(run, tally, settings))
     return run.exit_code
+
+
+@contextlib.contextmanager
+def _one_row(ledger: Ledger, run: Run, tally: Tally) -> Iterator[None]:
+    """A row of the ledger for the run, which is finished whatever ends it: Ctrl-C, `sys.exit` or a full disk."""
+    ledger.start_run(run)
+    logformat.run_id = run.run_id
+    try:
+        yield
+    except BaseException as error:
+        run.exit_code, run.finished_at = _code_of(error), _now()
+        run.counts, run.message = tally.counts(), f"Stopped: {_in_words(error)}"
+        with contextlib.suppress(LedgerError):  # then the next run does it
+            ledger.end_run(run)
+        raise
+
+
+@contextlib.contextmanager
+def _told_in(problems: list[str]) -> Iterator[None]:
+    """Let what ends this part of the night become a sentence; what it did is kept, and the night goes to its end."""
+    try:
+        yield
+    except (NightError, LedgerError, StrangeFolderError) as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(f"The run could not go on: {_in_words(error)}. What is done is kept")
+    except MemoryError:
+        problems.append("The run could not go on: this machine's memory is used up. What is done is kept")
+    except Exception as error:  # noqa: BLE001 - it is told, and the run's row needs its end
+        log.exception("The night has come upon a fault of the program; what is done is kept.")
+        problems.append(
+            f"Stopped by a fault of the program ({_in_words(error)}); please report it with what "
+            "`python -m batch logs last` shows"
+        )
+
+
+def _code_of(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code or EXIT_FAILED
+    return EXIT_FAILED
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error} ({error.filename})"
+    if isinstance(error, LedgerError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
@@ -219,31 +263,45 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
 
 
 def _sweep(
-    settings: BatchSettings, ledger: Ledger, run: Run, interrupted: "Interruption", *, wait: bool
-) -> Tally:
-    waiting = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
-    if next(iter(waiting), None) is None and not waiting.restless and not (wait and waiting.young):
-        return Tally(too_young=waiting.young, left_alone=waiting.left_alone)  # no need to start a server
+    settings: BatchSettings,
+    ledger: Ledger,
+    run: Run,
+    tally: Tally,
+    interrupted: "Interruption",
+    *,
+    wait: bool,
+) -> None:
     sidecar = Sidecar(
         log_dir=settings.log_dir,
         url=str(settings.api_url or ""),
         token=settings.api_token.get_secret_value() if settings.api_token else "",
         run_id=run.run_id,
     )
-    sweep = Sweep(settings, ledger, sidecar, run)
+    sweep = Sweep(settings, ledger, sidecar, run, tally)
     interrupted.on_signal(sweep.stop.set)
     try:
+        if not _is_work(settings, tally, wait=wait):
+            return  # no need to start a server
         with sidecar:
             run.model_version = sidecar.model_version
             with _aside("Asking the model server for its categories"):
                 ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
             started = time.monotonic()
             try:
-                return sweep.all_photos(wait=wait)
+                sweep.all_photos(wait=wait)
             finally:
                 run.seconds = time.monotonic() - started
     except (SidecarDownError, SweepError, LedgerError) as error:
-        raise NightError(f"Stopped: {error}", sweep.tally) from error
+        raise NightError(f"Stopped: {error}") from error
+
+
+def _is_work(settings: BatchSettings, tally: Tally, *, wait: bool) -> bool:
+    """Whether anything waits in `incoming`; counts what is not for this night."""
+    scan = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
+    if next(found_in(scan), None) or scan.restless or scan.unreadable or (wait and scan.young):
+        return True
+    tally.too_young, tally.left_alone = scan.young, scan.left_alone
+    return False
 
 
 def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
@@ -263,11 +321,15 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
 
 def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
     """The last line of a night."""
-    words = {0: "Done", EXIT_FAILED_PHOTOS: "Done, with failed photos", EXIT_FAILED: "NOT DONE"}
+    words = {
+        EXIT_ALL_SWEPT: "Done",
+        EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done, with failed photos",
+        EXIT_FAILED: "NOT DONE",
+    }
     rate = tally.swept / run.seconds if run.seconds else 0.0
     rest = [
         f"{tally.too_young} too young" if tally.too_young else "",
-        f"{tally.left_behind} left in incoming" if tally.left_behind else "",
+        f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
         f"{tally.left_alone} other files left alone" if tally.left_alone else "",
     ]
     return (

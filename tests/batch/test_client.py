@@ -7,9 +7,11 @@ from threading import Thread
 from typing import ClassVar
 
 import pytest
+from flask import Response
 from werkzeug.formparser import parse_form_data
 
-from batch.client import Client, SidecarError
+from batch.client import Client, SidecarBusyError, SidecarError, Soundness
+from tests.fake_sidecar import FakeSidecar, photo
 
 PHOTOS = [
     b"",
@@ -73,3 +75,30 @@ def test_the_size_of_a_form_is_told_in_advance(url: str) -> None:
     ((length, encoding),) = Listener.sizes
     assert int(length or 0) > sum(map(len, PHOTOS))
     assert encoding is None
+
+
+def test_a_check_is_asked_with_the_formats_and_answered_with_what_is_wrong(sidecar: FakeSidecar) -> None:
+    sidecar.soundness = {"sound": False, "detail": "the AVIF sample cannot be read"}
+    assert Client(sidecar.url).check(["AVIF", "JPEG"]) == Soundness(False, "the AVIF sample cannot be read")
+    assert sidecar.checked == [["AVIF", "JPEG"]]
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_that_knows_no_check_is_not_taken_for_sound(status: int, sidecar: FakeSidecar) -> None:
+    sidecar.check_behaviour = lambda _: Response("{}", status)
+    soundness = Client(sidecar.url).check(["JPEG"])
+    assert not soundness.sound
+    assert "older version" in soundness.detail
+
+
+def test_an_error_of_one_photo_keeps_its_status(sidecar: FakeSidecar) -> None:
+    answers = Client(sidecar.url).predict([b"no photo", photo("a", broken=True), photo("b")])
+    assert [answer.status for answer in answers] == [415, 422, 0]
+
+
+@pytest.mark.parametrize("retry_after", ["\xb2", "-1", "soon", "1e9", ""])
+def test_a_time_to_wait_that_is_no_number_is_a_second(retry_after: str, sidecar: FakeSidecar) -> None:
+    sidecar.behaviour = lambda _: Response("{}", 503, headers={"Retry-After": retry_after})
+    with pytest.raises(SidecarBusyError) as busy:
+        Client(sidecar.url).predict([photo("a")])
+    assert busy.value.seconds == 1

@@ -127,3 +127,17 @@ def test_a_night_leaves_its_numbers_for_prometheus(
     assert samples["nightsort_night_photos", "processed"] == samples["nightsort_night_photos", "failed"] == 1
     assert samples["nightsort_night_review_share",] == 0.5
     assert samples["nightsort_night_release", "fake-1"] == 1
+
+
+def test_lines_of_one_kind_are_counted_once_there_are_many(caplog: pytest.LogCaptureFixture) -> None:
+    with logs.first_few():
+        for number in range(50):
+            logs.log.warning("%s cannot be read: %s.", f"{number}.jpg", "why")
+        logs.log.warning("Something else.")
+    logs.log.warning("%s cannot be read: %s.", "later.jpg", "why")
+    assert caplog.messages[: logs.FEW] == [f"{number}.jpg cannot be read: why." for number in range(logs.FEW)]
+    assert caplog.messages[logs.FEW :] == [
+        "Something else.",
+        "30 more lines like this: 0.jpg cannot be read: why.",
+        "later.jpg cannot be read: why.",
+    ]

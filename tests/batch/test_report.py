@@ -17,7 +17,7 @@ from batch import report, summary
 from batch.ledger import Ledger, Row
 from tests.api.conftest import picture
 from tests.batch.conftest import Night
-from tests.fake_sidecar import photo
+from tests.fake_sidecar import FakeSidecar, photo
 
 
 def page_of(night: Night) -> str:
@@ -138,7 +138,8 @@ def test_a_night_that_swept_nothing_has_no_report(night: Night) -> None:
     assert not (night.settings.data_dir / "reports").exists()
 
 
-def test_a_stopped_night_says_why(night: Night) -> None:
+def test_a_stopped_night_says_why(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.soundness["sound"] = False
     for number in range(60):
         night.drop(f"{number}.jpg", photo(str(number), broken=True))
     assert night.run() == 1

@@ -14,6 +14,7 @@ import pytest
 
 from batch import export, filing
 from batch.ledger import Ledger
+from batch.logs import FEW
 from batch.rename import StrPath, rename_new
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
@@ -63,7 +64,19 @@ def big_photo(number: int) -> bytes:
     return photo("x" * 60_000 + str(number))
 
 
-def test_a_full_target_stops_the_night_and_the_next_one_goes_on_where_there_is_room(night: Night) -> None:
+def message(night: Night) -> str:
+    """What the last run's row says; and that it is a finished one."""
+    with Ledger(night.settings.ledger_path) as ledger:
+        run = ledger.last_run()
+    assert run is not None
+    assert run.finished_at
+    assert run.exit_code is not None
+    return run.message
+
+
+def test_a_full_disk_keeps_what_goes_there_and_the_next_night_goes_on_where_there_is_room(
+    night: Night,
+) -> None:
     dropped = Dropped()
     for number in range(40):
         night.drop(f"{number}.jpg", big_photo(number))
@@ -71,10 +84,55 @@ def test_a_full_target_stops_the_night_and_the_next_one_goes_on_where_there_is_r
     with small_disk(night.settings.data_dir / "processed", "1m") as remount:
         assert night.run() == 1
         assert 5 < len(night.csv()) < 20
+        assert "could not be moved to processed (No space left on device): make room" in message(night)
         assert_kept(night, dropped)
         remount("size=16m")
         assert night.run() == 0
         assert_done(night, dropped)
+
+
+@pytest.mark.parametrize("state", ["full", "read-only"])
+def test_what_goes_to_another_disk_than_the_one_that_takes_nothing_is_filed(
+    state: str, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    dropped = fill(night, 100)
+    with small_disk(night.settings.data_dir / "processed", "1m") as remount:
+        if state == "full":
+            ballast = night.settings.data_dir / "processed" / "ballast"
+            ballast.write_bytes(bytes(shutil.disk_usage(ballast.parent).free))
+        else:
+            remount("ro")
+        assert night.run() == 1
+        assert {row["status"] for row in night.csv()} == {"review"}
+        assert len(night.csv()) == 20
+        assert "80 could not be moved to processed" in message(night)
+        remount("rw")
+        (night.settings.data_dir / "processed" / "ballast").unlink(missing_ok=True)
+        assert_kept(night, dropped)
+        assert night.run() == 0
+        assert_done(night, dropped)
+
+
+def test_a_full_disk_that_everything_goes_to_ends_the_night_before_every_photo_is_asked_about(
+    night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    dropped = fill(night, 300)
+
+    def full(source: StrPath, target: StrPath) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(source), None, str(target))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filing, "rename_new", full)
+        assert night.run() == 1
+    assert len(sidecar.photos_asked()) < 150
+    assert night.rows() == []
+    assert "no folder takes photos any more" in message(night)
+    assert "make room" in message(night)
+    assert_kept(night, dropped)
+    assert night.run() == 0
+    assert_done(night, dropped)
 
 
 def test_a_full_data_folder_with_its_ledger_and_csv_stops_the_night_with_everything_kept(
@@ -90,18 +148,6 @@ def test_a_full_data_folder_with_its_ledger_and_csv_stops_the_night_with_everyth
             assert night.run() == 1
         remount("size=16m")
         assert_kept(night, dropped)
-        assert night.run() == 0
-        assert_done(night, dropped)
-
-
-def test_a_target_that_may_not_be_written_to_stops_the_night_at_the_first_photo(night: Night) -> None:
-    dropped = fill(night)
-    with small_disk(night.settings.data_dir / "processed", "1m") as remount:
-        remount("ro")
-        assert night.run() == 1
-        assert len(night.waiting()) >= 32
-        assert_kept(night, dropped)
-        remount("rw")
         assert night.run() == 0
         assert_done(night, dropped)
 
@@ -180,12 +226,30 @@ def test_photos_of_one_folder_that_cannot_be_made_stay_and_the_others_are_filed(
     assert night.run() == 1
     assert sorted(night.waiting()) == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
     assert len(night.csv()) == 5
+    assert "4 could not be moved to processed/bottomwear/pants (Not a directory): move the file" in message(
+        night
+    )
+
+
+def test_a_file_in_the_place_of_a_whole_filing_folder_keeps_only_what_goes_there(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    night.settings.data_dir.joinpath("processed").write_text("a file in the way")
+    dropped = fill(night, 100)
+    assert night.run() == 1
+    assert [row["status"] for row in night.csv()] == ["review"] * 20
+    assert_kept(night, dropped)
+    night.settings.data_dir.joinpath("processed").unlink()
+    assert night.run() == 0
+    assert_done(night, dropped)
 
 
 def test_when_no_photo_can_be_moved_the_night_does_not_try_them_all(
     night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    night.settings.data_dir.joinpath("processed").write_text("a file in the way")
+    for folder in filing.FOLDERS:
+        night.settings.data_dir.joinpath(folder).write_text("a file in the way")
     dropped = Dropped()
     for number in range(200):
         night.drop(f"{number}.jpg", photo(str(number)))
@@ -194,7 +258,8 @@ def test_when_no_photo_can_be_moved_the_night_does_not_try_them_all(
     assert night.run() == 1
     assert len(sidecar.photos_asked()) < 100
     assert len(night.waiting()) == 200
-    night.settings.data_dir.joinpath("processed").unlink()
+    for folder in filing.FOLDERS:
+        night.settings.data_dir.joinpath(folder).unlink()
     assert night.run() == 0
     assert_done(night, dropped)
 
@@ -342,7 +407,7 @@ def test_a_photo_or_folder_that_may_not_be_read_stays_and_the_others_are_filed(
 
 
 @pytest.mark.parametrize("folder", ["incoming", "processed", "processed/upperwear"])
-def test_lost_rights_on_a_folder_stop_the_night_and_leave_everything_where_it_is(
+def test_lost_rights_on_a_folder_are_told_and_leave_everything_where_it_is(
     folder: str, plain_user: Callable[[], Night]
 ) -> None:
     night = plain_user()
@@ -353,9 +418,85 @@ def test_lost_rights_on_a_folder_stop_the_night_and_leave_everything_where_it_is
     assert night.run() == 1
     assert night.waiting() == ["a.jpg"]
     assert night.rows() == []
+    assert f"{folder} (Permission denied): give the night's user the right to write there" in message(night)
     path.chmod(0o700)
     assert night.run() == 0
     assert len(night.csv()) == 1
+
+
+def test_an_order_folder_of_another_user_keeps_its_photos_and_no_others(
+    plain_user: Callable[[], Night], sidecar: FakeSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    night = plain_user()
+    for number in range(1000):
+        night.drop(f"order 1/{number:03}.jpg", photo(f"closed {number}"))
+    for number in range(30):
+        night.drop(f"order 2/{number:02}.jpg", photo(f"open {number}"))
+    (night.incoming / "order 1").chmod(0o500)
+    assert night.run() == 1
+    assert len(night.csv()) == 30
+    assert {row["file_name"][:8] for row in night.csv()} == {"order 2/"}
+    assert len(sidecar.photos_asked()) < 600
+    assert message(night) == (
+        "1000 files had to stay in incoming: 1000 could not be moved out of incoming/order 1 (Permission denied): "
+        "give the night's user the right to write there"
+    )
+    assert len([line for line in caplog.messages if "order 1/" in line]) <= FEW + 1
+    (night.incoming / "order 1").chmod(0o700)
+    assert night.run() == 0
+    assert len(night.csv()) == 1030
+
+
+def test_a_category_folder_of_another_user_keeps_the_photos_that_go_there_and_no_others(
+    plain_user: Callable[[], Night], caplog: pytest.LogCaptureFixture
+) -> None:
+    night = plain_user()
+    closed = night.settings.data_dir / "processed" / "footwear" / "shoes"
+    closed.mkdir(parents=True)
+    closed.chmod(0o500)
+    for number in range(200):
+        night.drop(f"a {number:03}.jpg", photo(f"closed {number}", sub="shoes"))
+        night.drop(f"b {number:03}.jpg", photo(f"open {number}"))
+    assert night.run() == 1
+    assert [row["sub_category"] for row in night.csv()] == ["t-shirt"] * 200
+    assert len(night.waiting()) == 200
+    assert "200 could not be moved to processed/footwear/shoes (Permission denied)" in message(night)
+    assert len([line for line in caplog.messages if "it is left in incoming" in line]) <= FEW + 1
+    closed.chmod(0o700)
+    assert night.run() == 0
+    assert len(night.csv()) == 400
+
+
+def test_a_folder_that_may_be_written_in_but_not_be_looked_into_takes_its_photos(
+    plain_user: Callable[[], Night],
+) -> None:
+    night = plain_user()
+    target = night.settings.data_dir / "processed" / "upperwear" / "t-shirt"
+    target.mkdir(parents=True)
+    target.chmod(0o300)
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == 0
+    target.chmod(0o700)
+    assert (target / "a.jpg").exists()
+
+
+def test_an_incoming_that_may_not_be_read_is_a_finished_row_that_says_so(
+    plain_user: Callable[[], Night],
+) -> None:
+    night = plain_user()
+    night.drop("a.jpg", photo("a"))
+    night.incoming.chmod(0o300)
+    assert night.run() == 1
+    assert "incoming cannot be read: Permission denied" in message(night)
+    night.incoming.chmod(0o700)
+    assert night.run() == 0
+
+
+def test_a_closed_folder_alone_in_incoming_is_told_too(plain_user: Callable[[], Night]) -> None:
+    night = plain_user()
+    night.drop("closed/a.jpg", photo("a")).parent.chmod(0)
+    assert night.run() == 1
+    assert "1 could not be read in incoming/closed (Permission denied): give" in message(night)
 
 
 def test_a_data_folder_that_may_not_be_written_to_is_one_sentence_and_exit_code_1(
@@ -366,3 +507,184 @@ def test_a_data_folder_that_may_not_be_written_to_is_one_sentence_and_exit_code_
     assert night.run() == 1
     night.settings.data_dir.chmod(0o700)
     assert night.run() == 0
+
+
+def refusing(
+    patch: pytest.MonkeyPatch, owner: Any, function: str, is_refused: Callable[[str], bool], number: int
+) -> None:
+    """Let a function fail for the files that are meant, which it is given as its first argument."""
+    original = getattr(owner, function)
+
+    def refuse(path: StrPath, *values: Any, **named: Any) -> Any:
+        if isinstance(path, str | os.PathLike) and is_refused(os.fspath(path)):
+            raise OSError(number, os.strerror(number), os.fspath(path))
+        return original(path, *values, **named)
+
+    patch.setattr(owner, function, refuse)
+
+
+ERRNOS = [errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENAMETOOLONG, errno.ELOOP, errno.ETXTBSY,
+          errno.EBUSY, errno.EROFS, errno.ENXIO, errno.ENOMEM, errno.ETIMEDOUT]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
+@pytest.mark.parametrize(("owner", "function"), [(os, "open"), (os, "lstat"), (filing, "rename_new")])
+def test_one_file_that_cannot_be_read_looked_at_or_moved_stays_with_a_word_and_all_others_are_filed(
+    owner: Any,
+    function: str,
+    number: int,
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    dropped = fill(night, 30)
+    night.drop("order 1/bad.jpg", photo("bad"))
+    dropped.photos[checksum(photo("bad"))] += 1
+    with monkeypatch.context() as patch:
+        refusing(patch, owner, function, lambda path: path.endswith("incoming/order 1/bad.jpg"), number)
+        assert night.run() == 1
+    assert len(night.csv()) == 30
+    assert "1 file had to stay in incoming" in message(night)
+    assert os.strerror(number) in message(night)
+    assert [line for line in caplog.messages if "order 1/bad.jpg" in line]
+    assert_kept(night, dropped)
+    assert night.run() == 0
+    assert_done(night, dropped)
+
+
+def test_a_photo_over_the_size_limit_that_cannot_be_read_stays_too(
+    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = make_night(max_image_mb=0.0001)
+    night.drop("big.jpg", photo("x" * 1000))
+    night.drop("small.jpg", photo("a"))
+    with monkeypatch.context() as patch:
+        patch.setattr(filing, "digest", lambda path: os.open(path / "x", os.O_RDONLY))  # not a directory
+        refusing(patch, filing, "digest", lambda path: path.endswith("big.jpg"), errno.EIO)
+        assert night.run() == 1
+    assert [row["file_name"] for row in night.csv()] == ["small.jpg"]
+    assert night.waiting() == ["big.jpg"]
+
+
+@pytest.mark.parametrize("per_request", [1, 8, 64])
+def test_photos_that_cannot_be_moved_do_not_hide_the_good_ones_behind_them_in_their_folder(
+    per_request: int, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", per_request)
+    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    for number in range(25):
+        night.drop(f"a {number:02}.jpg", photo(f"a {number}"))
+    for number in range(3):
+        night.drop(f"b {number:02}.jpg", photo(f"b {number}"))
+    with monkeypatch.context() as patch:
+        refusing(patch, filing, "rename_new", lambda path: "/a " in path, errno.EPERM)
+        assert night.run() == 1
+    assert sorted(row["file_name"] for row in night.csv()) == ["b 00.jpg", "b 01.jpg", "b 02.jpg"]
+    assert "25 could not be moved out of incoming (Operation not permitted)" in message(night)
+    assert night.run() == 0
+
+
+def test_a_folder_that_lets_nothing_go_is_not_asked_about_photo_by_photo(
+    night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    for number in range(1000):
+        night.drop(f"a/{number:03}.jpg", photo(f"a {number}"))
+        if number % 10 == 0:
+            night.drop(f"b/{number:03}.jpg", photo(f"b {number}"))
+    with monkeypatch.context() as patch:
+        refusing(patch, filing, "rename_new", lambda path: "/incoming/a/" in path, errno.EACCES)
+        assert night.run() == 1
+    assert len(night.csv()) == 100
+    assert len(sidecar.photos_asked()) < 300
+    assert "1000 could not be moved out of incoming/a" in message(night)
+    assert night.run() == 0
+    assert len(night.csv()) == 1100
+
+
+def test_copies_of_a_photo_that_cannot_be_moved_stay_with_it_and_those_elsewhere_are_filed(
+    night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    for number in range(12):
+        night.drop(f"closed/{number:02}.jpg", photo("same"))
+    night.drop("open/copy.jpg", photo("same"))
+    night.drop("open/other.jpg", photo("other"))
+    with monkeypatch.context() as patch:
+        refusing(patch, filing, "rename_new", lambda path: "/closed/" in path, errno.EACCES)
+        assert night.run() == 1
+    assert {row["file_name"]: row["status"] for row in night.csv()} == {
+        "open/copy.jpg": "processed",
+        "open/other.jpg": "processed",
+    }
+    assert "12 could not be moved out of incoming/closed" in message(night)
+    assert night.run() == 0
+    assert [row["status"] for row in night.csv()].count("duplicate") == 12
+
+
+def test_copies_of_a_photo_whose_category_takes_nothing_stay_with_it(
+    night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    (night.settings.data_dir / "processed" / "footwear").mkdir(parents=True)
+    (night.settings.data_dir / "processed" / "footwear" / "shoes").write_text("a file in the way")
+    for number in range(12):
+        night.drop(f"{number:02}.jpg", photo("same", sub="shoes"))
+    night.drop("other.jpg", photo("other"))
+    assert night.run() == 1
+    assert [row["file_name"] for row in night.csv()] == ["other.jpg"]
+    assert "12 could not be moved to processed/footwear/shoes" in message(night)
+    assert len(sidecar.photos_asked()) == 2
+
+
+def test_a_night_names_the_folders_with_the_most_trouble_and_counts_the_others(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(200):
+        night.drop(f"order {number:03}/a.jpg", photo(f"a {number}"))
+        night.drop("order 007/b.jpg", photo("b"))
+    with monkeypatch.context() as patch:
+        refusing(patch, filing, "rename_new", lambda path: "/incoming/" in path, errno.EACCES)
+        assert night.run() == 1
+    assert "201 files had to stay in incoming: 2 could not be moved out of incoming/order 007" in message(
+        night
+    )
+    assert "195 in 195 other folders" in message(night)
+    assert len(message(night)) < 1000
+    told = [line for line in caplog.messages if "it is left in incoming" in line]
+    assert len(told) == FEW + 1
+    assert told[-1].startswith("181 more lines like this: order ")
+
+
+def test_an_immutable_photo_stays_and_the_others_are_filed(night: Night) -> None:
+    immovable = night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b"))
+    if subprocess.run(["chattr", "+i", immovable], check=False).returncode:
+        pytest.skip("only root may do this, on some file systems")
+    try:
+        assert night.run() == 1
+        assert [row["file_name"] for row in night.csv()] == ["b.jpg"]
+        assert "could not be moved out of incoming (Operation not permitted)" in message(night)
+    finally:
+        subprocess.run(["chattr", "-i", immovable], check=True)
+    assert night.run() == 0
+
+
+def test_a_folder_that_photos_were_taken_from_and_that_fails_then_ends_no_night(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    monkeypatch.setattr("batch.sweep.SYNC_SECONDS", 0)
+    dropped = fill(night, 60)
+    original = filing.sync_folders
+
+    def fail(folders: Any) -> None:
+        paths = list(folders)
+        if any(os.fspath(path).endswith("incoming/order 1") for path in paths):
+            raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), "order 1")
+        original(paths)
+
+    monkeypatch.setattr(filing, "sync_folders", fail)
+    assert night.run() == 0
+    assert [line for line in caplog.messages if "order 1 could not be brought to disk: Stale file" in line]
+    assert_done(night, dropped)
