@@ -86,7 +86,7 @@ def start(clone: Path, *arguments: str, **environment: str) -> subprocess.Comple
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 
@@ -295,7 +295,7 @@ def with_packages(wheel: Path) -> dict[str, str]:
 def silent_network() -> Iterator[socket.socket]:
     """A package index that takes calls and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(60)
+        server.settimeout(200)
         yield server
 
 
@@ -315,7 +315,7 @@ def start_and_let_pip_wait(
         text=True,
     )  # fmt: skip
     call, _ = network.accept()
-    call.settimeout(60)
+    call.settimeout(100)
     return process, call
 
 
@@ -414,7 +414,7 @@ def test_a_set_up_whose_python_is_killed_alone_ends_and_the_next_starts_go_on(
 def test_ctrl_c_ends_a_set_up_with_a_sentence(clone: Path, silent_network: socket.socket) -> None:
     process, call = start_and_let_pip_wait(clone, silent_network)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=100)
     assert process.returncode == 130
     assert has_ended(call)
     assert "interrupted" in said
