@@ -4,6 +4,7 @@ As safe as the night: what is to be done is written into the ledger before anyth
 between, the next night (or the next of these commands) finishes it.
 """
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from batch import export, filing
+from batch.companions import Folder, Taken
 from batch.ledger import Act, Ledger, Row
 from batch.logs import log
-from batch.scan import companions_of
 from batch.settings import BatchSettings
 
 AT_ONCE = 500
@@ -120,9 +121,14 @@ def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
     waiting = iter(planned)
     while some := list(islice(waiting, AT_ONCE)):
         reserved: set[str] = set()
+        look, taken = functools.cache(Folder), functools.cache(Taken)
         for act in some:
             if act.target:
-                act.target = filing.free_place(settings.data_dir, act.target, reserved)
+                photo = settings.data_dir / act.source
+                companions = look(photo.parent).companions_of(photo.name)
+                act.target = filing.free_place(
+                    settings.data_dir, act.target, reserved, photo.name, companions, taken
+                )
                 reserved.add(act.target)
         ledger.plan(some)
         done += _perform(settings, ledger, some, again=False)
@@ -133,9 +139,12 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
     export.needs_rebuild(ledger)
     done = []
+    look, taken = functools.cache(Folder), functools.cache(Taken)
     for act in acts:
+        photo = settings.data_dir / act.source
+        companions = look(photo.parent).companions_of(photo.name)
         try:
-            if _perform_one(settings.data_dir, act, again=again):
+            if _perform_one(settings.data_dir, act, companions, taken, again=again):
                 done.append(act)
                 continue
             problem = "it is not there any more"
@@ -151,11 +160,11 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     return len(done)
 
 
-def _perform_one(data_dir: Path, act: Act, *, again: bool) -> bool:
+def _perform_one(data_dir: Path, act: Act, companions: list[str], taken: filing.Look, *, again: bool) -> bool:
     """Move or delete one photo; False when it is gone. With `again` it may be half done already."""
     source, target = data_dir / act.source, data_dir / act.target
     if act.action == "delete":
-        return _delete(source) or again
+        return _delete(source, companions) or again
     if not os.path.lexists(source):
         return again and os.path.lexists(target)
     if again and os.path.lexists(target):
@@ -165,25 +174,24 @@ def _perform_one(data_dir: Path, act: Act, *, again: bool) -> bool:
             source.unlink()  # copied to another disk, but not removed yet
             return True
     while True:
-        act.target = filing.free_place(data_dir, act.target)
+        act.target = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
         target = data_dir / act.target
         target.parent.mkdir(parents=True, exist_ok=True)
         checksum = filing.digest(source) if source.lstat().st_dev != target.parent.stat().st_dev else ""
         try:
-            filing.move_photo(source, target, checksum)
+            filing.move_photo(source, target, checksum, companions)
             return True
         except FileExistsError:  # somebody put a file there just now: take another name
             continue
 
 
-def _delete(photo: Path) -> bool:
-    companions = companions_of(photo)
+def _delete(photo: Path, companions: list[str]) -> bool:
     try:
         photo.unlink()
     except FileNotFoundError:
         return False
     for companion in companions:
-        companion.unlink(missing_ok=True)
+        photo.with_name(companion).unlink(missing_ok=True)
     return True
 
 

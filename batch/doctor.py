@@ -16,9 +16,9 @@ from itertools import chain
 from pathlib import Path
 
 from batch import acts, export, filing
+from batch.companions import is_companion
 from batch.ledger import CSV_COLUMNS, DamagedLedgerError, Ledger, Row
 from batch.logs import log
-from batch.scan import is_companion
 from batch.settings import BatchSettings
 
 FOLDERS = ("processed", "review", "failed", "duplicates")

@@ -63,9 +63,14 @@ class Row:
     id: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
     """When the file's contents, name or rights last changed; of use to this run only, so it is not kept."""
+    inode: tuple[int, int] | None = field(default=None, compare=False)
+    """Device and inode of a file that has other names, too; not kept either."""
+    companions: tuple[str, ...] | None = field(default=None, compare=False)
+    """The names of the files that go with it, where they are known; not kept: a later run looks again."""
 
 
-COLUMNS = [column.name for column in fields(Row) if column.name not in ("id", "ctime_ns")]
+_NOT_KEPT = ("id", "ctime_ns", "inode", "companions")
+COLUMNS = [column.name for column in fields(Row) if column.name not in _NOT_KEPT]
 _JSON_OF_RUNS = ("counts", "settings", "summary")
 CSV_COLUMNS = COLUMNS[: COLUMNS.index("source")]
 _INSERT = (

@@ -13,7 +13,7 @@ from batch import acts, drift, export, filing, history, metrics, notify, report,
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
 from batch.logs import log
-from batch.scan import Scan
+from batch.scan import Scan, complaints
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
 from batch.sweep import Sweep, SweepError, Tally
@@ -194,7 +194,11 @@ def _sweep(
 ) -> Tally:
     waiting = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
     if next(iter(waiting), None) is None and not waiting.restless and not (wait and waiting.young):
-        return Tally(too_young=waiting.young, left_alone=waiting.left_alone)  # no need to start a server
+        for complaint in complaints(waiting.unreadable):
+            log.warning("%s; it is left in incoming.", complaint)
+        return Tally(  # no need to start a server
+            too_young=waiting.young, left_alone=waiting.left_alone, left_behind=len(waiting.unreadable)
+        )
     sidecar = Sidecar(
         log_dir=settings.log_dir,
         url=str(settings.api_url or ""),
@@ -237,7 +241,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
     rest = [
         f"{tally.too_young} too young" if tally.too_young else "",
         f"{tally.left_behind} left in incoming" if tally.left_behind else "",
-        f"{tally.left_alone} other files left alone" if tally.left_alone else "",
+        f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
     ]
     return (
         f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "

@@ -5,6 +5,7 @@ asked, so that of two equal photos the first one is always recorded first. Threa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -24,9 +25,11 @@ from tqdm import tqdm
 
 from batch import filing
 from batch.client import Answer, RefusedError, SidecarBusyError, SidecarError, SidecarHangsError
+from batch.companions import Taken
+from batch.emptied import Emptied
 from batch.ledger import Ledger, Row, Run
 from batch.logs import log
-from batch.scan import Found, Scan
+from batch.scan import Found, Memory, Scan, complaints
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
 
@@ -52,6 +55,9 @@ PROBE_PAUSES = (0, 1, 2, 4, 8)
 PROBE_SECONDS = 30
 """How long a probe's answer may take: the photos of other clients may stand before it."""
 
+EMPTYING = "emptying"
+"""The ledger's note of the runs that may have left folders in `incoming` which they emptied."""
+
 END_SECONDS = 20
 """How long an interrupted night waits for the answers to what is in flight."""
 
@@ -76,8 +82,9 @@ class Tally:
     duplicate: int = 0
     too_young: int = 0
     left_alone: int = 0
+    """Files, and folders with all that is in them, that are nobody's photo and still lie in `incoming`."""
     left_behind: int = 0
-    """Photos that could not be read or moved and still lie in `incoming`."""
+    """Photos and folders that could not be read or moved and still lie in `incoming`."""
 
     @property
     def swept(self) -> int:
@@ -134,8 +141,10 @@ class Sweep:
         self._sidecar = sidecar
         self._run = run
         self._gate = _Gate()
-        self._seen: dict[str, tuple[tuple[int, int, int], float]] = {}
-        """The scans' memory of files that are not at rest."""
+        self._emptied = Emptied(settings.incoming, settings.settle_seconds)
+        self._memory = Memory(folders=self._emptied)
+        self._taken = functools.cache(Taken)
+        """The names in the filing folders; each is looked at once, until a photo does not come to lie where it was to."""
         self._restless = 0
         self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
         self._asked: set[str] = set()
@@ -159,6 +168,7 @@ class Sweep:
         Raises:
             SweepError: it cannot go on.
         """
+        self._remember_emptied()
         with self._progress() as progress:
             try:
                 self._passes(progress, wait)
@@ -166,7 +176,21 @@ class Sweep:
                 self.stop.set()  # threads that wait to ask again end
                 self._sync()
                 self._ledger.record([], filed=self._filed)
+                self._remove_emptied()
         return self.tally
+
+    def _remember_emptied(self) -> None:
+        """Learn which folders a night that died had emptied: this one removes them."""
+        runs = self._ledger.note(EMPTYING).split()
+        for run_id in runs:
+            for row in self._ledger.filed_rows(run_id=run_id):
+                self._emptied.took_before(_folder_of(row))
+        self._ledger.set_note(EMPTYING, " ".join([*runs, self._run.run_id]))
+
+    def _remove_emptied(self) -> None:
+        stays = self._emptied.remove()
+        if not stays:
+            self._ledger.set_note(EMPTYING, "")
 
     def _passes(self, progress: "tqdm[NoReturn]", wait_for_young: bool) -> None:
         """Go through `incoming` until nothing is left to do.
@@ -190,7 +214,9 @@ class Sweep:
     def _one_pass(self, progress: "tqdm[NoReturn]") -> int:
         """Go through `incoming` once; returns how many photos got a row."""
         swept_before = self.tally.swept
-        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._seen)
+        scan = Scan(
+            self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._memory
+        )
         request = _Request()
         try:
             for found in scan:
@@ -214,10 +240,11 @@ class Sweep:
         finally:
             self._restless = scan.restless
             self.tally.too_young, self.tally.left_alone = scan.young + scan.restless, scan.left_alone
-        for folder, why in scan.unreadable.items():
-            if folder not in self._left:
-                self._leave(folder, f"the folder {filing.readable(folder)} cannot be read: {why}")
-        filing.remove_empty(self._settings.incoming, scan.folders)
+        unreadable = {name: why for name, why in scan.unreadable.items() if name not in self._left}
+        for complaint in complaints(unreadable):
+            log.warning("%s; it is left in incoming.", complaint)
+        self._left.update(unreadable)
+        self.tally.left_behind += len(unreadable)
         return self.tally.swept - swept_before
 
     def _read(self, found: Found) -> _Item | None:
@@ -230,6 +257,8 @@ class Sweep:
             size=found.size,
             mtime_ns=found.mtime_ns,
             ctime_ns=found.ctime_ns,
+            inode=found.inode,
+            companions=found.companions,
             run_id=self._run.run_id,
         )
         if not found.regular:
@@ -284,7 +313,7 @@ class Sweep:
         reserved: set[str] = set()
         try:
             for row in rows:
-                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved)
+                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved, self._taken)
                 reserved.add(row.moved_to)
         except filing.FilingError as error:
             raise SweepError(str(error)) from error
@@ -358,9 +387,7 @@ class Sweep:
             try:
                 if row.status == "duplicate" and row.sha256 in withdrawn:
                     raise filing.PhotoChangedError(f"the photo that {row.file_name} equals was not filed")
-                filing.file_photo(
-                    row, self._settings.incoming, self._settings.data_dir, self._ledger, reserved
-                )
+                self._move(row, reserved)
             except filing.PhotoChangedError:
                 self._ledger.withdraw([row])
                 withdrawn.add(row.sha256)
@@ -377,6 +404,9 @@ class Sweep:
                 self._moves_failed = 0
                 moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
+        if len(moved) < len(rows) or any(row.moved_to not in reserved for row in moved):
+            self._taken.cache_clear()
+        self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._unsynced.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
         self._unsynced.update(
@@ -389,6 +419,16 @@ class Sweep:
             problem = f"{self._moves_failed} photos in a row could not be moved; the rest stays in incoming"
         if problem:
             raise SweepError(problem)
+
+    def _move(self, row: Row, reserved: set[str]) -> None:
+        """Move one recorded photo; that other names of its file were moved meanwhile has not changed it."""
+        incoming, links = self._settings.incoming, self._memory.links
+        names = [os.fsdecode(row.source)] if row.inode else []
+        names += [os.path.join(_folder_of(row), companion) for companion in row.companions or ()]
+        if row.inode:
+            row.ctime_ns = links.is_now(row.inode, row.ctime_ns)
+        with links.moving(os.path.join(incoming, name) for name in names):
+            filing.file_photo(row, incoming, self._settings.data_dir, self._ledger, reserved)
 
     def _sync(self) -> None:
         """Bring the moves to disk; from then on they are done for good.
@@ -486,9 +526,8 @@ class Sweep:
     def _progress(self) -> "Iterator[tqdm[NoReturn]]":
         """A bar on a terminal; nothing elsewhere."""
         shown = sys.stderr.isatty()
-        total = (
-            sum(1 for _ in Scan(self._settings.incoming, self._settings.settle_seconds)) if shown else None
-        )
+        incoming = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
+        total = sum(1 for _ in incoming) if shown else None
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
 
@@ -604,6 +643,11 @@ def _is_as_found(handle: int, found: Found) -> bool:
         found.mtime_ns,
         found.ctime_ns,
     )
+
+
+def _folder_of(row: Row) -> str:
+    """The folder that a photo lay in, below `incoming`; nothing for that itself."""
+    return os.path.dirname(os.fsdecode(row.source))
 
 
 def _point_to_firsts(rows: list[Row]) -> None:

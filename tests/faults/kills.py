@@ -28,10 +28,11 @@ import psutil
 from PIL import Image
 
 from batch import run, sweep
+from batch.filing import NAME_BYTES
 from batch.settings import BatchSettings
 from settings import ROOT, load
 from tests import small_release
-from tests.fake_sidecar import photo
+from tests.fake_sidecar import JPEG, photo
 from tests.faults.dying import HALF_A_CSV, STEPS, die_at, die_in_the_middle_of_a_csv, meddle_with_names
 from tests.faults.promises import Dropped, broken_promises, checksum
 
@@ -262,9 +263,16 @@ def _drop_photos(incoming: Path, numbers: range, chance: random.Random, dropped:
         content = _content(index, chance)
         path.write_bytes(content)
         dropped.photos[checksum(content)] += 1
-        if path.suffix == ".jpg" and chance.random() < 0.1 and len(path.name) < 100:
-            path.with_suffix(".xmp").write_bytes(f"edits of {index}".encode())
-            dropped.companions[checksum(f"edits of {index}".encode())] += 1
+        if (
+            content.startswith(JPEG) and chance.random() < 0.1
+        ):  # only a photo has companions, whatever its name
+            name, edits = (
+                chance.choice((f"{path.name}.xmp", f"{path.stem}.Xmp")),
+                f"edits of {index}".encode(),
+            )
+            if len(os.fsencode(name)) <= NAME_BYTES:
+                path.with_name(name).write_bytes(edits)
+                dropped.companions[checksum(edits)] += 1
 
 
 def _name(index: int, chance: random.Random) -> str:
@@ -277,7 +285,14 @@ def _name(index: int, chance: random.Random) -> str:
     )
     if chance.random() < 0.1:
         return chance.choice(odd).format(index)
-    return chance.choice((f"{index}.jpg", f"order {index % 7}/{index}.jpg", f"order {index}/front.jpg"))
+    usual = (
+        f"{index}.jpg",
+        f"order {index % 7}/{index}.jpg",
+        f"order {index}/front.jpg",
+        f"{index}.gif",
+        f"{index}",
+    )
+    return chance.choice(usual)
 
 
 def _content(index: int, chance: random.Random) -> bytes:
