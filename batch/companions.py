@@ -113,9 +113,11 @@ class Taken:
         self._all: set[str] | None = None
         """The names and stems of everything that lies there; looked at when it is needed first."""
 
-    def have_room_for(self, photo: str, companions: Sequence[str] = ()) -> bool:
-        """Whether these names can be used: by a photo, where no companions would be taken for its own; by companions,
-        where they would be taken for no other photo's.
+    def has_room_for(self, photo: str, companions: Sequence[str] = ()) -> bool:
+        """Whether a photo and its companions may have these names.
+
+        The photo where it cannot be taken for that of others' companions, and these where they cannot be taken for
+        another photo's.
         """
         theirs = [*companions, *([photo] if is_kind(photo) else ())]
         if theirs and self._all is None:

@@ -150,7 +150,7 @@ def free_place(
         free = _numbered(name, number, photo, companions)
         names = [place_beside(companion, photo, free) for companion in companions]
         places = [f"{folder}/{name}" for name in (free, *names)]
-        if taken.have_room_for(free, names) and not any(
+        if taken.has_room_for(free, names) and not any(
             place in reserved or os.path.lexists(os.path.join(data_dir, place)) for place in places
         ):
             taken.add([free, *names])
@@ -377,16 +377,22 @@ def _beside(target: Path) -> tuple[Path, Path]:
 
 
 def _move_companion(companion: Path, photo: Path, target: Path) -> None:
-    """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word."""
+    """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word.
+
+    Should somebody have put a file there meanwhile, it gets a name that only its own photo can claim.
+    """
     name = place_beside(companion.name, photo.name, target.name)
-    number = 1
+    number = 0
     while True:
         try:
-            _move(companion, target.with_name(_numbered(name, number)), "")
+            _move(companion, target.with_name(name), "")
             return
         except FileExistsError:
             number += 1
+            name = _numbered(target.name + companion.suffix, number)
         except OSError as error:
+            if not os.path.lexists(companion):
+                return  # taken away meanwhile
             log.warning(
                 "%s could not follow its photo to %s: %s", companion.name, target.parent, error.strerror
             )

@@ -95,7 +95,7 @@ NAMES = {
 }
 """Names (`fnmatch` patterns in lower case) of files and folders that are never touched, and who ignores them, too."""
 
-_DCF = "DCF 2.0 (JEITA CP-3461): what a camera names with one file number belongs together"
+_DCF = "DCF (JEITA CP-3461): what a camera names with one file number belongs together"
 _IMMICH_VIDEO = "Immich, server/src/utils/mime-types.ts (video)"
 _EDITORS = "notes that an editor lays beside a photo"
 
@@ -108,7 +108,7 @@ COMPANIONS = {
     ".lrv": "small films that GoPro adds to large ones",
     ".lrf": "small films that DJI adds to large ones",
     ".aae": "edits by Apple's Photos: PhotoPrism, pkg/fs/file_exts.go (SidecarAAE)",
-    ".xmp": "docs.immich.app/features/xmp-sidecars; both photo.jpg.xmp and photo.xmp (immich issue 8186)",
+    ".xmp": "docs.immich.app/features/xmp-sidecars; both photo.jpg.xmp and photo.xmp (immich pull request 8186)",
     ".json": "Google Takeout and ExifTool: docs.photoprism.app, getting-started/faq",
     ".pp3": f"{_EDITORS}: RawTherapee",
     ".dop": f"{_EDITORS}: DxO PhotoLab",

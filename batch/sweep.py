@@ -404,8 +404,9 @@ class Sweep:
                 self._moves_failed = 0
                 moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
-        if len(moved) < len(rows) or any(row.moved_to not in reserved for row in moved):
-            self._taken.cache_clear()
+        is_withdrawn = len(moved) < len(rows) and any(row.companions for row in rows)
+        if is_withdrawn or any(row.moved_to not in reserved for row in moved):
+            self._taken.cache_clear()  # what lies there now is not what was meant to
         self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._unsynced.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)

@@ -233,6 +233,39 @@ def test_companions_of_two_photos_that_a_dead_night_had_moved_both_go_with_the_r
     assert night.files()[f"{SHIRTS}IMG_1.mov"] == b"film"
 
 
+def test_a_companion_that_is_taken_away_before_it_is_moved_is_nobodys_fault(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    film = night.drop("a.mov", b"film")
+    move_companion = filing._move_companion
+
+    def take_away(*values: Path) -> None:
+        film.unlink()
+        move_companion(*values)
+
+    monkeypatch.setattr(filing, "_move_companion", take_away)
+    assert night.run() == 0
+    assert "follow" not in caplog.text
+
+
+def test_a_companion_whose_name_somebody_takes_meanwhile_stays_its_photos(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("a.mov", b"film")
+    move_companion = filing._move_companion
+
+    def take_names(companion: Path, source: Path, target: Path) -> None:
+        target.with_name("a.mov").write_bytes(b"somebody's")
+        move_companion(companion, source, target)
+
+    monkeypatch.setattr(filing, "_move_companion", take_names)
+    assert night.run() == 0
+    assert night.files()[f"{SHIRTS}a.mov"] == b"somebody's"
+    assert night.files()[f"{SHIRTS}a.jpg.mov"] == b"film"
+
+
 def test_a_photo_is_not_filed_under_a_stem_that_has_another_ones_companions(night: Night) -> None:
     night.drop("IMG_1.jpg", photo("a"))
     night.drop("IMG_1.mov", b"film of a")

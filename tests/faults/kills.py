@@ -265,14 +265,17 @@ def _drop_photos(incoming: Path, numbers: range, chance: random.Random, dropped:
         dropped.photos[checksum(content)] += 1
         if (
             content.startswith(JPEG) and chance.random() < 0.1
-        ):  # only a photo has companions, whatever its name
-            name, edits = (
-                chance.choice((f"{path.name}.xmp", f"{path.stem}.Xmp")),
-                f"edits of {index}".encode(),
-            )
-            if len(os.fsencode(name)) <= NAME_BYTES:
-                path.with_name(name).write_bytes(edits)
-                dropped.companions[checksum(edits)] += 1
+        ):  # whatever its name: only a photo has companions
+            _drop_companion(path, index, chance, dropped)
+
+
+def _drop_companion(photo: Path, index: int, chance: random.Random, dropped: Dropped) -> None:
+    name = chance.choice((f"{photo.name}.xmp", f"{photo.stem}.Xmp"))
+    edits = f"edits of {index}".encode()
+    if len(os.fsencode(name)) <= NAME_BYTES:
+        photo.with_name(name).write_bytes(edits)
+        dropped.companions[checksum(edits)] += 1
+        dropped.photo_of[checksum(edits)] = checksum(photo.read_bytes())
 
 
 def _name(index: int, chance: random.Random) -> str:

@@ -1,12 +1,15 @@
 """What has to be true of a data folder: after every kill, and after the next run that ends."""
 
+import functools
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch import export
+from batch.companions import Folder
 from batch.filing import COPIED, COPYING
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 from tests.faults.dying import SOMEBODYS
@@ -20,6 +23,8 @@ class Dropped:
 
     photos: Counter[str] = field(default_factory=Counter)
     companions: Counter[str] = field(default_factory=Counter)
+    photo_of: dict[str, str] = field(default_factory=dict)
+    """Which photo a companion belongs to, where that is known."""
 
 
 def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[str]:
@@ -120,6 +125,18 @@ def _is_at_rest(
         *(f"LEFT BEHIND: {path}" for path in left),
         *(f"LEFTOVER: {path}" for path in hidden),
         *(f"NOT MARKED AS FILED: {row.moved_to}" for row in unfiled),
+        *(f"ASTRAY FROM ITS PHOTO: {path}" for path in _astray(data_dir, files, dropped)),
         *([] if len(filed) == wanted else [f"ROWS: {len(filed)} for {wanted} photos"]),
         *(f"NO CSV OF THE RUN {run_id}" for run_id in {row.run_id for row in filed} - run_csvs),
     ]
+
+
+def _astray(data_dir: Path, files: dict[str, str], dropped: Dropped) -> Iterator[str]:
+    """Companions that do not lie where everybody would take them for their own photo's."""
+    folders = functools.cache(Folder)
+    for path, found in files.items():
+        if found in dropped.photo_of:
+            folder, name = os.path.split(path)
+            photo = folders(data_dir / folder).photo_of(name)
+            if photo is None or files.get(os.path.join(folder, photo)) != dropped.photo_of[found]:
+                yield path
