@@ -4,6 +4,7 @@ As safe as the night: what is to be done is written into the ledger before anyth
 between, the next night (or the next of these commands) finishes it.
 """
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from batch import export, filing
+from batch.companions import Folder, Taken
 from batch.ledger import Act, Ledger, Row
 from batch.logs import log
-from batch.scan import companions_of
 from batch.settings import BatchSettings
 
 AT_ONCE = 500
@@ -130,9 +131,14 @@ def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
     waiting = iter(planned)
     while some := list(islice(waiting, AT_ONCE)):
         reserved: set[str] = set()
+        look, taken = functools.cache(Folder), functools.cache(Taken)
         for act in some:
             if act.target:
-                act.target = filing.free_place(settings.data_dir, act.target, reserved)
+                photo = settings.data_dir / act.source
+                companions = look(photo.parent).companions_of(photo.name)
+                act.target = filing.free_place(
+                    settings.data_dir, act.target, reserved, photo.name, companions, taken
+                )
                 reserved.add(act.target)
         ledger.plan(some)
         done += _perform(settings, ledger, some, again=False)
@@ -143,9 +149,12 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
     export.needs_rebuild(ledger)
     done = []
+    look, taken = functools.cache(Folder), functools.cache(Taken)
     for act in acts:
+        photo = settings.data_dir / act.source
+        companions = look(photo.parent).companions_of(photo.name)
         try:
-            if _perform_one(settings.data_dir, act, _row_of(ledger, act), again=again):
+            if _perform_one(settings.data_dir, act, _row_of(ledger, act), companions, taken, again=again):
                 done.append(act)
                 continue
             problem = "it is not there any more"
@@ -169,7 +178,9 @@ def _row_of(ledger: Ledger, act: Act) -> Row:
     return row
 
 
-def _perform_one(data_dir: Path, act: Act, row: Row, *, again: bool) -> bool:
+def _perform_one(
+    data_dir: Path, act: Act, row: Row, companions: list[str], taken: filing.Look, *, again: bool
+) -> bool:
     """Move or delete one photo; False when it is gone. With `again` it may be half done already.
 
     Raises:
@@ -178,7 +189,7 @@ def _perform_one(data_dir: Path, act: Act, row: Row, *, again: bool) -> bool:
     """
     source, target = data_dir / act.source, data_dir / act.target
     if again and act.target:
-        filing.clear_up(source, target, row.mtime_ns)
+        filing.clear_up(source, target, row.mtime_ns, row.size)
     if not os.path.lexists(source):
         if again and act.target and filing.has_bytes_of(target, row):
             filing.finish_companions(source, target)
@@ -187,22 +198,22 @@ def _perform_one(data_dir: Path, act: Act, row: Row, *, again: bool) -> bool:
     if not filing.has_bytes_of(source, row):
         raise WorkedOnError
     if act.action == "delete":
-        _delete(source)
+        _delete(source, companions)
         return True
     while True:
-        act.target = filing.free_place(data_dir, act.target)
+        act.target = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
         target = data_dir / act.target
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            filing.move_photo(source, target, row.sha256)
+            filing.move_photo(source, target, row.sha256, companions)
             return True
         except FileExistsError:  # somebody put a file there just now: take another name
             continue
 
 
-def _delete(photo: Path) -> None:
-    for companion in companions_of(photo):  # first: without their photo nobody knows whose they are
-        companion.unlink(missing_ok=True)
+def _delete(photo: Path, companions: list[str]) -> None:
+    for companion in companions:  # first: without their photo nobody knows whose they are
+        photo.with_name(companion).unlink(missing_ok=True)
     photo.unlink(missing_ok=True)
 
 

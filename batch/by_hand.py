@@ -14,12 +14,10 @@ from itertools import islice
 from pathlib import Path
 
 from batch import export, filing
+from batch.companions import is_companion, is_kind, is_raw
 from batch.ledger import MODEL_ANSWER, Ledger, Row
-from batch.scan import is_companion, is_left_alone
+from batch.left_alone import is_left_alone
 from batch.settings import BatchSettings
-
-FOLDERS = ("processed", "review", "failed", "duplicates")
-"""Where the night files photos, below `DATA_DIR`."""
 
 PUT_THERE = "put there by hand"
 """Why a photo waits that somebody moved into `review`."""
@@ -221,11 +219,16 @@ def _strangers(
         known = ledger.known_places(places)
         spelled = {place.casefold(): place for place in known}
         for place, path in places.items():
-            if place in known or place in busy or is_companion(path):
+            if place in known or place in busy or _goes_with_a_photo(path):
                 continue
             other = spelled.get(place.casefold())
             if other is None or not _is_same_file(settings.data_dir / other, path):
                 yield place, path
+
+
+def _goes_with_a_photo(path: Path) -> bool:
+    """Whether a file is a companion, or would be one: such a file without its photo is nobody's."""
+    return is_kind(path.name) and (not is_raw(path.name) or is_companion(path))
 
 
 def _files(settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool) -> Iterator[Path]:
@@ -234,7 +237,7 @@ def _files(settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool) 
     below: dict[str, list[str]] = {}
     for folder in before:
         below.setdefault(folder.rpartition("/")[0], []).append(folder)
-    waiting = [name for name in FOLDERS if (settings.data_dir / name).is_dir()]
+    waiting = [name for name in filing.FOLDERS if (settings.data_dir / name).is_dir()]
     while waiting:
         folder = waiting.pop()
         if filing.readable(folder) == folder:

@@ -16,8 +16,8 @@ from batch.settings import BatchSettings
 
 MARK = ".nightsort-data"
 _NOTE = "data folders"
-FOLDERS = ("", "incoming", "processed", "review", "failed", "duplicates")
-"""What is marked, relative to `DATA_DIR`: itself, and what may be mounted below it."""
+FOLDERS = ("incoming", *filing.FOLDERS)
+"""What may be mounted below `DATA_DIR`."""
 
 LATEST = 100
 """So many of the photos that were filed last are looked for, to know a folder again that has no mark yet."""
@@ -116,7 +116,7 @@ def _recorded(ledger: Ledger) -> dict[str, str]:
 def _marked_folders(settings: BatchSettings, recorded: dict[str, str]) -> Iterator[tuple[str, Path]]:
     """The folders that have, or should have, a mark: the data folder, and those below it on disks of their own."""
     yield "", settings.data_dir
-    for name in FOLDERS[1:]:
+    for name in FOLDERS:
         folder = settings.data_dir / name
         if name in recorded or (folder.exists() and folder.stat().st_dev != settings.data_dir.stat().st_dev):
             yield name, folder

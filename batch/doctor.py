@@ -187,7 +187,7 @@ def _count(data_dir: Path, ledger: Ledger, moved: int) -> None:
     """Say how many photos lie where their rows say, and what became of the others."""
     found = changed = gone = archived = 0
     for row in ledger.filed_rows():
-        if not row.moved_to.startswith(tuple(f"{folder}/" for folder in by_hand.FOLDERS)):
+        if not row.moved_to.startswith(tuple(f"{folder}/" for folder in filing.FOLDERS)):
             archived += 1
         elif not os.path.lexists(data_dir / row.moved_to):
             gone += 1

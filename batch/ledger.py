@@ -77,9 +77,14 @@ class Row:
     id: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
     """When the file's contents, name or rights last changed; of use to this run only, so it is not kept."""
+    inode: tuple[int, int] | None = field(default=None, compare=False)
+    """Device and inode of a file that has other names, too; not kept either."""
+    companions: tuple[str, ...] | None = field(default=None, compare=False)
+    """The names of the files that go with it, where they are known; not kept: a later run looks again."""
 
 
-COLUMNS = [column.name for column in fields(Row) if column.name not in ("id", "ctime_ns")]
+_NOT_KEPT = ("id", "ctime_ns", "inode", "companions")
+COLUMNS = [column.name for column in fields(Row) if column.name not in _NOT_KEPT]
 _JSON_OF_RUNS = ("counts", "settings", "summary")
 CSV_COLUMNS = COLUMNS[: COLUMNS.index("source")]
 MODEL_ANSWER = (*COLUMNS[COLUMNS.index("main_category") : COLUMNS.index("error") + 1], "duplicate_of")
@@ -473,6 +478,12 @@ class Ledger:
         """How many current rows of filed photos a run has."""
         query = "SELECT count(*) FROM photos WHERE run_id = ? AND filed AND NOT superseded"
         return int(self._read(query, run_id)[0][0])
+
+    def last_decided(self, run_id: str) -> str:
+        """When a run decided its last photo, or `""`."""
+        return str(
+            self._read("SELECT coalesce(max(processed_at), '') FROM photos WHERE run_id = ?", run_id)[0][0]
+        )
 
     def newest_rows(self, *, after: int) -> dict[str, int]:
         """The runs that have filed rows with an id above `after`, and the highest such id of each."""

@@ -255,7 +255,8 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
             earlier.summary = seen.to_json()
             if earlier.exit_code is None:
                 earlier.counts = {"swept": seen.swept, **seen.statuses}
-                earlier.message = "It died; the next run finished its moves"
+                earlier.exit_code, earlier.message = EXIT_FAILED, "It died; the next run finished its moves"
+                earlier.finished_at = ledger.last_decided(earlier.run_id) or earlier.started_at
             ledger.end_run(earlier)
     if moved := by_hand.follow(settings, ledger):
         log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
@@ -330,7 +331,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
     rest = [
         f"{tally.too_young} too young" if tally.too_young else "",
         f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
-        f"{tally.left_alone} other files left alone" if tally.left_alone else "",
+        f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
     ]
     return (
         f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "

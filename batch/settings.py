@@ -1,5 +1,6 @@
 """What a night can be told: every setting of `batch`, with its default and its limits."""
 
+import os
 import re
 from datetime import time
 from fnmatch import fnmatch
@@ -28,7 +29,7 @@ class BatchSettings(Settings):
     settle_seconds: float = Field(10, ge=0, le=86400)
     audit_share: float = Field(0.01, ge=0, le=1)
     error_budget: float = Field(0.5, gt=0, le=1)
-    ignore: Annotated[tuple[str, ...], NoDecode] = ()
+    ignore: Annotated[tuple[str, ...], NoDecode] = Field((), validate_default=True)
     xlsx: bool = True
     night_at: time = time(2)
     log_format: Literal["text", "json"] = "text"
@@ -57,6 +58,17 @@ class BatchSettings(Settings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("ignore")
+    @classmethod
+    def _is_read_whole(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        comment = "" if os.environ.get("IGNORE") else comment_in(cls.model_config.get("env_file"), "IGNORE")
+        if comment:
+            raise ValueError(
+                f"in .env a blank and a # begin a comment, so {comment!r} is not read; put the whole list between "
+                f'quotes: IGNORE="{", ".join([*value, comment])}"'
+            )
+        return value
 
     @model_validator(mode="after")
     def _ledger_is_on_a_local_disk(self) -> Self:
@@ -101,6 +113,21 @@ class BatchSettings(Settings):
         """
         for folder in (self.incoming, self.log_dir, self.ledger_path.parent):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def comment_in(env_file: object, name: str) -> str:
+    """What a comment hides of a setting in `.env` that may have been meant as part of it: `#recycle`, not `# my own`."""
+    if not env_file or not Path(str(env_file)).exists():
+        return ""
+    lines = Path(str(env_file)).read_text("utf-8").splitlines()
+    found = ""
+    for line in lines:
+        setting = re.fullmatch(rf"\s*(?:export\s+)?{name}\s*=(?P<value>.*)", line, re.IGNORECASE)
+        if setting:  # the last one counts
+            unquoted = not setting["value"].lstrip().startswith(('"', "'"))
+            hidden = re.search(r"\s(#\S.*)", setting["value"]) if unquoted else None
+            found = hidden[1].strip() if hidden else ""
+    return found
 
 
 def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str:

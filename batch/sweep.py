@@ -5,6 +5,7 @@ asked, so that of two equal photos the first one is always recorded first. Threa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -33,10 +34,12 @@ from batch.client import (
     SidecarHangsError,
     Soundness,
 )
+from batch.companions import Taken
+from batch.emptied import Emptied
 from batch.ledger import Ledger, Row, Run
 from batch.logs import log
 from batch.refusals import Refusals, in_words, words_of_unread
-from batch.scan import Found, Scan
+from batch.scan import Found, Memory, Scan, complaints
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
 from photo_formats import BEGINNING, RAW_EXTENSIONS, format_of
@@ -64,6 +67,9 @@ PROBE_PAUSES = (0, 1, 2, 4, 8)
 
 PROBE_SECONDS = 30
 """How long a probe's answer may take: the photos of other clients may stand before it."""
+
+EMPTYING = "emptying"
+"""The ledger's note of the runs that may have left folders in `incoming` which they emptied."""
 
 END_SECONDS = 20
 """How long an interrupted night waits for the answers to what is in flight."""
@@ -166,8 +172,10 @@ class Sweep:
         self._sidecar = sidecar
         self._run = run
         self._gate = _Gate()
-        self._seen: dict[str, tuple[tuple[int, int, int], float]] = {}
-        """The scans' memory of files that are not at rest."""
+        self._emptied = Emptied(settings.incoming, settings.settle_seconds)
+        self._memory = Memory(folders=self._emptied)
+        self._taken = functools.cache(Taken)
+        """The names in the filing folders; each is looked at once, until a photo does not come to lie where it was to."""
         self._restless = 0
         self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
         self._asked: set[str] = set()
@@ -196,6 +204,7 @@ class Sweep:
         Raises:
             SweepError: it cannot go on.
         """
+        self._remember_emptied()
         with self._progress() as progress:
             try:
                 self._passes(progress, wait)
@@ -204,6 +213,20 @@ class Sweep:
                 self.tally.left_behind = Counter(self._left.values()) + self._refusals.skipped()
                 self._sync()
                 self._ledger.record([], filed=self._filed)
+                self._remove_emptied()
+
+    def _remember_emptied(self) -> None:
+        """Learn which folders a night that died had emptied: this one removes them."""
+        runs = self._ledger.note(EMPTYING).split()
+        for run_id in runs:
+            for row in self._ledger.filed_rows(run_id=run_id):
+                self._emptied.took_before(_folder_of(row))
+        self._ledger.set_note(EMPTYING, " ".join([*runs, self._run.run_id]))
+
+    def _remove_emptied(self) -> None:
+        stays = self._emptied.remove()
+        if not stays:
+            self._ledger.set_note(EMPTYING, "")
 
     def _passes(self, progress: "tqdm[NoReturn]", wait_for_young: bool) -> None:
         """Go through `incoming` until nothing is left to do.
@@ -227,7 +250,9 @@ class Sweep:
     def _one_pass(self, progress: "tqdm[NoReturn]") -> int:
         """Go through `incoming` once; returns how many photos got a row."""
         swept_before = self.tally.swept
-        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._seen)
+        scan = Scan(
+            self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._memory
+        )
         request = _Request()
         self._again = False
         self._refusals.start_pass()
@@ -251,10 +276,11 @@ class Sweep:
         finally:
             self._restless = scan.restless
             self.tally.too_young, self.tally.left_alone = scan.young + scan.restless, scan.left_alone
-        for folder, why in scan.unreadable.items():
-            if folder not in self._left:
-                self._leave_unread(folder, why)
-        filing.remove_empty(self._settings.incoming, scan.folders)
+        unreadable = {name: why for name, why in scan.unreadable.items() if name not in self._left}
+        for complaint in complaints(unreadable):
+            log.warning("%s; it is left in incoming.", complaint)
+        for name, why in unreadable.items():
+            self._leave_unread(name, why)
         return self.tally.swept - swept_before
 
     def _worth_a_try(self, scan: Scan) -> Iterator[Found]:
@@ -273,6 +299,8 @@ class Sweep:
             size=found.size,
             mtime_ns=found.mtime_ns,
             ctime_ns=found.ctime_ns,
+            inode=found.inode,
+            companions=found.companions,
             run_id=self._run.run_id,
         )
         if not found.regular:
@@ -291,10 +319,10 @@ class Sweep:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self._leave_unread(found.name, in_words(error))
+            self._complain(found.name, in_words(error))
             return None
         except MemoryError:
-            self._leave_unread(found.name, "too little memory")
+            self._complain(found.name, "too little memory")
             return None
         if photo is None:
             return None
@@ -326,7 +354,7 @@ class Sweep:
         reserved: set[str] = set()
         try:
             for row in rows:
-                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved)
+                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved, self._taken)
                 reserved.add(row.moved_to)
         except filing.FilingError as error:
             raise SweepError(str(error)) from error
@@ -430,9 +458,7 @@ class Sweep:
                 self._again = True
                 continue
             try:
-                filing.file_photo(
-                    row, self._settings.incoming, self._settings.data_dir, self._ledger, reserved
-                )
+                self._move(row, reserved)
             except filing.PhotoChangedError:
                 withdrawn.append(row)
             except (filing.FilingError, OSError) as error:
@@ -447,6 +473,9 @@ class Sweep:
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
         if withdrawn:
             self._ledger.withdraw(withdrawn)
+        if any(row.companions for row in withdrawn) or any(row.moved_to not in reserved for row in moved):
+            self._taken.cache_clear()  # what lies there now is not what was meant to
+        self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._moved_to.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
         self._moved_from.update(os.path.join(incoming, _folder_of(row)) for row in moved)
@@ -455,6 +484,16 @@ class Sweep:
             self._sync()
         if is_over:
             raise SweepError("no folder takes photos any more; the rest stays in incoming")
+
+    def _move(self, row: Row, reserved: set[str]) -> None:
+        """Move one recorded photo; that other names of its file were moved meanwhile has not changed it."""
+        incoming, links = self._settings.incoming, self._memory.links
+        names = [os.fsdecode(row.source)] if row.inode else []
+        names += [os.path.join(_folder_of(row), companion) for companion in row.companions or ()]
+        if row.inode:
+            row.ctime_ns = links.is_now(row.inode, row.ctime_ns)
+        with links.moving(os.path.join(incoming, name) for name in names):
+            filing.file_photo(row, incoming, self._settings.data_dir, self._ledger, reserved)
 
     def _sync(self) -> None:
         """Bring the moves to disk; from then on they are done for good.
@@ -481,6 +520,10 @@ class Sweep:
         """Leave a photo, or a folder, that cannot be read."""
         is_folder = os.path.isdir(os.path.join(self._settings.incoming, name))
         self._left[name] = words_of_unread(name if is_folder else os.path.dirname(name), why)
+
+    def _complain(self, name: str, why: str) -> None:
+        """Leave a photo that cannot be read, with a word."""
+        self._leave_unread(name, why)
         log.warning("%s cannot be read: %s; it is left in incoming.", filing.readable(name), why)
 
     def _leave_unmoved(self, row: Row, error: OSError | filing.FilingError) -> None:
@@ -588,6 +631,8 @@ class Sweep:
         shown = sys.stderr.isatty()
         scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
         total = sum(1 for _ in found_in(scan)) if shown else None
+        incoming = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
+        total = sum(1 for _ in incoming) if shown else None
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
 

@@ -141,10 +141,10 @@ def test_whatever_dies_while_photos_are_put_back_the_next_night_finishes_it(
     moved: list[Path] = []
     real = filing.move_photo
 
-    def dies(source: Path, target: Path, sha256: str) -> None:
+    def dies(source: Path, target: Path, sha256: str, companions: list[str]) -> None:
         if len(moved) == calls_before_death:
             raise KeyboardInterrupt
-        real(source, target, sha256)
+        real(source, target, sha256, companions)
         moved.append(target)
 
     with monkeypatch.context() as patch, Ledger(night.settings.ledger_path) as ledger:

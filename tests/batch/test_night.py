@@ -217,10 +217,13 @@ def test_companions_take_the_new_name_of_their_photo(night: Night) -> None:
     assert night.files()["processed/upperwear/t-shirt/IMG_1 (2).xmp"] == b"b"
 
 
-def test_a_film_without_a_photo_is_a_failed_row(night: Night) -> None:
+def test_a_film_without_a_photo_stays_and_is_counted(night: Night) -> None:
     night.drop("film.mov", b"\0\0\0\x14ftypqt  ")
-    assert night.run() == 3
-    assert night.csv()[0]["moved_to"] == "failed/film.mov"
+    assert night.run() == 0
+    assert night.csv() == []
+    assert night.waiting() == ["film.mov"]
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert ledger.runs()[-1].counts["left_alone"] == 1
 
 
 @pytest.mark.parametrize(

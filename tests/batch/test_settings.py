@@ -110,3 +110,35 @@ def test_another_address_than_loopback_needs_a_token(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.0.0.53"])
 def test_loopback_needs_none(host: str) -> None:
     check_exposure(load(ApiSettings, api_host=host))
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["IGNORE=*.tmp, #recycle", "IGNORE= #recycle", "IGNORE=\t#recycle", "export IGNORE = *.tmp #recycle, ~*",
+     "ignore=a #recycle", "IGNORE=#a, #recycle"],
+)  # fmt: skip
+def test_a_name_to_ignore_that_became_a_comment_is_told(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"# IGNORE=#old\n{line}\nSETTLE_SECONDS=5 #seconds\n")
+    with pytest.raises(SettingError, match=r"'#recycle.* is not read.*quotes: IGNORE=\".*#recycle"):
+        load(BatchSettings)
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [("IGNORE=#recycle", ("#recycle",)), ("IGNORE=*.bak # our own", ("*.bak",)), ("IGNORE=a,#b", ("a", "#b")),
+     ('IGNORE="#recycle, *.bak"', ("#recycle", "*.bak")), ("IGNORE='a, #b' #c", ("a", "#b")), ("IGNORE=", ()),
+     ("IGNORE= # nothing", ()), ("IGNORE=a #b\nIGNORE=c", ("c",))],
+)  # fmt: skip
+def test_comments_and_names_that_are_read_whole_are_fine(
+    tmp_path: Path, line: str, names: tuple[str, ...]
+) -> None:
+    (tmp_path / ".env").write_text(f"{line}\n")
+    assert load(BatchSettings).ignore == names
+
+
+def test_the_environments_own_list_is_not_measured_by_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".env").write_text("IGNORE=a #b\n")
+    monkeypatch.setenv("IGNORE", "c #d")
+    assert load(BatchSettings).ignore == ("c #d",)

@@ -2,14 +2,13 @@
 
 import os
 import random
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch import acts, cells, export, filing, run, sweep
+from batch import acts, cells, companions, export, filing, run, sweep
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 
 Moment = Literal["before", "after"]
@@ -25,9 +24,9 @@ STEPS: dict[str, tuple[Any, str]] = {
     "choose a name": (filing, "choose_name"),
     "file a photo": (filing, "file_photo"),
     "rename a photo": (filing, "rename_new"),
-    "look for companions": (filing, "companions_of"),
+    "look for companions": (companions.Folder, "companions_of"),
     "move a companion": (filing, "_move_companion"),
-    "copy to another disk": (shutil, "copy2"),
+    "copy to another disk": (filing, "_copy_bytes"),
     "check a copy": (filing, "digest"),
     "mark a copy as whole": (Path, "touch"),
     "remove a file": (Path, "unlink"),

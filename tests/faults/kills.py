@@ -30,6 +30,8 @@ from PIL import Image
 
 from batch import acts, run, sweep
 from batch.commands import COMMANDS, perform
+from batch.companions import companions_of
+from batch.filing import NAME_BYTES
 from batch.ledger import Ledger
 from batch.logs import log
 from batch.settings import BatchSettings
@@ -271,13 +273,18 @@ def _commands(settings: BatchSettings, chance: random.Random) -> list[tuple[str,
 
 def _move_by_hand(data_dir: Path, chance: random.Random) -> None:
     """As people do in a file manager: some photos into other folders, under other names."""
-    photos = [path for folder in ("processed", "review") for path in (data_dir / folder).rglob("*.jpg")]
+    photos = [
+        path
+        for folder in ("processed", "review")
+        for path in (data_dir / folder).rglob("*.jpg")
+        if not companions_of(path)
+    ]
     for number, path in enumerate(chance.sample(sorted(photos), min(5, len(photos)))):
         target = data_dir / chance.choice(
             ("review", "processed/footwear/shoes", "processed/bottomwear/pants")
         )
         target.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, target / f"by hand {number}.jpg")  # its companions stay where they are
+        shutil.move(path, target / f"by hand {number}.jpg")
 
 
 def _start_night(
@@ -359,17 +366,19 @@ def _drop_photos(incoming: Path, numbers: Iterable[int], chance: random.Random, 
         content = _content(index, chance)
         path.write_bytes(content)
         dropped.photos[checksum(content)] += 1
-        is_photo = content.startswith(JPEG) and b"broken" not in content
         if (
-            is_photo
-            and chance.random() < 0.1
-            and len(path.name) < 100
-            and not path.with_suffix(".xmp").exists()
-        ):
-            path.with_suffix(".xmp").write_bytes(f"edits of {index}".encode())
-            edits = checksum(f"edits of {index}".encode())
-            dropped.companions[edits] += 1
-            dropped.companions_of.setdefault(checksum(content), Counter())[edits] += 1
+            content.startswith(JPEG) and chance.random() < 0.1
+        ):  # whatever its name: only a photo has companions
+            _drop_companion(path, index, chance, dropped)
+
+
+def _drop_companion(photo: Path, index: int, chance: random.Random, dropped: Dropped) -> None:
+    name = chance.choice((f"{photo.name}.xmp", f"{photo.stem}.Xmp"))
+    edits = f"edits of {index}, {chance.random()}".encode()
+    if len(os.fsencode(name)) <= NAME_BYTES and not photo.with_name(name).exists():
+        photo.with_name(name).write_bytes(edits)
+        dropped.companions[checksum(edits)] += 1
+        dropped.photo_of[checksum(edits)] = checksum(photo.read_bytes())
 
 
 def _name(index: int, chance: random.Random) -> str:
@@ -382,7 +391,14 @@ def _name(index: int, chance: random.Random) -> str:
     )
     if chance.random() < 0.1:
         return chance.choice(odd).format(index)
-    return chance.choice((f"{index}.jpg", f"order {index % 7}/{index}.jpg", f"order {index}/front.jpg"))
+    usual = (
+        f"{index}.jpg",
+        f"order {index % 7}/{index}.jpg",
+        f"order {index}/front.jpg",
+        f"{index}.gif",
+        f"{index}",
+    )
+    return chance.choice(usual)
 
 
 def _content(index: int, chance: random.Random) -> bytes:

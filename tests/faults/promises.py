@@ -1,12 +1,15 @@
 """What has to be true of a data folder: after every kill, and after the next run that ends."""
 
+import functools
 import hashlib
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batch import cells
+from batch.companions import Folder
 from batch.data_folder import MARK
 from batch.filing import COPIED, COPYING
 from batch.ledger import CSV_COLUMNS, Act, Ledger, Row
@@ -21,8 +24,8 @@ class Dropped:
 
     photos: Counter[str] = field(default_factory=Counter)
     companions: Counter[str] = field(default_factory=Counter)
-    companions_of: dict[str, Counter[str]] = field(default_factory=dict)
-    """Checksums of the companions that were dropped beside photos with this checksum: they are deleted with them."""
+    photo_of: dict[str, str] = field(default_factory=dict)
+    """Which photo a companion belongs to, where that is known."""
     csv_may_lag: bool = False
     """A command has died: until a night has ended the CSV may have rows as they were before."""
 
@@ -36,8 +39,8 @@ def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[
         being_deleted = Counter(
             row.sha256 for row in filed if row.id in planned and planned[row.id].action == "delete"
         )
-        may_be_gone = being_deleted + sum(
-            (dropped.companions_of.get(photo, Counter()) for photo in deleted + being_deleted), Counter()
+        may_be_gone = being_deleted + Counter(
+            companion for companion, photo in dropped.photo_of.items() if photo in deleted + being_deleted
         )
         half_moved = _half_moved(data_dir, unfiled) + _half_done(data_dir, ledger, list(planned.values()))
     files = _files(data_dir)
@@ -150,6 +153,18 @@ def _is_at_rest(
         *(f"LEFT BEHIND: {path}" for path in left),
         *(f"LEFTOVER: {path}" for path in hidden),
         *(f"NOT MARKED AS FILED: {row.moved_to}" for row in unfiled),
+        *(f"ASTRAY FROM ITS PHOTO: {path}" for path in _astray(data_dir, files, dropped)),
         *([] if len(filed) == wanted else [f"ROWS: {len(filed)} for {wanted} photos"]),
         *(f"NO CSV OF THE RUN {run_id}" for run_id in {row.run_id for row in filed} - run_csvs),
     ]
+
+
+def _astray(data_dir: Path, files: dict[str, str], dropped: Dropped) -> Iterator[str]:
+    """Companions that do not lie where everybody would take them for their own photo's."""
+    folders = functools.cache(Folder)
+    for path, found in files.items():
+        if found in dropped.photo_of:
+            folder, name = os.path.split(path)
+            photo = folders(data_dir / folder).photo_of(name)
+            if photo is None or files.get(os.path.join(folder, photo)) != dropped.photo_of[found]:
+                yield path

@@ -1,6 +1,7 @@
 """Disks that are full, read-only, slow to tell, or not ours to write to; CSVs that somebody has open."""
 
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -8,7 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -282,18 +283,107 @@ def test_a_copy_that_differs_is_not_taken_for_the_photo(
     dropped = fill(night, 6)
     on_two_disks(night, monkeypatch)
 
-    def flip(source: Path, copy: Path) -> None:
-        content = bytearray(source.read_bytes())
+    copy_bytes = filing._copy_bytes
+
+    def flip(source: Path, copy: Path) -> str:
+        read = copy_bytes(source, copy)
+        content = bytearray(copy.read_bytes())
         content[-1] ^= 1
         copy.write_bytes(content)
+        return read
 
     with monkeypatch.context() as patch:
-        patch.setattr(shutil, "copy2", flip)
+        patch.setattr(filing, "_copy_bytes", flip)
         assert night.run() == 1
     assert night.files() == {}
     assert_kept(night, dropped)
     assert night.run() == 0
     assert_done(night, dropped)
+
+
+def not_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every file be another user's, as on many a share: it may be written to, but its times and rights are his."""
+
+    def refuse(*_: Any, **__: Any) -> NoReturn:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    for name in ("utime", "chmod", "setxattr"):
+        monkeypatch.setattr(os, name, refuse)
+
+
+def test_photos_are_moved_to_a_disk_whose_files_are_another_users(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dropped = fill(night)
+    night.drop("0.xmp", b"edits")
+    dropped.companions[checksum(b"edits")] += 1
+    on_two_disks(night, monkeypatch)
+    with monkeypatch.context() as patch:
+        not_ours(patch)
+        assert night.run() == 0
+    assert_done(night, dropped)
+    assert night.run() == 0
+    assert_done(night, dropped)
+
+
+@pytest.mark.parametrize("content", [b"", photo("a")])
+def test_a_photo_that_could_not_keep_its_time_survives_a_death_before_it_is_marked(
+    content: bytes, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty photo with another time looks like a name that is only reserved."""
+    path = night.drop("a.jpg", content)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    on_two_disks(night, monkeypatch)
+    with monkeypatch.context() as patch:
+        not_ours(patch)
+        patch.setattr("batch.sweep.Sweep._sync", die)
+        with pytest.raises(KeyboardInterrupt):
+            night.run()
+    night.run()
+    assert list(night.files().values()) == [content]
+    assert len(night.rows()) == 1
+
+
+def die(*_: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def test_a_photo_that_may_only_be_read_is_moved_to_another_disk_with_its_time_and_rights(
+    plain_user: Callable[[], Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = plain_user()
+    on_two_disks(night, monkeypatch)
+    path = night.drop("a.jpg", photo("a"))
+    path.chmod(0o444)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert night.run() == 0
+    (place,) = night.files()
+    facts = (night.settings.data_dir / place).stat()
+    assert (facts.st_mtime, facts.st_mode & 0o777) == (1_000_000_000, 0o444)
+
+
+@pytest.mark.parametrize("companion", [False, True])
+def test_a_file_that_changes_while_it_is_copied_is_not_removed(
+    companion: bool, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "a.mov" if companion else "a.jpg"
+    night.drop("a.jpg", photo("a"))
+    night.drop("a.mov", b"film")
+    on_two_disks(night, monkeypatch)
+    copy_bytes = filing._copy_bytes
+
+    def copy_and_write(source: Path, copy: Path) -> str:
+        read = copy_bytes(source, copy)
+        if source.name == name:
+            with source.open("ab") as file:
+                file.write(b" and more")
+        return read
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filing, "_copy_bytes", copy_and_write)
+        night.run()
+    assert (night.incoming / name).read_bytes().endswith(b" and more")
+    assert not any(path.endswith(name) for path in night.files())
 
 
 def test_an_original_that_cannot_be_removed_leaves_no_second_copy_night_after_night(
@@ -404,6 +494,167 @@ def test_a_photo_or_folder_that_may_not_be_read_stays_and_the_others_are_filed(
     (night.incoming / "closed").chmod(0o700)
     assert night.run() == 0
     assert len(night.csv()) == 3
+
+
+def test_a_folder_that_may_be_listed_and_not_entered_stays_with_one_word_and_the_others_are_filed(
+    plain_user: Callable[[], Night], caplog: pytest.LogCaptureFixture
+) -> None:
+    night = plain_user()
+    for number in range(30):
+        night.drop(f"closed/{number}.jpg", photo(f"closed {number}"))
+    night.drop("open/b.jpg", photo("b"))
+    night.drop("z.jpg", photo("z"))
+    (night.incoming / "closed").chmod(0o600)
+    assert night.run() == 1
+    assert {row["file_name"] for row in night.csv()} == {"open/b.jpg", "z.jpg"}
+    words = [record.message for record in caplog.records if "closed/" in record.message]
+    assert len(words) == 1
+    assert "closed/0.jpg and 29 more in its folder cannot be looked at: Permission denied" in words[0]
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert ledger.runs()[-1].counts["left_behind"] == 30
+    (night.incoming / "closed").chmod(0o700)
+    assert night.run() == 0
+    assert len(night.csv()) == 32
+
+
+@pytest.mark.parametrize("rights", [0, 0o600])
+def test_a_folder_that_may_not_be_looked_into_is_told_of_where_there_is_nothing_else_to_do(
+    rights: int, plain_user: Callable[[], Night], caplog: pytest.LogCaptureFixture
+) -> None:
+    night = plain_user()
+    night.drop("closed/a.jpg", photo("a"))
+    (night.incoming / "closed").chmod(rights)
+    assert night.run() == 1
+    assert "cannot be looked at: Permission denied; it is left in incoming" in caplog.text
+    (night.incoming / "closed").chmod(0o700)
+    assert night.run() == 0
+
+
+def test_a_path_that_is_too_long_for_the_system_stays_and_the_others_are_filed(night: Night) -> None:
+    here = os.open(night.incoming, os.O_RDONLY)
+    for _ in range(25):
+        os.mkdir("d" * 200, dir_fd=here)
+        below = os.open("d" * 200, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(os.open("deep.jpg", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+    os.close(here)
+    night.drop("z.jpg", photo("z"))
+    assert night.run() == 1
+    assert [row["file_name"] for row in night.csv()] == ["z.jpg"]
+
+
+class Entry:
+    """A folder's entry that cannot be looked at."""
+
+    def __init__(self, entry: "os.DirEntry[str]", fault: int) -> None:
+        self.name, self.path, self._fault = entry.name, entry.path, fault
+
+    def _fail(self, *, follow_symlinks: bool = True) -> NoReturn:
+        raise OSError(self._fault, os.strerror(self._fault), self.path)
+
+    stat = is_file = is_dir = is_symlink = _fail
+
+
+FAULTS = [
+    errno.EACCES,
+    errno.EIO,
+    errno.ESTALE,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTCONN,
+    errno.EOVERFLOW,
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", ["bad.jpg", "bad", "bad.mov", "order/bad.jpg", "b.xmp"])
+def test_an_entry_that_cannot_be_looked_at_stays_with_a_word_and_the_walk_goes_on(
+    fault: int,
+    name: str,
+    night: Night,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for other in ("a.jpg", "bad.gif", "order/a.jpg", "order/z.jpg", "z.jpg", "z.xmp"):
+        night.drop(other, photo(other))
+    night.drop(name, photo("bad"))
+    bad = night.incoming / name
+    scandir, lstat = os.scandir, os.lstat
+
+    @contextmanager
+    def scan(path: Any) -> Iterator[Any]:
+        with scandir(path) as entries:
+            yield (Entry(entry, fault) if entry.path == str(bad) else entry for entry in entries)
+
+    def look(path: Any, **values: Any) -> os.stat_result:
+        if str(path) == str(bad):
+            raise OSError(fault, os.strerror(fault), str(path))
+        return lstat(path, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scan)
+        patch.setattr(os, "lstat", look)
+        assert night.run() == 1
+    assert bad.exists()
+    assert len(night.csv()) == 5
+    assert f"{name} cannot be looked at: {os.strerror(fault)}; it is left in incoming" in caplog.text
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("after", [0, 1])
+def test_a_folder_whose_entries_cannot_all_be_read_stays_and_the_walk_goes_on(
+    fault: int, after: int, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.jpg", "bad/1.jpg", "bad/2.jpg", "z/a.jpg"):
+        night.drop(name, photo(name))
+    scandir = os.scandir
+
+    @contextmanager
+    def scan(path: Any) -> Iterator[Any]:
+        with scandir(path) as entries:
+            yield some_of(entries) if str(path).endswith("/bad") else entries
+
+    def some_of(entries: Iterator[Any]) -> Iterator[Any]:
+        yield from itertools.islice(entries, after)
+        raise OSError(fault, os.strerror(fault), "bad")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scan)
+        assert night.run() == 1
+    assert len(night.csv()) == 2
+    assert night.run() == 0
+    assert len(night.csv()) == 4
+
+
+def test_a_photo_whose_companion_cannot_be_looked_at_waits_with_it(
+    night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("a.mov", b"film")
+    lstat = os.lstat
+
+    def look(path: Any, **values: Any) -> os.stat_result:
+        if str(path).endswith("a.mov"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+        return lstat(path, **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "lstat", look)
+        assert night.run() == 1
+    assert night.waiting() == ["a.jpg", "a.mov"]
+    assert "a.jpg cannot be looked at: its companion a.mov: Input/output error" in caplog.text
+    assert night.run() == 0
+
+
+def test_a_raw_file_beside_a_photo_that_may_not_be_read_waits_with_it(
+    plain_user: Callable[[], Night],
+) -> None:
+    night = plain_user()
+    night.drop("a.jpg", photo("a")).chmod(0)
+    night.drop("a.ARW", b"raw")
+    assert night.run() == 1
+    assert night.waiting() == ["a.ARW", "a.jpg"]
 
 
 @pytest.mark.parametrize("folder", ["incoming", "processed", "processed/upperwear"])
