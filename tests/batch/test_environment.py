@@ -11,7 +11,16 @@ import pytest
 from batch.lock import run_lock
 from settings import ROOT
 
-CODE = ("api", "batch", "model", "logformat.py", "settings.py", "full_batch.sh", "requirements-serve.txt")
+CODE = (
+    "api",
+    "batch",
+    "model",
+    "logformat.py",
+    "photo_formats.py",
+    "settings.py",
+    "full_batch.sh",
+    "requirements-serve.txt",
+)
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the shell script is for POSIX systems")
 
