@@ -7,6 +7,7 @@ wait for each other, the kernel's part of HTTP) is what is missing to the whole 
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import tempfile
@@ -26,6 +27,7 @@ from api.engine import Engine
 from api.settings import ApiSettings
 from batch import export, filing, sweep
 from batch.client import _answer, _Form
+from batch.companions import Taken
 from batch.ledger import Ledger, Row
 from batch.scan import Found, Scan
 from benchmarks import inputs
@@ -123,6 +125,7 @@ def _row(found: Found, prediction: dict[str, Any]) -> Row:
         source=found.name.encode(),
         size=found.size,
         mtime_ns=found.mtime_ns,
+        companions=found.companions,
         sha256=f"{hash(found.name):064x}",
         run_id="benchmark",
     )
@@ -139,8 +142,9 @@ def _talk(photos: list[bytes], answer: bytes) -> None:
 
 
 def _move(rows: list[Row], incoming: Path, data: Path, ledger: Ledger) -> None:
+    taken = functools.cache(Taken)
     for row in rows:
-        row.moved_to = filing.choose_name(data, row, ())
+        row.moved_to = filing.choose_name(data, row, (), taken)
         filing.file_photo(row, incoming, data, ledger)
     filing.sync_folders({incoming, *(path for path in data.rglob("*") if path.is_dir())})
 

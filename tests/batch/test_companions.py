@@ -14,6 +14,7 @@ from batch import acts, filing
 from batch.__main__ import main
 from batch.companions import Folder, companions_of, is_companion
 from batch.ledger import Ledger
+from batch.scan import Scan
 from tests.batch.conftest import Night
 from tests.fake_sidecar import photo
 
@@ -457,3 +458,38 @@ def test_many_photos_with_companions_in_one_folder_cost_a_few_looks_at_it(
     assert do("requeue", "--run", "last") == 0
     assert len(looks) < 60
     assert len(night.waiting()) == 2 * count
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3])
+def test_in_a_folder_too_large_to_be_put_in_order_nobody_loses_his_companions(
+    at_once: int, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.scan.SORTED_AT_ONCE", at_once)
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 1)
+    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    for number in range(20):
+        night.drop(f"{number}.ARW", b"raw")
+        night.drop(f"{number}.jpg", photo(str(number)))
+        night.drop(f"{number}.mov", b"film")
+    assert night.run() == 0
+    assert len(rows(night)) == 20
+    assert len(night.files()) == 60
+
+
+def test_a_files_content_is_read_only_where_it_decides_whose_a_companion_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def begins_like_a_photo(path: str) -> bool:
+        read.append(os.path.basename(path))
+        return True
+
+    monkeypatch.setattr("batch.companions._begins_like_a_photo", begins_like_a_photo)
+    for name in ("1.jpg", "2.jpg", "3.gif", "3.jpg", "notes.txt"):
+        (tmp_path / name).touch()
+    assert len(list(Scan(tmp_path, 10))) == len(list(Scan(tmp_path, 0))) - 5 == 0
+    assert read == []
+    (tmp_path / "3.xmp").touch()
+    assert len(list(Scan(tmp_path, 0))) == 5
+    assert read == ["3.gif"]
