@@ -33,6 +33,8 @@ from batch.sidecar import Sidecar, SidecarDownError
 PHOTOS_PER_REQUEST = 64
 BYTES_PER_REQUEST = 6_000_000
 REQUESTS_IN_FLIGHT = 2 * (os.cpu_count() or 1)
+BYTES_IN_FLIGHT = 256_000_000
+"""No further photo is read while so many bytes of them wait for an answer: MAX_IMAGE_MB may allow large ones."""
 
 BUDGET_FROM = 50
 """The error budget counts from this many photos on: fewer say nothing about the night."""
@@ -203,7 +205,10 @@ class Sweep:
                 if request.is_full:
                     self._launch(request)
                     request = _Request()
-                    while len(self._in_flight) >= REQUESTS_IN_FLIGHT:
+                    while (
+                        len(self._in_flight) >= REQUESTS_IN_FLIGHT
+                        or self._bytes_in_flight() > BYTES_IN_FLIGHT
+                    ):
                         self._finish_oldest(progress)
             if not self.stop.is_set():
                 self._launch(request)
@@ -264,6 +269,9 @@ class Sweep:
             self._in_flight.append((request, future))
             # a daemon: an answer that does not come must not keep an interrupted night from ending
             threading.Thread(target=self._answer, args=(future, request.photos), daemon=True).start()
+
+    def _bytes_in_flight(self) -> int:
+        return sum(request.size for request, _ in self._in_flight)
 
     def _answer(self, future: "Future[list[Answer]]", photos: list[bytes]) -> None:
         try:

@@ -11,7 +11,10 @@ import pytest
 from batch.lock import run_lock
 from settings import ROOT
 
-CODE = ("api", "batch", "model", "logformat.py", "settings.py", "full_batch.sh", "requirements-serve.txt")
+CODE = (
+    "api", "batch", "model", "api_settings.py", "logformat.py", "settings.py", "telemetry.py", "this_python.py",
+    "full_batch.sh", "requirements-serve.txt",
+)  # fmt: skip
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the shell script is for POSIX systems")
 
