@@ -11,7 +11,7 @@ SCRIPT, PYTHON = (
     if os.name == "nt"
     else ("./full_batch.sh", ".venv/bin/python")
 )
-OURS = ("api", "api_settings", "batch", "logformat", "model", "settings", "telemetry")
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 if sys.version_info < (3, 11):  # noqa: UP036 - whoever types `python3 -m batch` may have any
     sys.exit(f"Nightsort needs Python 3.11 or newer, and {sys.executable} is older. {SCRIPT} looks for one.")
@@ -19,7 +19,8 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever types `python3 -m batch`
 
 def end_without(error: ImportError, package: str) -> None:
     """End with a sentence because a package that we need cannot be imported; a fault of our own is raised again."""
-    if (error.name or "").split(".")[0] in OURS:
+    name = (error.name or "this_python").split(".")[0]
+    if any(os.path.exists(os.path.join(HERE, name + ending)) for ending in ("", ".py")):
         raise error
     sys.exit(
         f"{sys.executable} lacks what this program needs ({error}). Use its own Python: {PYTHON} -m {package} ... "
