@@ -5,7 +5,6 @@ the night checks the settings of the server that it starts); this module holds w
 `.env`; relative paths count from the project's root.
 """
 
-import json
 import logging
 import os
 import re
@@ -28,14 +27,9 @@ class SettingError(Exception):
     """A setting has a value that cannot be used; the message names it and says what is allowed."""
 
 
-def _is_text(value: object) -> object:
-    """Refuse bytes that are not UTF-8: pydantic would put other characters in their place, and name another folder."""
-    if isinstance(value, str) and not value.isprintable():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ValueError("the path is not UTF-8 text") from None
-    return value
+def _as_path(value: object) -> object:
+    """Before pydantic does it, which would put other characters in the place of bytes that are not UTF-8."""
+    return Path(value) if isinstance(value, str) else value
 
 
 def _from_root(path: Path) -> Path:
@@ -53,7 +47,7 @@ def _is_sendable(token: SecretStr) -> SecretStr:
     return token
 
 
-ProjectPath = Annotated[Path, BeforeValidator(_is_text), AfterValidator(_from_root)]
+ProjectPath = Annotated[Path, BeforeValidator(_as_path), AfterValidator(_from_root)]
 """A path setting; a relative one counts from the project's root, whatever the working directory."""
 
 Token = Annotated[SecretStr, AfterValidator(_is_sendable)]
@@ -124,7 +118,7 @@ def explain(kind: type[Settings]) -> list[Explained]:
     values: dict[str, Any] = {}
     problems: dict[str, str] = {}
     try:
-        values = json.loads(kind().model_dump_json())
+        values = kind().model_dump(mode="json")
     except ValidationError as error:
         problems = {str((*problem["loc"], "")[0]).upper(): _sentence(problem) for problem in error.errors()}
     in_file = _values_in_file(kind)

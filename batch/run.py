@@ -1,7 +1,6 @@
 """One night, from the lock to the exit code: recover, start the sidecar, sweep, export, stop the sidecar."""
 
 import contextlib
-import json
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -251,7 +250,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
 
 def told(settings: BatchSettings) -> dict[str, str]:
     """The settings as text, without secrets: a run remembers what it was told."""
-    values = json.loads(settings.model_dump_json())
+    values = settings.model_dump(mode="json")
     shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()

@@ -136,8 +136,8 @@ def check_archive_folder(settings: BatchSettings, folder: Path) -> None:
         ArchiveFolderError: it is DATA_DIR itself, belongs to the night's own folders, is a file, or is no text.
     """
     target = Path(os.path.realpath(settings.data_dir / folder))
-    if any("\ud800" <= character <= "\udfff" for character in str(target)):  # rows hold text
-        raise ArchiveFolderError(f"{target} is not UTF-8 text; name another folder")
+    if any("\ud800" <= character <= "\udfff" for character in str(folder)):  # rows hold text
+        raise ArchiveFolderError(f"{folder} is not UTF-8 text; name another folder")
     if _is_same(target, settings.data_dir):
         raise ArchiveFolderError(
             f"{target} is DATA_DIR itself; name a folder in it, such as archive, or one elsewhere"
