@@ -4,12 +4,17 @@
 servers it runs behind.
 """
 
-from flask import Flask
+from __future__ import annotations
 
-from api import errors, metrics, routes
-from api.engine import Engine
-from api.settings import ApiSettings
-from api.upload import BATCH_BYTES
+from typing import TYPE_CHECKING
+
+import telemetry  # noqa: F401 - before anything that would send some
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from api.engine import Engine
+    from api_settings import ApiSettings
 
 
 def create_app(settings: ApiSettings, engine: Engine) -> Flask:
@@ -19,9 +24,15 @@ def create_app(settings: ApiSettings, engine: Engine) -> Flask:
     >>> create_app(settings, Engine(settings)).test_client().get("/health").status_code
     503
     """
+    # here, so that `python -m api --help` is quick, and a Python without Flask gets a sentence
+    from flask import Flask
+
+    from api import errors, metrics, routes
+    from api.upload import batch_bytes
+
     app = Flask(__name__, static_folder=None)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.config["MAX_CONTENT_LENGTH"] = BATCH_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = batch_bytes(settings.max_image_mb)
     app.extensions["settings"] = settings
     app.extensions["engine"] = engine
     app.extensions["metrics"] = metrics.Metrics()

@@ -2,16 +2,19 @@
 
 import argparse
 import ipaddress
-import json
 import logging
 import os
 import sys
-from dataclasses import asdict
 
 import logformat
-from api.settings import ApiSettings
-from settings import SettingError, explain, load
+import this_python
 from utf8 import use_utf8
+
+try:
+    from api_settings import ApiSettings
+    from settings import SettingError, load
+except ImportError as error:
+    this_python.end_without(error, "api")
 
 EXIT_USAGE = 2
 
@@ -19,11 +22,8 @@ EXIT_USAGE = 2
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to end; returns the exit code."""
     chosen = _parser().parse_args(arguments)
-    if chosen.settings:
-        print(json.dumps([asdict(setting) for setting in explain(ApiSettings)]))
-        return 0
     try:
-        settings = load(ApiSettings, **({"api_port": chosen.port} if chosen.port else {}))
+        settings = load(ApiSettings, **({} if chosen.port is None else {"api_port": chosen.port}))
         check_exposure(settings)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -32,7 +32,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, stream=sys.stdout)
     logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
     logging.getLogger("waitress").setLevel(logging.ERROR)
-    from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
+    try:
+        from api import serve  # after --help has been answered: it loads Flask
+    except ImportError as error:
+        this_python.end_without(error, "api")
 
     if chosen.server == "waitress":
         serve.serve_waitress(settings, until_stdin_closes=chosen.until_stdin_closes)
@@ -73,9 +76,6 @@ def _parser() -> argparse.ArgumentParser:
         choices=("gunicorn", "waitress"),
         default="waitress" if sys.platform == "win32" else "gunicorn",
         help="the web server (default: %(default)s; gunicorn does not run on Windows)",
-    )
-    parser.add_argument(
-        "--settings", action="store_true", help="print every setting as JSON, for `python -m batch config`"
     )
     parser.add_argument(
         "--until-stdin-closes",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from api.settings import ApiSettings
+from api_settings import ApiSettings
 from model.classes import ClassesError
 from model.predictor import Prediction, Predictor
 from model.preprocess import CodecError, PhotoError, read_photo, require_codecs

@@ -11,8 +11,8 @@ from api.engine import Answered, Engine
 from api.errors import CODES, problem, problem_response
 from api.metrics import Metrics
 from api.openapi import document
-from api.settings import ApiSettings
-from api.upload import BATCH_PHOTOS, many_photos, one_photo
+from api.upload import BATCH_PHOTOS, many_photos, one_photo, photo_bytes
+from api_settings import ApiSettings
 from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
 from model.preprocess import PhotoError
@@ -75,8 +75,7 @@ def classes() -> Response:
 def predict() -> Response:
     """What is on one photo: multipart `file`, a raw image body, or JSON with base64 `image`."""
     predictor, engine = _predictor(), _engine()
-    # base64 needs four bytes for three, and a form or JSON a little around them
-    request.max_content_length = int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
+    request.max_content_length = photo_bytes(_settings().max_image_mb, request.mimetype)
     with engine.place():
         (answer,) = _answer(engine, [one_photo()])
     if isinstance(answer, PhotoError):

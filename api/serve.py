@@ -13,8 +13,8 @@ from typing import Any
 
 from api import create_app
 from api.engine import REQUESTS_WAITING, Engine, usable_cores
-from api.settings import ApiSettings
-from api.upload import BATCH_BYTES
+from api.upload import body_bytes
+from api_settings import ApiSettings
 
 log = logging.getLogger("nightsort.api")
 
@@ -120,7 +120,7 @@ def serve_waitress(settings: ApiSettings, *, until_stdin_closes: bool) -> None:
         host=settings.api_host,
         port=settings.api_port,
         threads=threads(),
-        max_request_body_size=BATCH_BYTES,
+        max_request_body_size=body_bytes(settings.max_image_mb),
         channel_timeout=60,
         ident=None,
     )

@@ -15,13 +15,15 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
     (sqlite.org/backup.html), checked, and only then takes the place of an earlier copy.
 
     Raises:
-        LedgerError: there is no ledger, or its copy is not sound.
+        LedgerError: there is no ledger, its copy is not sound, or it would replace a device or the ledger itself.
         OSError: the copy cannot be written.
     """
     if not settings.ledger_path.exists():
         raise LedgerError(f"there is no ledger {settings.ledger_path} yet; nothing was copied.")
     if target.is_dir():
         target = target / settings.ledger_path.name
+    if target.exists() and (not target.is_file() or target.samefile(settings.ledger_path)):
+        raise LedgerError(f"{target} is the ledger itself, or no plain file; nothing was copied.")
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:

@@ -1,12 +1,15 @@
 """Talking to the sidecar over HTTP: one request, one answer or one clear exception."""
 
+import base64
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
@@ -78,9 +81,15 @@ class Client:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        self.url = url.rstrip("/")
+        parts = urlsplit(url)
+        credentials, _, host = parts.netloc.rpartition("@")
+        self.url = parts._replace(netloc=host).geturl().rstrip("/")
+        """Its address; a user and password in it are sent in a header, and shown nowhere."""
         self._headers = {"Accept-Encoding": "identity"}
-        if token:
+        if credentials:
+            basic = base64.b64encode(unquote_to_bytes(credentials)).decode()
+            self._headers["Authorization"] = f"Basic {basic}"
+        elif token:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def health(self, seconds: float = 5) -> Health:
@@ -278,7 +287,7 @@ def _status(value: object) -> int:
 
 
 def _seconds(text: str) -> float:
-    return min(30.0, float(text)) if text.isascii() and text.isdigit() else 1.0
+    return min(30.0, float(text)) if re.fullmatch("[0-9]+", text) else 1.0
 
 
 def _in_words(status: int) -> str:

@@ -27,10 +27,15 @@ from batch import (
     schedule,
 )
 from batch.data_folder import StrangeFolderError, adopt, open_ledger
+from batch.filing import readable
 from batch.ledger import Ledger, LedgerError
 from batch.lock import LockHeldError, refuse_if_at_work, run_lock
 from batch.logs import log
-from batch.settings import BatchSettings
+from batch.settings import ArchiveFolderError, BatchSettings, check_archive_folder
+from logformat import printable
+
+MOST = 36_500
+"""The largest number of days, hours or runs that can be asked for: a hundred years of nights."""
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -104,7 +109,7 @@ def do_logs(settings: BatchSettings, given: Arguments) -> int:
     with _look(settings) as ledger:
         run_id = history.find_run(ledger, given.run).run_id
     lines = logs.lines_of_run(settings.log_dir, run_id)
-    print("\n".join(lines) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
+    print(printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
     return 0
 
 
@@ -197,6 +202,8 @@ def _choice(ledger: Ledger, given: Arguments) -> acts.Choice:
 
 def do_prune(settings: BatchSettings, given: Arguments) -> int:
     """Old photos out of the filing folders."""
+    if given.archive:
+        check_archive_folder(settings, given.archive)
     statuses = given.status or ["processed", "duplicate"]
     what = "deleted" if given.delete else f"moved below {given.archive}"
     if not given.yes:
@@ -311,8 +318,12 @@ def _install_options(parser: Parser) -> None:
 def _requeue_options(parser: Parser) -> None:
     parser.add_argument("--failed", action="store_true", help="photos that failed")
     parser.add_argument("--run", default="", metavar="RUN", help="photos of one run (its id, or `last`)")
-    parser.add_argument("--photo", default="", metavar="NAME", help="one photo: its file_name or moved_to")
-    parser.add_argument("--release", default="", metavar="VERSION", help="what this release decided")
+    parser.add_argument(
+        "--photo", type=readable, default="", metavar="NAME", help="one photo: its file_name or moved_to"
+    )
+    parser.add_argument(
+        "--release", type=readable, default="", metavar="VERSION", help="what this release decided"
+    )
     parser.add_argument("--below", type=_probability, metavar="P", help="sub-category less sure than this")
     parser.add_argument("--dry-run", action="store_true", help="only say how many")
 
@@ -341,8 +352,8 @@ def _prune_options(parser: Parser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST}")
     return int(text)
 
 
@@ -355,7 +366,7 @@ def _time_of_day(text: str) -> time:
 
 def _span(text: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
-    if not number.isdigit() or unit not in "mh" or int(number) < 1:
+    if not number.isdecimal() or unit not in ("m", "h") or not 1 <= int(number) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is no span like 15m or 2h")
     return timedelta(**{{"m": "minutes", "h": "hours"}[unit]: int(number)})
 
@@ -509,7 +520,7 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except LockHeldError as error:
         log.error("Not done: %s. Try again when it has ended.", error)
         return run.EXIT_LOCKED
-    except history.NoSuchRunError as error:
+    except (history.NoSuchRunError, ArchiveFolderError) as error:
         log.error("%s", error)
         return run.EXIT_USAGE
     except (LedgerError, StrangeFolderError, export.ExportError, install.InstallError) as error:

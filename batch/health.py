@@ -16,6 +16,7 @@ from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, refuse_if_at_work
 from batch.scan import Scan
 from batch.settings import BatchSettings
+from logformat import entry, printable
 
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
@@ -76,7 +77,7 @@ def as_text(found: list[Finding]) -> str:
         for finding in found
         if finding.value is not None
     )
-    lines = [str(finding) for finding in found]
+    lines = [entry(str(finding)) for finding in found]
     return "\n".join([f"{lines[0]} | {numbers}" if numbers else lines[0], *lines[1:]])
 
 
@@ -88,7 +89,7 @@ def as_json(found: list[Finding]) -> str:
         "code": level,
         "findings": [{**asdict(finding), "status": WORDS[finding.level]} for finding in found],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return printable(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def worst(found: list[Finding]) -> int:
@@ -254,7 +255,7 @@ def _of_incoming(settings: BatchSettings, now: datetime) -> Iterator[Finding]:
 
 def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     if settings.api_url:
-        yield _of_server(settings)
+        yield _of_server(str(settings.api_url.get_secret_value()), settings)
         return
     current = settings.model_dir / "CURRENT"
     try:
@@ -271,10 +272,10 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
         yield Finding(OK, "model", f"release {folder.name}, every file as it was released")
 
 
-def _of_server(settings: BatchSettings) -> Finding:
+def _of_server(url: str, settings: BatchSettings) -> Finding:
     token = settings.api_token.get_secret_value() if settings.api_token else ""
     try:
-        health = Client(str(settings.api_url), token).health()
+        health = Client(url, token).health()
     except (SidecarError, RefusedError) as error:
         return Finding(CRITICAL, "model", str(error))
     if health.ready:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from batch import summary
 from batch.ledger import Ledger, Run
 from batch.summary import Summary
+from logformat import entry, printable
 
 OUTCOMES = {
     0: "done",
@@ -59,17 +60,19 @@ def as_table(runs: list[Run]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     right = {"took", "swept", "processed", "review", "failed", "duplicates"}
     return "\n".join(
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for cell, width, name in zip(line, widths, header, strict=True)
-        ).rstrip()
+        entry(
+            "  ".join(
+                cell.rjust(width) if name in right else cell.ljust(width)
+                for cell, width, name in zip(line, widths, header, strict=True)
+            ).rstrip()
+        )
         for line in lines
     )
 
 
 def as_json(runs: list[Run]) -> str:
     """The same, whole, for programs."""
-    return json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False)
+    return printable(json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False))
 
 
 def in_full(ledger: Ledger, run: Run) -> str:
@@ -98,7 +101,7 @@ def in_full(ledger: Ledger, run: Run) -> str:
     words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
     parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
     parts += _block("Settings", run.settings)
-    return "\n".join(parts)
+    return "\n".join(map(entry, parts))
 
 
 def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:

@@ -32,7 +32,7 @@ def set_up(log_dir: Path, log_format: str = "") -> None:
     """
     log_dir.mkdir(parents=True, exist_ok=True)
     terminal = logging.StreamHandler(sys.stdout)
-    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.setFormatter(logformat.Text("%(message)s"))
     file = RotatingFileHandler(
         log_dir / LOG_NAME, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
     )

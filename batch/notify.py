@@ -11,6 +11,7 @@ from batch.health import Finding
 from batch.ledger import Ledger, LedgerError, Run
 from batch.logs import log
 from batch.settings import BatchSettings
+from logformat import entry
 
 PING_SECONDS = 10
 PINGS = 3
@@ -92,7 +93,7 @@ def _ping(url: str, path: str) -> None:
     for _ in range(PINGS):
         try:
             requests.get(f"{url}/{path}", timeout=PING_SECONDS).raise_for_status()
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # requests cannot read every address
             problem = type(error).__name__  # its text would hold the address, which is a secret
         else:
             return
@@ -113,7 +114,7 @@ def _text(run: Run | None, found: list[Finding]) -> str:
         lines.append(
             ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items() if count)
         )
-        lines += [run.message] if run.message else []
+        lines += [entry(run.message)] if run.message else []
         lines += run.summary.get("drift", [])
-    wrong = [str(finding) for finding in found if finding.level]
+    wrong = [entry(str(finding)) for finding in found if finding.level]
     return "\n".join(filter(None, [*lines, "", *(wrong or ["Everything else is well."])]))

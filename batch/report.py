@@ -21,6 +21,7 @@ from batch import charts, history, summary
 from batch.ledger import Ledger, Row, Run
 from batch.settings import BatchSettings
 from batch.summary import Summary
+from logformat import printable
 
 NIGHTS = 30
 """So many nights before are what is usual."""
@@ -185,7 +186,7 @@ def as_json(report: Report) -> str:
         "failed": [{name: getattr(row, name) for name in photo} for row in report.failed],
         "settings": report.settings,
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return printable(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def daily_csv(report: Report) -> str:

@@ -9,7 +9,20 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, by_hand, drift, export, filing, history, metrics, notify, report, schedule, summary
+from batch import (
+    acts,
+    by_hand,
+    config,
+    drift,
+    export,
+    filing,
+    history,
+    metrics,
+    notify,
+    report,
+    schedule,
+    summary,
+)
 from batch.data_folder import StrangeFolderError, claim, open_ledger
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
@@ -36,6 +49,8 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
             if if_missed and not _was_missed(settings):
                 log.info("No night was missed: nothing to catch up.")
                 return EXIT_ALL_SWEPT
+            for mistake in config.mistakes():
+                log.warning("%s", mistake)
             with notify.watched(settings) as outcome:
                 outcome.code = sort(settings, wait=wait)
         with _aside("METRICS_FILE"):
@@ -274,7 +289,7 @@ def _sweep(
 ) -> None:
     sidecar = Sidecar(
         log_dir=settings.log_dir,
-        url=str(settings.api_url or ""),
+        url=str(settings.api_url.get_secret_value()) if settings.api_url else "",
         token=settings.api_token.get_secret_value() if settings.api_token else "",
         run_id=run.run_id,
     )

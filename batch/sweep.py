@@ -49,6 +49,8 @@ T = TypeVar("T")
 PHOTOS_PER_REQUEST = 64
 BYTES_PER_REQUEST = 6_000_000
 REQUESTS_IN_FLIGHT = 2 * (os.cpu_count() or 1)
+BYTES_IN_FLIGHT = 256_000_000
+"""No further photo is read while so many bytes of them wait for an answer: MAX_IMAGE_MB may allow large ones."""
 
 UNSUPPORTED = 415
 """The status of what is no photo that the sidecar reads: it is not damaged, and says nothing about the sidecar."""
@@ -267,7 +269,10 @@ class Sweep:
                 if request.is_full:
                     self._launch(request)
                     request = _Request()
-                    while len(self._in_flight) >= REQUESTS_IN_FLIGHT:
+                    while (
+                        len(self._in_flight) >= REQUESTS_IN_FLIGHT
+                        or self._bytes_in_flight() > BYTES_IN_FLIGHT
+                    ):
                         self._finish_oldest(progress)
             if not self.stop.is_set():
                 self._launch(request)
@@ -340,6 +345,9 @@ class Sweep:
         if request.items:
             photos = request.photos
             self._in_flight.append((request, _in_background(lambda: self._ask(photos))))
+
+    def _bytes_in_flight(self) -> int:
+        return sum(request.size for request, _ in self._in_flight)
 
     def _finish_oldest(self, progress: "tqdm[NoReturn]") -> None:
         """Wait for the oldest request's answers, record its photos, file them."""

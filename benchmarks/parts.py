@@ -24,7 +24,7 @@ import numpy as np
 
 from api import create_app
 from api.engine import Engine
-from api.settings import ApiSettings
+from api_settings import ApiSettings
 from batch import export, filing, sweep
 from batch.client import _answer, _Form
 from batch.companions import Taken

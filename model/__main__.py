@@ -14,13 +14,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from model import releases
-from model.classes import HEADS, ClassesError, DataError
-from model.releases import ReleaseError
-from settings import ProjectPath, Settings, load
+import this_python
 from utf8 import use_utf8
+
+try:
+    from pydantic import Field
+
+    from logformat import Text, entry
+    from model import releases
+    from model.classes import HEADS, ClassesError, DataError, WeightsError
+    from model.releases import ReleaseError
+    from settings import ProjectPath, SettingError, Settings, load
+except ImportError as error:
+    this_python.end_without(error, "model")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,13 +40,13 @@ class ModelSettings(Settings):
     model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
 
 
-MODEL_DIR = load(ModelSettings).model_dir
 INSTALL = ".venv/bin/python -m pip install -r requirements.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 with a sentence on stderr, or 2 for wrong usage."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(Text("%(message)s"))
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["lab"]:
         from model.lab.__main__ import main as lab
@@ -50,8 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
-    except (ReleaseError, ClassesError, DataError) as error:
-        print(f"python -m model: {error}", file=sys.stderr)
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ReleaseError, ClassesError, DataError, WeightsError) as error:
+        print(entry(f"python -m model: {error}"), file=sys.stderr)
+        return 1
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(entry(f"python -m model: {what}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on where it was.", file=sys.stderr)
@@ -122,7 +135,7 @@ def export_release(options: argparse.Namespace) -> None:
         calibration,
         test,
         golden=options.golden,
-        out=MODEL_DIR,
+        out=_model_dir(),
         version=options.version,
         quantised=not options.float,
     )
@@ -181,15 +194,16 @@ def compare(options: argparse.Namespace) -> None:
 
 def list_releases(_: argparse.Namespace) -> None:
     """Show the releases, their scores, and which one is in use."""
-    versions = releases.versions(MODEL_DIR)
+    model_dir = _model_dir()
+    versions = releases.versions(model_dir)
     if not versions:
-        print(f"There are no releases in {MODEL_DIR}.")
+        print(f"There are no releases in {model_dir}.")
     line = (
-        (MODEL_DIR / releases.CURRENT).read_text().strip() if (MODEL_DIR / releases.CURRENT).is_file() else ""
+        (model_dir / releases.CURRENT).read_text().strip() if (model_dir / releases.CURRENT).is_file() else ""
     )
     for version in versions:
         try:
-            scores = releases.load(MODEL_DIR / version).metrics.get("scores", {})
+            scores = releases.load(model_dir / version).metrics.get("scores", {})
             told = ", ".join(
                 f"{h} {scores[h]['score']:.3f}" for h in HEADS if scores.get(h, {}).get("photos")
             )
@@ -200,13 +214,13 @@ def list_releases(_: argparse.Namespace) -> None:
 
 def promote(options: argparse.Namespace) -> None:
     """Put a release to use."""
-    release = releases.promote(MODEL_DIR, options.version, new_classes=options.new_classes)
+    release = releases.promote(_model_dir(), options.version, new_classes=options.new_classes)
     print(f"{release.version} is in use from the next start of the sidecar on.")
 
 
 def rollback(_: argparse.Namespace) -> None:
     """Return to the release used before."""
-    print(f"{releases.rollback(MODEL_DIR).version} is in use again from the next start of the sidecar on.")
+    print(f"{releases.rollback(_model_dir()).version} is in use again from the next start of the sidecar on.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -334,11 +348,16 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(command=export_release)
 
 
+def _model_dir() -> Path:
+    """The folder of the releases. Raises SettingError."""
+    return load(ModelSettings).model_dir
+
+
 def _release(name: str | None) -> releases.Release:
     """The release of this version or folder; the one in use without a name."""
     if name is None:
-        return releases.current(MODEL_DIR)
-    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else MODEL_DIR / name)
+        return releases.current(_model_dir())
+    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else _model_dir() / name)
 
 
 def _need_torch() -> None:
@@ -354,7 +373,7 @@ def _say_what(photos: Photos, learn: np.ndarray, held_out: np.ndarray) -> None:
         f"{len(learn)} photos to learn from, {len(held_out)} held out, {len(photos.broken)} could not be read."
     )
     for name, reason in photos.broken:
-        print(f"  {name}: {reason}")
+        print(entry(f"  {name}: {reason}"))
 
 
 if __name__ == "__main__":

@@ -49,6 +49,10 @@ class DataError(ValueError):
     """A data folder that cannot be learned from; the text says what is wrong and what to do."""
 
 
+class WeightsError(ValueError):
+    """Weights, or a run, that cannot be gone on from; the text says what is wrong and what to do."""
+
+
 @dataclass(frozen=True)
 class Classes:
     """What a release tells apart, and how its scores become probabilities and doubts.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.classes import OUTPUTS
+from model.classes import OUTPUTS, WeightsError
 from model.releases import Release, ReleaseError
 
 
@@ -44,7 +44,10 @@ class CudaNetwork:
             ) from error
         if device == "cuda" and not torch.cuda.is_available():
             raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")
-        network = load_release(release.folder, release.classes)
+        try:
+            network = load_release(release.folder, release.classes)
+        except WeightsError as error:
+            raise ReleaseError(str(error)) from error
         served = Served(network, int(release.metrics["size"])).eval().requires_grad_(False).to(device)
         self._served = served.half() if device == "cuda" else served
         self._device = device

@@ -33,15 +33,15 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
-from model.classes import HEADS, OUTPUTS, Classes
+from model.classes import HEADS, OUTPUTS, Classes, WeightsError
 from model.data import UNKNOWN, Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
-from model.network import Network, Served
+from model.network import Network, Served, load_whole
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
@@ -84,12 +84,17 @@ def save_run(folder: Path, run: Run) -> None:
 
 
 def load_run(folder: Path) -> Run:
-    """Read a finished run."""
-    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    classes = Classes.from_json(json.dumps(content["classes"]))
+    """Read a finished run. Raises WeightsError when there is none."""
+    try:
+        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        classes, story = Classes.from_json(json.dumps(content["classes"])), content["story"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"There is no finished run in {folder} ({error}): `python -m model train --run {folder}` makes one."
+        ) from error
     network = Network(classes)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE))
+    load_whole(network, folder / "weights.safetensors")
+    return Run(network.eval(), classes, story, content.get("size", INPUT_SIZE))
 
 
 def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:

@@ -9,16 +9,18 @@ A fifth score says whether there is any clothing at all.
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import OUTPUTS, Classes
+from model.classes import OUTPUTS, Classes, WeightsError
 from model.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
@@ -217,18 +219,17 @@ def as_seen(pixels: Tensor, device: torch.device) -> Tensor:
 def load_backbone(network: Network, init: Path | None) -> list[str]:
     """Start from pretrained weights in torchvision's key layout; returns the tensors that start at random.
 
-    Without a file, torchvision's IMAGENET1K_V1 weights are downloaded.
+    Without a file, torchvision's IMAGENET1K_V1 weights are downloaded. Raises WeightsError.
     """
-    if init is None:
-        weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
-    else:
-        weights = load_weights(init)
-    renamed = {_our_name(name): tensor for name, tensor in weights.items() if not name.startswith("fc.")}
-    result = network.load_state_dict(renamed, strict=False)
-    if result.unexpected_keys:
-        raise ValueError(
-            f"{init} is no ResNet-18 in torchvision's layout: it holds {result.unexpected_keys[0]}."
+    weights = _fetch() if init is None else load_weights(init)
+    body = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
+    ours = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    strange = [name for name, tensor in body.items() if ours.get(_our_name(name)) != tensor.shape]
+    if strange or not body:
+        raise WeightsError(
+            f"{init} is no ResNet-18 in torchvision's layout: it holds {strange[0] if strange else 'no layer of one'}."
         )
+    result = network.load_state_dict({_our_name(name): body[name] for name in body}, strict=False)
     own = ("fine", "coarse", "ground", "palette", "main", "sub", "clothing")
     return [name for name in result.missing_keys if not name.startswith(own)]
 
@@ -236,14 +237,36 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
 def load_release(folder: Path, classes: Classes) -> Network:
     """The float network of a release folder, single precision, in evaluation mode."""
     network = Network(classes)
-    network.load_state_dict(load_weights(folder / "weights.safetensors"))
+    load_whole(network, folder / "weights.safetensors")
     return network.eval()
 
 
+def load_whole(network: Network, file: Path) -> None:
+    """Give a network all of its weights. Raises WeightsError when the file holds those of another one."""
+    try:
+        network.load_state_dict(load_weights(file))
+    except RuntimeError as error:  # its text lists every tensor
+        raise WeightsError(f"{file} holds the weights of another network, or of other classes.") from error
+
+
 def load_weights(file: Path) -> dict[str, Tensor]:
-    """A safetensors file's tensors by name, in single precision."""
-    tensors: dict[str, Tensor] = load_file(file)
+    """A safetensors file's tensors by name, in single precision. Raises WeightsError."""
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{file} cannot be read as a safetensors file ({error}).") from error
     return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def _fetch() -> dict[str, Tensor]:
+    """torchvision's weights, from its own store when they have been fetched before."""
+    try:
+        return dict(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise WeightsError(
+            f"torchvision's ResNet-18 weights cannot be fetched ({error}): check the network, or name a file that "
+            "holds them with --init."
+        ) from error
 
 
 def _our_name(name: str) -> str:

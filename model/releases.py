@@ -67,8 +67,8 @@ def load(folder: Path) -> Release:
             raise ReleaseError(
                 f"The release {folder} lacks {name}: restore the folder, or `python -m model rollback`."
             )
-    _verify(folder)
     try:
+        _verify(folder)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         golden = json.loads((folder / "golden" / "golden.json").read_text(encoding="utf-8"))
         return Release(
@@ -83,6 +83,7 @@ def load(folder: Path) -> Release:
         json.JSONDecodeError,
         UnicodeDecodeError,
         AttributeError,
+        OSError,
         TypeError,
         ValueError,
     ) as error:
@@ -135,10 +136,12 @@ def _current_version(model_dir: Path) -> str:
     path = model_dir / CURRENT
     try:
         version = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ReleaseError(
             f"No release is in use ({path} is missing): `python -m model promote VERSION`."
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(f"{path} cannot be read ({error}): `python -m model promote VERSION`.") from error
     if not version or Path(version).name != version:
         raise ReleaseError(f"{path} must hold one line, a release's name; it holds {version!r}.")
     return version

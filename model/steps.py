@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
 
 from model.augment import Augmenter, Batch
+from model.classes import WeightsError
 from model.data import UNKNOWN, Photos
 from model.recipe import Recipe
 
@@ -136,15 +138,30 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, recipe: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
-    """The state a run had last, if there is one. Raises ValueError when its recipe was another."""
+    """The state a run had last, if there is one. Raises WeightsError when its recipe was another."""
     if not path.is_file():
         return None
-    saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
-    if saved["recipe"] != recipe:
-        raise ValueError(
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+        before = saved["recipe"]
+    except Exception as error:  # torch raises whatever its readers do
+        raise WeightsError(f"{path} cannot be read: remove it, and the run begins anew.") from error
+    if before != recipe:
+        raise WeightsError(
             f"{path.parent} holds a run with another recipe: choose another folder, or remove it."
         )
     return saved
+
+
+@contextlib.contextmanager
+def same_network(checkpoint: Path) -> Iterator[None]:
+    """Raise WeightsError where a checkpoint's weights do not fit into the network: the classes were others."""
+    try:
+        yield
+    except RuntimeError as error:  # its text lists every tensor
+        raise WeightsError(
+            f"{checkpoint.parent} holds a run with other classes: choose another folder, or remove it."
+        ) from error
 
 
 def fast_bfloat16(device: torch.device) -> bool:

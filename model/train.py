@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
@@ -26,7 +25,7 @@ from model.augment import Augmenter, Batch
 from model.classes import HEADS, OUTPUTS, Classes
 from model.curves import record
 from model.data import UNKNOWN, Photos
-from model.network import Network, Scores, as_seen, both_ways, load_backbone
+from model.network import Network, Scores, as_seen, both_ways, load_backbone, load_whole
 from model.recipe import Recipe
 from model.settle import settle
 from model.steps import (
@@ -36,6 +35,7 @@ from model.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
+    same_network,
     save_checkpoint,
     set_rates,
     take,
@@ -98,7 +98,7 @@ class _State:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         network = Network(classes, dropout=recipe.dropout)
         if start:
-            network.load_state_dict(load_file(start / "weights.safetensors"))
+            load_whole(network, start / "weights.safetensors")
         else:
             load_backbone(network, init)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -149,8 +149,9 @@ class _State:
         saved = load_checkpoint(path, asdict(recipe), next(self.network.parameters()).device)
         if not saved:
             return
-        self.network.load_state_dict(saved["network"])
-        self.average.load_state_dict(saved["average"])
+        with same_network(path):
+            self.network.load_state_dict(saved["network"])
+            self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.epoch, self.best, self.best_epoch = saved["progress"]
 

@@ -39,7 +39,7 @@ def test_many_photos_may_take_longer_together_and_nothing_watched_is_never_overd
 
 def test_a_server_without_a_token_serves_this_machine_only() -> None:
     from api.__main__ import check_exposure
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import SettingError, load
 
     for host in ("0.0.0.0", "::", "192.168.1.7", "example.org", ""):

@@ -480,3 +480,36 @@ def test_a_duplicate_that_stayed_behind_names_the_first_photo_once_it_is_sorted_
     night.run()
     (line,) = [row for row in night.csv() if row["file_name"] == "b.jpg"]
     assert line["duplicate_of"] == "processed/upperwear/t-shirt/a.jpg"
+
+
+@pytest.mark.parametrize("folder", ["incoming", "review/old", "../data/processed", "."])
+def test_an_archive_where_the_night_keeps_its_own_is_refused_with_a_sentence(
+    night: Night, do: Callable[..., int], capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    with sqlite3.connect(night.settings.ledger_path) as db:
+        db.execute("UPDATE photos SET processed_at = '2020-02-03T00:00:00Z'")
+    before = night.files()
+    assert do("prune", "--days", "90", "--archive", folder, "--yes") == 2
+    assert "name " in capsys.readouterr().out
+    assert night.files() == before
+    assert night.waiting() == []
+
+
+def test_a_photo_whose_name_is_no_text_can_be_put_back_by_it(night: Night, do: Callable[..., int]) -> None:
+    night.drop(b"caf\xe9.jpg", photo("a"))
+    night.run()
+    assert do("requeue", "--photo", "caf\udce9.jpg") == 0
+    assert len(night.waiting()) == 1
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "\u00b2", "9" * 30, "many"])
+def test_a_number_of_days_that_is_none_is_wrong_usage(
+    do: Callable[..., int], number: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command_line in (["prune", "--delete", "--days"], ["report", "--days"], ["history", "--last"]):
+        with pytest.raises(SystemExit) as ended:
+            do(*command_line, number)
+        assert ended.value.code == 2
+    assert "is no number from 1 to 36500" in capsys.readouterr().err

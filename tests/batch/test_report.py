@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batch import report, summary
+from batch import health, history, logs, report, summary
 from batch.ledger import Ledger, Row
 from tests.api.conftest import picture
 from tests.batch.conftest import Night
@@ -190,3 +190,32 @@ def test_the_settings_in_a_report_hold_no_secret(make_night: Callable[..., Night
     from batch.run import told
 
     assert "secret" not in json.dumps(told(night.settings))
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_the_password_of_the_servers_address_is_written_nowhere(
+    make_night: Callable[..., Night],
+    sidecar: FakeSidecar,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    is_there: bool,
+) -> None:
+    monkeypatch.setattr(logs.log, "handlers", [])
+    night = make_night(api_url=sidecar.url.replace("//", "//me:hush%2F@"), metrics_file=tmp_path / "n.prom")
+    if not is_there:
+        sidecar.health = {"status": "broken", "model_version": "", "detail": "it is broken"}
+    logs.set_up(night.settings.log_dir)
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == (0 if is_there else 1)
+    found = health.findings(night.settings)
+    print(health.as_text(found), health.as_json(found))
+    with Ledger(night.settings.ledger_path) as ledger:
+        (run,) = ledger.runs()
+        assert run.settings["API_URL"].startswith("http://…@127.0.0.1:")
+        print(
+            history.in_full(ledger, run), history.as_json([run]), report.as_json(report.of_run(ledger, run))
+        )
+    assert "hush" not in "".join(capsys.readouterr())
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or b"hush" not in path.read_bytes(), path

@@ -157,7 +157,7 @@ def test_a_client_that_stops_sending_is_not_waited_for_without_end(port: int) ->
 def test_a_large_body_of_a_client_without_the_token_is_not_read(model_dir: Path, tmp_path: Path) -> None:
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     settings = load(ApiSettings, _env_file=None, model_dir=model_dir, api_token="secret")
@@ -176,7 +176,7 @@ def test_the_token_is_compared_in_constant_time(model_dir: Path, monkeypatch: py
 
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     compared: list[tuple[bytes, bytes]] = []
@@ -198,7 +198,7 @@ def test_the_token_is_compared_in_constant_time(model_dir: Path, monkeypatch: py
 def test_no_answer_shows_where_things_lie(tmp_path: Path) -> None:
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     engine = Engine(load(ApiSettings, _env_file=None, model_dir=tmp_path / "nowhere"))
