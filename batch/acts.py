@@ -69,15 +69,15 @@ class Choice:
         """The same, with the duplicates that go back with them.
 
         Raises:
-            NothingFitsError: a photo, an order or a release was named, and no photo fits.
+            NothingFitsError: a photo or an order was named, and no photo fits.
         """
         rows = list(with_duplicates(ledger, self.rows(ledger)))
-        named = {"photo": self.photo, "order": self.order, "release": self.release}
-        words = " and ".join(f"{name} “{value}”" for name, value in named.items() if value)
+        named = {"photo": self.photo, "order": self.order}
+        words = " and ".join(f"{name} “{filing.readable(value)}”" for name, value in named.items() if value)
         if words and not rows:
             raise NothingFitsError(
-                f"No photo fits: nothing in the ledger with the {words}. Names are those of the columns file_name "
-                "or moved_to, order and model_version in predictions.csv."
+                f"No photo fits {words}: nothing was done. The names are in predictions.csv: a photo's in the column "
+                "file_name or moved_to, an order's in order."
             )
         return rows
 

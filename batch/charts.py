@@ -6,7 +6,7 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 480, 170
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 14, 24
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 16, 24
 """Margins for the labels."""
 
 

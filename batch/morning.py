@@ -16,12 +16,14 @@ class Task:
     section: str = ""
 
 
-def sentence(seen: Summary, too_young: int = 0) -> str:
-    """What a night, or several, came to.
+def sentence(seen: Summary, too_young: int = 0, *, is_done: bool = True) -> str:
+    """What a night, or several, came to; `too_young` photos were not ready yet, `is_done` unless it went wrong.
 
     >>> sentence(Summary(statuses={"processed": 147, "review": 40, "failed": 4, "duplicate": 1}))
     '192 files: 147 filed, 40 to review (21 %), 4 unreadable, 1 duplicate.'
     """
+    if not seen.swept and not is_done:
+        return "No photo was sorted."
     if not seen.swept:
         return "No photo was ready to be sorted." if too_young else "No photos lay in incoming."
     count = seen.statuses.get

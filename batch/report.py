@@ -103,7 +103,7 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
         name=run.run_id,
         outcome=_outcome(run),
         mood=_mood(run),
-        sentence=morning.sentence(seen, run.counts.get("too_young", 0)),
+        sentence=morning.sentence(seen, run.counts.get("too_young", 0), is_done=run.exit_code in (0, 3)),
         when=f"Began {history.local(run.started_at)}, took {history.took(run)}",
         seen=seen,
         counts=run.counts,
@@ -221,7 +221,10 @@ def as_html(settings: BatchSettings, report: Report) -> str:
         rate=report.seen.swept / report.seconds if report.seconds else 0.0,
         categories=_categories(report),
         volume=charts.stacked(
-            [(name, seen.statuses if seen else None) for name, (_, seen) in zip(names, report.nights, strict=True)],
+            [
+                (name, seen.statuses if seen else None)
+                for name, (_, seen) in zip(names, report.nights, strict=True)
+            ],
             ("processed", "review", "duplicate", "failed"),
         ),
         shares=charts.lines(
@@ -468,9 +471,9 @@ def _links(settings: BatchSettings, report: Report) -> list[tuple[str, str]]:
     """Where people go on from the page, as far as it is there: the folders, the CSV."""
     csv = f"predictions/{report.name}.csv"
     places = [
-        ("to decide: review", "review"),
-        ("unreadable: failed", "failed"),
-        ("filed: processed", "processed"),
+        ("photos to decide", "review"),
+        ("unreadable files", "failed"),
+        ("filed photos", "processed"),
         ("duplicates", "duplicates"),
     ]
     found = [
@@ -588,7 +591,8 @@ def _codes(text: str) -> Markup:
     """A sentence with the commands in it (between backticks) set as such."""
     parts = re.split("`([^`]*)`", text)
     return Markup("").join(
-        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part)
+        for number, part in enumerate(parts)
     )
 
 

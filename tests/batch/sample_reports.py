@@ -7,17 +7,19 @@ pictures of them at three widths in both themes.
 """
 
 import argparse
+import io
 import json
 import random
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from batch import export, report, summary
+from batch.drawings import COLOURS as PAINTS
 from batch.drawings import draw_garment
 from batch.ledger import Ledger, Row, Run
 from batch.settings import BatchSettings
@@ -38,6 +40,7 @@ MAIN_OF = {
     "shoes": "footwear", "hat": "headwear",
 }  # fmt: skip
 SUBS = list(MAIN_OF)
+COLOURS = list(PAINTS)
 TONIGHT = datetime(2026, 11, 21, 2, 0, 4)
 
 
@@ -64,7 +67,9 @@ def make(folder: Path, kind: str) -> Path:
 def _past(settings: BatchSettings, ledger: Ledger, number: int, chance: random.Random, kind: str) -> None:
     began = TONIGHT - timedelta(days=number)
     run = _start(settings, ledger, began)
-    rows = [_row(run, f"order-{n % 9 + 800}/{number}-{n}.jpg", chance) for n in range(chance.randint(60, 140))]
+    rows = [
+        _row(run, f"order-{n % 9 + 800}/{number}-{n}.jpg", chance) for n in range(chance.randint(60, 140))
+    ]
     rows += [
         Row(f"{number}-{n}.pdf", error="The file is no photo that can be read.", moved_to=f"failed/{number}-{n}.pdf",
             run_id=run.run_id, processed_at=run.started_at)
@@ -115,7 +120,9 @@ def _tonight(settings: BatchSettings, ledger: Ledger, kind: str, chance: random.
         ]  # fmt: skip
     run.exit_code = 0 if kind == "good" else 3
     if kind == "some-failed":
-        run.summary["drift"] = ["More photos of the category “shoes” than usual since Thu 19 Nov (31 % instead of 9 %)."]
+        run.summary["drift"] = [
+            "More photos of the category “shoes” than usual since Thu 19 Nov (31 % instead of 9 %)."
+        ]
     run.counts["too_young"] = 12
     _end(settings, ledger, run, rows)
     return run
@@ -136,10 +143,10 @@ def _start(settings: BatchSettings, ledger: Ledger, began: datetime) -> Run:
 def _end(settings: BatchSettings, ledger: Ledger, run: Run, rows: list[Row]) -> None:
     for row in rows:
         row.filed = True
-        if row.status == "review":
+        if row.status in ("review", "failed"):
             place = settings.data_dir / row.moved_to
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(_drawing(row.sub_category), place)
+            place.write_bytes(_drawing(row.sub_category) if row.status == "review" else b"")
     ledger.record(rows)
     seen = summary.sum_up(rows)
     run.counts = {"swept": seen.swept, **seen.statuses, **run.counts}
@@ -183,18 +190,15 @@ def _row(run: Run, name: str, chance: random.Random) -> Row:
     )  # fmt: skip
 
 
-_drawn: dict[str, Path] = {}
-_drawings = tempfile.TemporaryDirectory(prefix="nightsort-drawings-")
-
-
-def _drawing(sub: str) -> Path:
-    if sub not in _drawn:
-        _drawn[sub] = Path(_drawings.name) / f"{sub}.jpg"
-        number = SUBS.index(sub)
-        draw_garment(sub, "blue", ("acceptable", "unacceptable")[number % 2], seed=number, size=(480, 640)).save(
-            _drawn[sub], quality=85
-        )
-    return _drawn[sub]
+@cache
+def _drawing(sub: str) -> bytes:
+    number = SUBS.index(sub)
+    content = io.BytesIO()
+    background = ("acceptable", "unacceptable")[number % 2]
+    draw_garment(sub, COLOURS[number], background, seed=number, size=(480, 640)).save(
+        content, "JPEG", quality=85
+    )
+    return content.getvalue()
 
 
 @contextmanager
