@@ -35,13 +35,16 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
         NoSuchRunError: there is none.
     """
     newest = ledger.last_run()
-    if newest and run_id in ("last", newest.run_id):
+    if newest is None:
+        raise NoSuchRunError("No night has run yet, so there is nothing to show.")
+    if run_id in ("last", newest.run_id):
         return newest
     for run in ledger.runs():
         if run.run_id == run_id:
             return run
-    last = f" The last one is {newest.run_id}." if newest else " No night has run yet."
-    raise NoSuchRunError(f"There is no run {run_id}.{last} `python -m batch history` lists them.")
+    raise NoSuchRunError(
+        f"There is no run {run_id}. The last one is {newest.run_id}. `python -m batch history` lists them."
+    )
 
 
 def as_table(runs: list[Run]) -> str:

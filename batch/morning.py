@@ -37,18 +37,16 @@ def sentence(seen: Summary, too_young: int = 0, *, is_done: bool = True) -> str:
     return f"{counted(seen.swept, 'file')}: {', '.join(parts)}."
 
 
-def tasks(
-    *, review: int, earlier: int, failed: int, audit: int, counts: dict[str, int], shown: bool = True
-) -> Iterator[Task]:
+def tasks(*, review: int, earlier: int, failed: int, audit: int, counts: dict[str, int]) -> Iterator[Task]:
     """What is to be done after a night.
 
     `review` photos of it wait for a person and `earlier` ones of other nights, `failed` could not be read, `audit`
-    were filed and marked to be checked; `counts` are the run's. `shown`: the report has a section of them.
+    were filed and marked to be checked; `counts` are the run's.
     """
     if review:
-        yield Task(f"{review:,} to decide", "review", "review" if shown else "")
+        yield Task(f"{review:,} to decide", "review", "review")
     if failed:
-        yield Task(f"{failed:,} to photograph or send again", "failed", "failed" if shown else "")
+        yield Task(f"{failed:,} to photograph or send again", "failed", "failed")
     if earlier:
         yield Task(f"{earlier:,} still waiting from {'other' if review else 'earlier'} nights", "review")
     if audit:

@@ -281,7 +281,7 @@ def as_json(report: Report) -> str:
         "usual_review_share": round(report.usual.review_share, 4),
         "seen": report.seen.to_json(),
         "drift": report.drift,
-        "review": [{name: getattr(row, name) for name in photo} for row in report.review],
+        "doubtful": [{name: getattr(row, name) for name in photo} for row in report.review],
         "failed": [{name: getattr(row, name) for name in photo} for row in report.failed],
         "settings": report.settings,
     }
@@ -500,7 +500,10 @@ NEXT = re.compile("<!--next-->.*?<!--/next-->", re.DOTALL)
 
 def _tell(older: Path, newer: str) -> None:
     """Let the page before link to this one; pages from before there were such links stay as they are."""
-    page = older.read_text("utf-8")
+    try:
+        page = older.read_text("utf-8")
+    except UnicodeDecodeError:  # somebody has saved it otherwise: it is theirs now
+        return
     link = f'<!--next--><a href="{newer}" rel="next">the run after ›</a><!--/next-->'
     changed = NEXT.sub(lambda _: link, page, count=1)
     if changed != page:
@@ -520,7 +523,7 @@ def _index(settings: BatchSettings, ledger: Ledger) -> str:
     listed = [
         {
             "name": f"{run.run_id}.html",
-            "title": nights.title(run),
+            "title": nights.title(run).removeprefix("Night of "),
             "outcome": _outcome(run),
             "mood": _mood(run),
             "seen": summary.from_json(run.summary),
@@ -587,6 +590,11 @@ def _categories(report: Report) -> list[dict[str, Any]]:
     ]
 
 
+def _unbroken(text: str) -> str:
+    """Numbers that keep their percent sign on the same line."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def _codes(text: str) -> Markup:
     """A sentence with the commands in it (between backticks) set as such."""
     parts = re.split("`([^`]*)`", text)
@@ -604,7 +612,8 @@ def _template(name: str) -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["percent"] = _percent
+    environment.filters["percent"] = lambda share: _unbroken(_percent(share))
+    environment.filters["unbroken"] = _unbroken
     environment.filters["number"] = lambda value: f"{value:,}"
     environment.filters["codes"] = _codes
     return environment.get_template(name)

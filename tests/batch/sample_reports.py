@@ -108,7 +108,7 @@ def _tonight(settings: BatchSettings, ledger: Ledger, kind: str, chance: random.
     wanted = 400 if kind == "many" else 58
     rows = [
         _row(run, f"order-{n % 7 + 810}/IMG_{4000 + n}.jpg" if n % 5 else f"IMG_{4000 + n}.jpg", chance)
-        for n in range(8 * wanted)
+        for n in range(14 * wanted)
     ]
     doubtful = [row for row in rows if row.status == "review"][:wanted]
     rows = [row for row in rows if row.status != "review"] + doubtful

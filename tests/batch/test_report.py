@@ -168,7 +168,7 @@ def test_the_first_screen_says_what_to_do(night: Night) -> None:
         "1 still waiting from other nights review/",
     ]
     page = page_of(night)
-    assert "3 files: 0 filed, 2 to review (100 %), 1 unreadable." in page
+    assert "3 files: 0 filed, 2 to review (100\N{NO-BREAK SPACE}%), 1 unreadable." in page
     order = [page.index(part) for part in ('class="todo"', 'id="failed"', 'id="review"', "<svg")]
     assert order == sorted(order)
     for target in re.findall(r'href="#(\w+)"', page):
