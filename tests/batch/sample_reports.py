@@ -67,9 +67,7 @@ def make(folder: Path, kind: str) -> Path:
 def _past(settings: BatchSettings, ledger: Ledger, number: int, chance: random.Random, kind: str) -> None:
     began = TONIGHT - timedelta(days=number)
     run = _start(settings, ledger, began)
-    rows = [
-        _row(run, f"order-{n % 9 + 800}/{number}-{n}.jpg", chance) for n in range(chance.randint(60, 140))
-    ]
+    rows = [_row(run, f"order-{n % 9 + 800}/{number}-{n}.jpg", chance) for n in range(chance.randint(20, 50))]
     rows += [
         Row(f"{number}-{n}.pdf", error="The file is no photo that can be read.", moved_to=f"failed/{number}-{n}.pdf",
             run_id=run.run_id, processed_at=run.started_at)
@@ -107,11 +105,14 @@ def _tonight(settings: BatchSettings, ledger: Ledger, kind: str, chance: random.
         return run
     wanted = 400 if kind == "many" else 58
     rows = [
-        _row(run, f"order-{n % 7 + 810}/IMG_{4000 + n}.jpg" if n % 5 else f"IMG_{4000 + n}.jpg", chance)
-        for n in range(14 * wanted)
+        _row(
+            run,
+            f"order-{n % 7 + 810}/IMG_{4000 + n}.jpg" if n % 5 else f"IMG_{4000 + n}.jpg",
+            chance,
+            doubtful=n < wanted,
+        )
+        for n in range(wanted + 430)
     ]
-    doubtful = [row for row in rows if row.status == "review"][:wanted]
-    rows = [row for row in rows if row.status != "review"] + doubtful
     if kind != "good":
         rows += [
             Row(f"order-812/broken-{n}.jpg", error="Incomplete upload; send it again", run_id=run.run_id,
@@ -159,9 +160,9 @@ def _end(settings: BatchSettings, ledger: Ledger, run: Run, rows: list[Row]) -> 
         export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
 
 
-def _row(run: Run, name: str, chance: random.Random) -> Row:
+def _row(run: Run, name: str, chance: random.Random, *, doubtful: bool | None = None) -> Row:
     first, second = chance.sample(SUBS, 2)
-    sure = chance.betavariate(9, 1.1)
+    sure = chance.betavariate(9, 1.1) if doubtful is None else chance.uniform(0.4, 0.74) if doubtful else 0.96
     probabilities = {first: round(sure, 4), second: round((1 - sure) * 0.8, 4)}
     doubtful = sure < 0.75
     return Row(

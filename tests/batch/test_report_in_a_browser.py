@@ -14,6 +14,7 @@ from tests.batch.sample_reports import CHROMIUM, KINDS, THEMES, WIDTHS, browser,
 
 MISSING = [name for name in ("playwright", "axe_playwright_python") if not importlib.util.find_spec(name)]
 pytestmark = [
+    pytest.mark.slow,  # minutes: run with -m slow
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium here (apt-get install chromium)"),
     pytest.mark.skipif(
         bool(MISSING), reason=f"not installed here: {', '.join(MISSING)} (requirements-dev.txt)"
@@ -32,22 +33,21 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return make(tmp_path_factory.mktemp(request.param), request.param)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing(page: Path, chromium: Any, theme: str) -> None:
+@pytest.mark.parametrize(("theme", "width"), list(zip(THEMES, (min(WIDTHS), max(WIDTHS)), strict=True)))
+def test_axe_finds_nothing(page: Path, chromium: Any, theme: str, width: int) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
-    for width in (min(WIDTHS), max(WIDTHS)):
-        context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=theme, bypass_csp=True
-        )
-        tab = context.new_page()
-        tab.goto(page.as_uri())
-        for details in tab.query_selector_all("details"):
-            details.evaluate("one => { one.open = true }")
-        found = Axe().run(tab)
-        context.close()
-        assert found.response["passes"]  # it has looked
-        assert found.violations_count == 0, found.generate_report()
+    context = chromium.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=theme, bypass_csp=True
+    )
+    tab = context.new_page()
+    tab.goto(page.as_uri())
+    for details in tab.query_selector_all("details"):
+        details.evaluate("one => { one.open = true }")
+    found = Axe().run(tab)
+    context.close()
+    assert found.response["passes"]  # it has looked
+    assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("width", WIDTHS)
