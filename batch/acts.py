@@ -25,6 +25,10 @@ AT_ONCE = 500
 INCOMING = "incoming"
 
 
+class NothingFitsError(Exception):
+    """No photo is one that was named; the message says what was named."""
+
+
 class WorkedOnError(Exception):
     """What lies at a row's place does not have the row's bytes: it is somebody's, and left alone."""
 
@@ -39,6 +43,7 @@ class Choice:
     failed: bool = False
     run: str = ""
     photo: str = ""
+    order: str = ""
     release: str = ""
     below: float | None = None
 
@@ -50,7 +55,9 @@ class Choice:
         if self.run:
             conditions.append(("run_id = ?", (self.run,)))
         if self.photo:
-            conditions.append(("(file_name = ? OR moved_to = ?)", (self.photo, self.photo)))
+            conditions.append(("nfc(?) IN (nfc(file_name), nfc(moved_to))", (filing.readable(self.photo),)))
+        if self.order:
+            conditions.append(('nfc("order") = nfc(?)', (filing.readable(self.order).strip("/"),)))
         if self.release:
             conditions.append(("model_version = ?", (self.release,)))
         if self.below is not None:
@@ -59,14 +66,33 @@ class Choice:
         sql = " AND ".join(condition for condition, _ in conditions)
         return ledger.matching(sql, *(value for _, values in conditions for value in values))
 
+    def found(self, ledger: Ledger) -> list[Row]:
+        """The same, with the duplicates that go back with them.
+
+        Raises:
+            NothingFitsError: a photo or an order was named, and no photo fits.
+        """
+        rows = list(with_duplicates(ledger, self.rows(ledger)))
+        named = {"photo": self.photo, "order": self.order}
+        words = " and ".join(f"{name} “{filing.readable(value)}”" for name, value in named.items() if value)
+        if words and not rows:
+            raise NothingFitsError(
+                f"No photo fits {words}: nothing was done. The names are in predictions.csv: a photo's in the column "
+                "file_name or moved_to, an order's in order."
+            )
+        return rows
+
 
 def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
     """Put photos back into `incoming`; the next night predicts them again. Returns how many.
 
     Their rows are superseded and leave the CSVs. The duplicates of a photo go with it, so that none points to a
     place where its first one lies no more. For one who holds the run's lock.
+
+    Raises:
+        NothingFitsError: what was named is not there.
     """
-    rows = with_duplicates(ledger, choice.rows(ledger))
+    rows = choice.found(ledger)
     return _do(settings, ledger, (_plan("requeue", row, _place_in_incoming(row)) for row in rows))
 
 

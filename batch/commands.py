@@ -117,15 +117,15 @@ def do_report(settings: BatchSettings, given: Arguments) -> int:
     """The report of a run or of the last days."""
     with _look(settings) as ledger:
         if given.days:
-            found = report.of_days(ledger, given.days)
+            found = report.of_days(settings, ledger, given.days)
         else:
-            found = report.of_run(ledger, history.find_run(ledger, given.run))
+            found = report.of_run(settings, ledger, history.find_run(ledger, given.run))
         if given.json:
             print(report.as_json(found))
         elif given.csv:
             print(report.daily_csv(found), end="")
         else:
-            print(report.write(settings, found))
+            print(report.write(settings, ledger, found))
     return 0
 
 
@@ -176,14 +176,18 @@ def do_backup(settings: BatchSettings, given: Arguments) -> int:
 
 def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     """Photos back into `incoming`."""
-    if not (given.failed or given.run or given.photo or given.release or given.below is not None):
-        log.error("Say which photos: --failed, --run RUN, --photo NAME, --release VERSION or --below P.")
+    if not (
+        given.failed or given.run or given.photo or given.order or given.release or given.below is not None
+    ):
+        log.error(
+            "Say which photos: --failed, --run RUN, --photo NAME, --order ORDER, --release VERSION or --below P."
+        )
         return run.EXIT_USAGE
     if given.dry_run:
         refuse_if_at_work(settings.ledger_path.parent)
         with Ledger(settings.ledger_path, scratch=True) as ledger:
             by_hand.follow(settings, ledger)
-            count = sum(1 for _ in acts.with_duplicates(ledger, _choice(ledger, given).rows(ledger)))
+            count = len(_choice(ledger, given).found(ledger))
         print(f"{count} photos would be put back. Nothing was done.")
         return 0
     with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
@@ -197,7 +201,7 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
 
 def _choice(ledger: Ledger, given: Arguments) -> acts.Choice:
     run_id = history.find_run(ledger, given.run).run_id if given.run else ""
-    return acts.Choice(given.failed, run_id, given.photo, given.release, given.below)
+    return acts.Choice(given.failed, run_id, given.photo, given.order, given.release, given.below)
 
 
 def do_prune(settings: BatchSettings, given: Arguments) -> int:
@@ -320,6 +324,9 @@ def _requeue_options(parser: Parser) -> None:
     parser.add_argument("--run", default="", metavar="RUN", help="photos of one run (its id, or `last`)")
     parser.add_argument(
         "--photo", type=readable, default="", metavar="NAME", help="one photo: its file_name or moved_to"
+    )
+    parser.add_argument(
+        "--order", type=readable, default="", metavar="ORDER", help="photos of one order: its sub-folder"
     )
     parser.add_argument(
         "--release", type=readable, default="", metavar="VERSION", help="what this release decided"
@@ -496,7 +503,8 @@ COMMANDS = (
         "keeps them. The duplicates of a photo go back with it. Examples:\n\n"
         "  python -m batch requeue --failed\n"
         "  python -m batch requeue --release 2026-11-21 --below 0.6\n"
-        '  python -m batch requeue --photo "order 7/a.jpg"',
+        '  python -m batch requeue --photo "order 7/a.jpg"\n'
+        '  python -m batch requeue --order "order 7"',
         do_requeue,
         _requeue_options,
     ),
@@ -523,6 +531,8 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except (history.NoSuchRunError, ArchiveFolderError) as error:
         log.error("%s", error)
         return run.EXIT_USAGE
+    except acts.NothingFitsError as error:
+        log.error("%s", error)
     except (LedgerError, StrangeFolderError, export.ExportError, install.InstallError) as error:
         log.error("Not done: %s", error)
     except BrokenPipeError:

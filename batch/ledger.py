@@ -9,6 +9,7 @@ import json
 import shutil
 import sqlite3
 import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
@@ -263,6 +264,8 @@ class Ledger:
             self._db.close()
         self._db = db
         db.row_factory = sqlite3.Row
+        # for comparing names: `é` may be one character or two, depending on who wrote it (unicode.org/reports/tr15)
+        db.create_function("nfc", 1, lambda text: unicodedata.normalize("NFC", text), deterministic=True)
         application = db.execute("PRAGMA application_id").fetchone()[0]
         if self._has_tables() and application != APPLICATION_ID:
             raise LedgerError(f"{self.path} is not a Nightsort ledger; set LEDGER to another path.")
@@ -386,6 +389,15 @@ class Ledger:
         """The current rows of this place, or of one that differs only in the case of its ASCII letters."""
         return list(
             self._rows("SELECT * FROM photos WHERE NOT superseded AND moved_to = ? COLLATE NOCASE", place)
+        )
+
+    def lying_in(self, folder: str) -> Iterator[Row]:
+        """The current rows of filed photos below one of the filing folders, in no order."""
+        return self._rows(
+            "SELECT * FROM photos WHERE filed AND NOT superseded"
+            " AND moved_to >= ? COLLATE NOCASE AND moved_to < ? COLLATE NOCASE",
+            f"{folder}/",
+            f"{folder}0",  # the character after the slash
         )
 
     def latest(self, number: int) -> list[Row]:

@@ -18,10 +18,12 @@ from batch import (
     filing,
     history,
     metrics,
+    nights,
     notify,
     report,
     schedule,
     summary,
+    waiting,
 )
 from batch.data_folder import StrangeFolderError, claim, open_ledger
 from batch.ledger import Ledger, LedgerError, Run
@@ -162,7 +164,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         with _aside("Summing up the night"):
             _look_back(settings, ledger, run)
         _report(settings, ledger, run)
-    log.info("%s", last_line(run, tally, settings))
+    log.info("%s", last_line(run, tally, settings, _to_review(settings, ledger)))
     return run.exit_code
 
 
@@ -229,25 +231,24 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
-    unusual = {history.at(earlier.started_at).date() for earlier in runs if earlier.summary.get("unusual")}
-    verdict = drift.judge(history.by_night(runs), unusual)
+    verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
     sentences = verdict.sentences
     if run.model_version:
         sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,
+        "unusual_measures": verdict.measures,
         "unusual_since": str(verdict.since or ""),
     }
     ledger.end_run(run)
 
 
 def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
-    """Write what people read in the morning; a night that swept nothing has nothing to tell."""
-    if not run.summary and run.exit_code == EXIT_ALL_SWEPT:
-        return
+    """Write what people read in the morning."""
     with _aside("The report"):
-        log.info("The report: %s", report.write(settings, report.of_run(ledger, run)))
+        if report.is_wanted(settings, ledger, run):
+            log.info("The report: %s", report.write(settings, ledger, report.of_run(settings, ledger, run)))
 
 
 def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
@@ -335,8 +336,16 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     return problems
 
 
-def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
-    """The last line of a night."""
+def _to_review(settings: BatchSettings, ledger: Ledger) -> int:
+    """How many photos wait for a person, of all nights."""
+    count = 0
+    with _aside("Counting what waits for review"):
+        count, _ = waiting.for_review(ledger, settings.data_dir)
+    return count
+
+
+def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 0) -> str:
+    """The last line of a night; `to_review` photos wait for a person, of all nights."""
     words = {
         EXIT_ALL_SWEPT: "Done",
         EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done, with failed photos",
@@ -352,7 +361,8 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
         f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "
         f"(processed {tally.processed}, for review {tally.review}, failed {tally.failed}, "
         f"duplicates {tally.duplicate}{''.join(', ' + part for part in rest if part)}) "
-        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; CSV: {settings.csv_path}"
+        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; "
+        f"{f'{to_review} to review in all; ' if to_review else ''}CSV: {settings.csv_path}"
     )
 
 

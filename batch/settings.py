@@ -60,6 +60,7 @@ class BatchSettings(Settings):
     night_at: time = time(2)
     log_format: Literal["text", "json"] = "text"
     ping_url: SecretStr | None = None
+    ping_failed_photos: Literal["success", "failure"] = "success"
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None

@@ -6,13 +6,16 @@ import sqlite3
 import subprocess
 import sys
 import time
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from batch import acts, filing
 from batch.ledger import Ledger
+from batch.logs import set_up
 from settings import ROOT
 from tests.batch.conftest import Do, Night
 from tests.fake_sidecar import FakeSidecar, photo
@@ -513,3 +516,78 @@ def test_a_number_of_days_that_is_none_is_wrong_usage(
             do(*command_line, number)
         assert ended.value.code == 2
     assert "is no number from 1 to 36500" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "named", [("--photo", "no such.jpg"), ("--order", "9999"), ("--photo", "\udcff.jpg")]
+)
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--below", "0.9")])
+def test_a_name_that_nothing_has_is_told(
+    night: Night, do: Do, capsys: pytest.CaptureFixture[str], named: tuple[str, ...], more: tuple[str, ...]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    capsys.readouterr()
+    assert do("requeue", *named, *more) == 1
+    assert "No photo fits" in capsys.readouterr().out
+    assert len(night.files()) == 1
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("typed", ["NFC", "NFD"])
+@pytest.mark.parametrize("option", ["--photo", "--order"])
+def test_names_are_found_in_whatever_form_their_letters_are_written(
+    night: Night, do: Do, form: Literal["NFC", "NFD"], typed: Literal["NFC", "NFD"], option: str
+) -> None:
+    name = unicodedata.normalize(form, "Größe é/front.jpg")
+    night.drop(name, photo("a"))
+    night.drop("other.jpg", photo("b"))
+    night.run()
+    wanted = "Größe é/front.jpg" if option == "--photo" else "Größe é"
+    assert do("requeue", option, unicodedata.normalize(typed, wanted)) == 0
+    assert name in night.waiting()
+    assert "other.jpg" not in night.waiting()
+
+
+def test_a_whole_order_can_be_put_back(night: Night, do: Do) -> None:
+    for name in ("812/front.jpg", "812/more/back.jpg", "813/front.jpg", "812.jpg"):
+        night.drop(name, photo(name))
+    night.run()
+    assert do("requeue", "--order", "812/") == 0
+    waiting = [name for name in night.waiting() if name.endswith(".jpg")]
+    assert waiting == ["812/front.jpg", "812/more/back.jpg"]
+
+
+def test_the_last_run_is_the_last_one_even_if_it_swept_nothing(
+    night: Night, do: Do, sidecar: FakeSidecar, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_up(night.settings.log_dir)
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    sidecar.token = "another"
+    night.drop("b.jpg", photo("b"))
+    assert night.run() == 1
+    capsys.readouterr()
+    assert do("show", "last") == 0
+    assert "NOT DONE" in capsys.readouterr().out
+    assert do("logs", "last") == 0
+    assert "API_TOKEN" in capsys.readouterr().out
+    sidecar.token = ""
+    night.run()
+    night.run()  # nothing lay there
+    capsys.readouterr()
+    do("show", "last")
+    assert ": done\n" in capsys.readouterr().out
+
+
+def test_show_names_no_setting_that_the_run_had_no_use_for(
+    night: Night, do: Do, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    capsys.readouterr()
+    do("show", "last")
+    shown = capsys.readouterr().out
+    assert "API_URL" in shown
+    assert "MODEL_DIR" not in shown  # that server has its own
+    assert "NOTIFY_WHEN" not in shown  # no one to tell

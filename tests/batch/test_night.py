@@ -327,6 +327,7 @@ def test_the_last_line_sums_the_night_up(night: Night, capsys: pytest.CaptureFix
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert "swept 4 (processed 1, for review 1, failed 1, duplicates 1)" in last
     assert "photos/s" in last
+    assert "1 to review in all" in last
     assert str(night.settings.csv_path) in last
     assert last in (night.settings.log_dir / "nightsort.log").read_text("utf-8")
 
