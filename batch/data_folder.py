@@ -12,6 +12,7 @@ from pathlib import Path
 
 from batch import cells, filing
 from batch.ledger import Ledger
+from batch.logs import log
 from batch.settings import BatchSettings
 
 MARK = ".nightsort-data"
@@ -102,7 +103,11 @@ def _mark_all(settings: BatchSettings, ledger: Ledger, recorded: dict[str, str])
         marks[name] = found or secrets.token_hex(16)
         if not found:
             text = f"{marks[name]}\nNightsort knows this folder by this file; leave it here.\n"
-            (folder / MARK).write_text(text, "utf-8")
+            try:
+                (folder / MARK).write_text(text, "utf-8")
+            except OSError as error:  # a full disk: what can be filed elsewhere is filed all the same
+                log.warning("%s cannot be marked (%s); the next night tries again.", folder, error.strerror)
+                del marks[name]
     if marks != _recorded(ledger):
         ledger.set_note(_NOTE, json.dumps(marks))
 

@@ -326,7 +326,7 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     folder = settings.data_dir / "predictions"
     problems = []
     try:
-        export.update_run_csvs(ledger, folder, xlsx=settings.xlsx)
+        export.update_run_csvs(ledger, folder, xlsx=settings.xlsx == "yes")
     except (export.ExportError, LedgerError) as error:
         problems.append(str(error))
     try:

@@ -56,7 +56,7 @@ class BatchSettings(Settings):
     audit_share: float = Field(0.01, ge=0, le=1)
     error_budget: float = Field(0.5, gt=0, le=1)
     ignore: Annotated[tuple[str, ...], NoDecode] = Field((), validate_default=True)
-    xlsx: bool = True
+    xlsx: Literal["yes", "no"] = "yes"
     night_at: time = time(2)
     log_format: Literal["text", "json"] = "text"
     ping_url: SecretStr | None = None

@@ -48,7 +48,7 @@ def test_a_runs_own_csv_loses_the_row_too(night: Night, do: Do) -> None:
     night.drop("a.jpg", photo("a"))
     night.drop("b.jpg", photo("b"))
     night.run()
-    (run_csv,) = (night.settings.data_dir / "predictions").iterdir()
+    (run_csv,) = (night.settings.data_dir / "predictions").glob("*.csv")
     do("requeue", "--photo", "a.jpg")
     assert "a.jpg" not in run_csv.read_text("utf-8")
     assert "b.jpg" in run_csv.read_text("utf-8")

@@ -26,7 +26,7 @@ def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_id_of(night: Night) -> str:
-    (path,) = (night.settings.data_dir / "predictions").iterdir()
+    (path,) = (night.settings.data_dir / "predictions").glob("*.csv")
     return path.stem
 
 

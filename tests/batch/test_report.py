@@ -445,7 +445,9 @@ def test_the_password_of_the_servers_address_is_written_nowhere(
         (run,) = ledger.runs()
         assert run.settings["API_URL"].startswith("http://…@127.0.0.1:")
         print(
-            history.in_full(ledger, run), history.as_json([run]), report.as_json(report.of_run(night.settings, ledger, run))
+            history.in_full(ledger, run),
+            history.as_json([run]),
+            report.as_json(report.of_run(night.settings, ledger, run)),
         )
     assert "hush" not in "".join(capsys.readouterr())
     for path in tmp_path.rglob("*"):

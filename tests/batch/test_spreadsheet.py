@@ -106,7 +106,7 @@ def test_only_the_first_rows_of_a_large_night_are_in_it_and_it_says_so(
 
 
 def test_it_can_be_switched_off_and_written_on_request(make_night: Callable[..., Night], do: Do) -> None:
-    night = make_night(xlsx=False)
+    night = make_night(xlsx="no")
     night.drop("a.jpg", photo("a"))
     night.run()
     predictions = night.settings.data_dir / "predictions"
