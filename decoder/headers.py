@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from PIL.TiffImagePlugin import PREFIXES
+
 from decoder import bmp, boxes, gif, jpeg, png, profiles, tiff, webp
 from decoder.claims import Claims, Wanted
 from decoder.errors import PhotoError
@@ -38,7 +40,7 @@ _SIGNATURES = {
     "JPEG": (b"\xff\xd8\xff",),
     "PNG": (png.SIGNATURE,),
     "GIF": (b"GIF87a", b"GIF89a"),
-    "TIFF": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    "TIFF": tuple(PREFIXES),
 }
 
 

@@ -28,8 +28,12 @@ PIXEL_SECONDS: Final = 4e-9
 """Processor time for a block that a scan visits, a byte of one scan, of several, a pixel put out: measured with
 libjpeg-turbo 3.2 on empty scans, on scans of end-of-band runs alone, and on photos of 48 megapixels."""
 
-# the start of image, the frame headers, the tables, and the two application segments that tell the colour space
+# what is kept beside the frame header
 _TABLES = frozenset((0xC4, 0xDB, 0xDD))
+_COLOUR_SPACES = {
+    0xE0: (b"JFIF\0", 14),
+    0xEE: (b"Adobe", 12),
+}  # and the size below which libjpeg ignores them
 _ALONE = frozenset((0x01, *range(0xD0, 0xDA), *range(0xF0, 0xFE)))  # markers without a length
 _FRAMES = frozenset((0xC0, 0xC1, 0xC2))
 _OTHER_FRAMES = {
@@ -53,16 +57,20 @@ _END_OF_IMAGE = b"\xff\xd9"
 
 @dataclass(frozen=True)
 class _Frame:
-    marker: int
+    is_progressive: bool
     width: int
     height: int
-    blocks: dict[int, int]
-    """Component → blocks of 8 x 8 samples, padding included."""
+    names: bytes
+    """Of the channels, by which scans call them; some encoders give several the same."""
+    blocks: tuple[int, ...]
+    """Of 8 x 8 samples in each channel, padding included."""
+    bare_blocks: tuple[int, ...]
+    """Without the padding, which a scan of one channel leaves out."""
 
 
 @dataclass(frozen=True)
 class _Scan:
-    components: tuple[int, ...]
+    channels: tuple[int, ...]
     first: int
     """The first and last coefficient that it holds, in zigzag order."""
     last: int
@@ -79,13 +87,13 @@ def look(data: bytes, wanted: Wanted) -> Claims:
     """
     head, frame, start, info = _head(data)
     scans, end, has_end = _scans(data, start, frame)
-    several = frame.marker == 0xC2 or len(scans[0].components) < len(frame.blocks)
+    several = frame.is_progressive or len(scans[0].channels) < len(frame.blocks)
     _check_is_whole(frame, scans, end - start, several)
     tails: tuple[bytes, ...] = (_AHEAD,)
     if several:
         tails = (_END_OF_IMAGE,) if has_end else (_END_OF_IMAGE, _made_up(data, start, end))
     pixels = _drafted(frame, wanted)
-    samples = 64 * sum(frame.blocks.values())
+    samples = 64 * sum(frame.blocks)
     return Claims(
         "JPEG",
         frame.width,
@@ -141,8 +149,9 @@ def _head(data: bytes) -> tuple[list[bytes], _Frame, int, dict[str, Any]]:
             frame = _frame(marker, data[start + 2 : position])
         if marker in _FRAMES or marker in _TABLES:
             kept.append(data[start - 2 : position])
-        elif marker == 0xE0 or marker == 0xEE:
-            if data.startswith((b"JFIF", b"Adobe"), start + 2):
+        elif marker in _COLOUR_SPACES:
+            name, size = _COLOUR_SPACES[marker]
+            if data.startswith(name, start + 2) and position - start - 2 >= size:
                 kept.append(data[start - 2 : position])
         elif marker == 0xE1:
             if data.startswith(b"Exif\0\0", start + 2):
@@ -198,13 +207,22 @@ def _frame(marker: int, content: bytes) -> _Frame:
         raise _not_supported(f"A JPEG of {number} channels")
     if not width or not height:
         raise damaged("it has no width or no height")
-    factors = {content[i]: (content[i + 1] >> 4, content[i + 1] & 15) for i in range(6, 6 + 3 * number, 3)}
-    if len(factors) < number or not all(1 <= h <= 4 and 1 <= v <= 4 for h, v in factors.values()):
+    factors = [(byte >> 4, byte & 15) for byte in content[7 : 6 + 3 * number : 3]]
+    if not all(1 <= h <= 4 and 1 <= v <= 4 for h, v in factors):
         raise damaged("a broken frame header")
-    # a unit holds the blocks of all components that lie at one place
-    across = math.ceil(width / (8 * max(h for h, _ in factors.values())))
-    down = math.ceil(height / (8 * max(v for _, v in factors.values())))
-    return _Frame(marker, width, height, {name: across * h * down * v for name, (h, v) in factors.items()})
+    # a unit holds the blocks of all channels that lie at one place
+    most_h, most_v = max(h for h, _ in factors), max(v for _, v in factors)
+    across, down = math.ceil(width / (8 * most_h)), math.ceil(height / (8 * most_v))
+    return _Frame(
+        marker == 0xC2,
+        width,
+        height,
+        names=content[6 : 6 + 3 * number : 3],
+        blocks=tuple(across * h * down * v for h, v in factors),
+        bare_blocks=tuple(
+            math.ceil(width * h / (8 * most_h)) * math.ceil(height * v / (8 * most_v)) for h, v in factors
+        ),
+    )
 
 
 def _scans(data: bytes, start: int, frame: _Frame) -> tuple[list[_Scan], int, bool]:
@@ -225,7 +243,7 @@ def _scans(data: bytes, start: int, frame: _Frame) -> tuple[list[_Scan], int, bo
         scans.append(_scan(data[begin + 2 : position], frame))
         after = _AFTER_SCAN.search(data, position)
         position = after.start() if after else len(data.rstrip(b"\xff"))
-        if after is None or (frame.marker != 0xC2 and len(scans[0].components) == len(frame.blocks)):
+        if after is None or (not frame.is_progressive and len(scans[0].channels) == len(frame.blocks)):
             return scans, position, after is not None and after[0] == _END_OF_IMAGE
     raise _too_many_segments()
 
@@ -234,36 +252,43 @@ def _scan(content: bytes, frame: _Frame) -> _Scan:
     number = content[0] if content else 0
     if not 1 <= number <= 4 or len(content) < 4 + 2 * number:
         raise damaged("a broken scan header")
-    components = tuple(content[1 : 1 + 2 * number : 2])
-    if not all(component in frame.blocks for component in components):
-        raise damaged("a scan of a channel that there is not")
+    channels: list[int] = []
+    for name in content[1 : 1 + 2 * number : 2]:
+        channel = next((i for i, own in enumerate(frame.names) if own == name and i not in channels), None)
+        if channel is None:
+            raise damaged("a scan of a channel that there is not")
+        channels.append(channel)
     first, last, bits = content[1 + 2 * number : 4 + 2 * number]
-    return _Scan(components, first, last, bool(bits >> 4), bits & 15)
+    return _Scan(tuple(channels), first, last, bool(bits >> 4), bits & 15)
+
+
+def _blocks(scan: _Scan, frame: _Frame) -> int:
+    """How many blocks a scan visits."""
+    each = frame.blocks if len(scan.channels) > 1 else frame.bare_blocks
+    return sum(each[channel] for channel in scan.channels)
 
 
 def _check_is_whole(frame: _Frame, scans: list[_Scan], size: int, several: bool) -> None:
     """Raises PhotoError when scans are missing, or their data are too short for the blocks of the first."""
-    blocks = sum(frame.blocks[component] for component in scans[0].components)
     # a code has at least one bit: one for a block's mean and, unless later scans bring it, one for the rest
-    is_short = 8 * size < blocks * (1 if frame.marker == 0xC2 else 2)
+    is_short = 8 * size < _blocks(scans[0], frame) * (1 if frame.is_progressive else 2)
     if is_short or (several and not _is_complete(frame, scans)):
         raise PhotoError("unreadable", CUT_OFF)
 
 
 def _is_complete(frame: _Frame, scans: list[_Scan]) -> bool:
     """Whether the scans bring every coefficient of every channel down to its last bit."""
-    if frame.marker != 0xC2:
-        return {component for scan in scans for component in scan.components} == set(frame.blocks)
-    missing = {(component, i) for component in frame.blocks for i in range(64)}
+    if not frame.is_progressive:
+        return len({channel for scan in scans for channel in scan.channels}) == len(frame.blocks)
+    missing = {(channel, i) for channel in range(len(frame.blocks)) for i in range(64)}
     for scan in scans:
         if scan.low_bit == 0:
-            missing -= {(name, i) for name in scan.components for i in range(scan.first, scan.last + 1)}
+            missing -= {(channel, i) for channel in scan.channels for i in range(scan.first, scan.last + 1)}
     return not missing
 
 
 def _seconds(scan: _Scan, frame: _Frame) -> float:
-    blocks = sum(frame.blocks[component] for component in scan.components)
-    return blocks * (REFINING_SCAN_SECONDS if scan.is_refining and scan.last else SCAN_SECONDS)
+    return _blocks(scan, frame) * (REFINING_SCAN_SECONDS if scan.is_refining and scan.last else SCAN_SECONDS)
 
 
 def _made_up(data: bytes, start: int, end: int) -> bytes:

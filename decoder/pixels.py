@@ -80,20 +80,25 @@ def decode(claims: Claims, wanted: Wanted, limits: Limits) -> Image.Image:
         pictures = [_picture(claims, tail, wanted, limits) for tail in claims.tails]
     except DECODER_ERRORS as error:
         if not claims.missing:
-            raise _in_words(error) from error
+            raise _in_words(error, claims) from error
         try:
             pictures = [_picture(claims, byte * claims.missing, wanted, limits) for byte in (b"\0", b"\xaa")]
         except DECODER_ERRORS:
-            raise _in_words(error) from error
+            raise _in_words(error, claims) from error
     if any(other.tobytes() != pictures[0].tobytes() for other in pictures[1:]):
         raise PhotoError("unreadable", CUT_OFF)
     return pictures[0]
 
 
-def _in_words(error: Exception) -> PhotoError:
+def _in_words(error: Exception, claims: Claims) -> PhotoError:
     if isinstance(error, PhotoError):
         return error
     if isinstance(error, UnidentifiedImageError):
+        if claims.format == "TIFF":
+            return PhotoError(
+                "unsupported",
+                "A TIFF with this layout of pixels is not supported; save the photo as an ordinary 8-bit TIFF or JPEG.",
+            )
         return damaged("its beginning makes no sense")
     if _SHORT.search(str(error)):
         return PhotoError("unreadable", CUT_OFF)

@@ -42,11 +42,13 @@ def look(data: bytes) -> Claims:
     depth, colour = data[24], data[25]
     if data[12:16] != b"IHDR" or colour not in _CHANNELS or not width or not height:
         raise damaged("a broken header")
-    kept, pixels, info = _chunks(data)
+    kept, pixels, is_sound, info = _chunks(data)
     packed = sum(map(len, pixels))
     raw = height * (1 + (width * depth * _CHANNELS[colour] + 7) // 8)
     if not packed or raw > DEFLATE_RATIO * (packed + 100):
         raise PhotoError("unreadable", CUT_OFF)
+    if not is_sound and not _unpacks(pixels, 2 * raw):
+        raise damaged("its checksum is wrong")
     is_transparent = any(chunk[4:8] == b"tRNS" for chunk in kept)
     return Claims(
         "PNG",
@@ -73,30 +75,35 @@ def _bytes_a_pixel(colour: int, depth: int, is_transparent: bool) -> int:
     return 6
 
 
-def _chunks(data: bytes) -> tuple[list[bytes], list[memoryview], dict[str, Any]]:
-    """The chunks that the decoder needs, the parts of the packed picture, and the metadata."""
+def _chunks(data: bytes) -> tuple[list[bytes], list[memoryview], bool, dict[str, Any]]:
+    """The chunks that the decoder needs, the parts of the packed picture, whether the checksums of those that are whole
+    are right, and the metadata."""
     kept: list[bytes] = []
     pixels: list[memoryview] = []
     info: dict[str, Any] = {}
-    position, is_over, view = 33, False, memoryview(data)
+    position, is_over, is_sound, view = 33, False, True, memoryview(data)
     for _ in range(MAX_CHUNKS):
         size, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         start, position = position + 8, position + 12 + size
         if len(kind) < 4 or kind == b"IEND":
-            return kept, pixels, info
+            return kept, pixels, is_sound, info
         if kind == b"IDAT":
             if not is_over:
                 pixels.append(view[start : start + size])
+                is_sound &= (
+                    position > len(data)
+                    or _checksum(view[start - 4 : position - 4]) == data[position - 4 : position]
+                )
             continue
         is_over = bool(pixels)
         if position > len(data):
-            return kept, pixels, info
+            return kept, pixels, is_sound, info
         if kind in _KEPT:
             kept.append(data[start - 8 : position])
         elif kind in _METADATA:
             _note(info, kind, data[start : position - 4], data[position - 4 : position])
         elif pixels and not kind.isalpha():
-            return kept, pixels, info
+            return kept, pixels, is_sound, info
         elif not kind[0] & 0x20:  # upper case: without it the picture is another one
             raise damaged(f"an unknown part {kind!r}")
     raise PhotoError(
@@ -107,7 +114,7 @@ def _chunks(data: bytes) -> tuple[list[bytes], list[memoryview], dict[str, Any]]
 
 def _note(info: dict[str, Any], kind: bytes, content: bytes, checksum: bytes) -> None:
     """Note what this metadata says, the first time; odd or damaged ones are ignored."""
-    if zlib.crc32(content, zlib.crc32(kind)).to_bytes(4, "big") != checksum:
+    if _checksum(kind + content) != checksum:
         return
     name, _, rest = content.partition(b"\0")
     if kind == b"eXIf" and "exif" not in info:
@@ -120,6 +127,24 @@ def _note(info: dict[str, Any], kind: bytes, content: bytes, checksum: bytes) ->
     elif name == b"XML:com.adobe.xmp" and kind == b"iTXt" and "xmp" not in info:
         is_packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
         info["xmp"] = _unpacked(text) if is_packed else text
+
+
+def _checksum(chunk: bytes | memoryview) -> bytes:
+    return zlib.crc32(chunk).to_bytes(4, "big")
+
+
+def _unpacks(pixels: list[memoryview], size: int) -> bool:
+    """Whether the packed picture comes to its end, where deflate has a checksum of its own, within so many bytes."""
+    unpacker, unpacked = zlib.decompressobj(), 0
+    try:
+        for part in pixels:
+            rest: bytes | memoryview = part
+            while rest and unpacked <= size:
+                unpacked += len(unpacker.decompress(rest, 1_000_000))
+                rest = unpacker.unconsumed_tail
+    except zlib.error:
+        return False
+    return unpacker.eof
 
 
 def _unpacked(packed: bytes) -> bytes:
