@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+import numpy as np
 
 from decoder.claims import MEGABYTE, Claims, Wanted
 from decoder.errors import CUT_OFF, PhotoError, damaged
@@ -28,6 +29,9 @@ PIXEL_SECONDS: Final = 4e-9
 """Processor time for a block that a scan visits, a byte of one scan, of several, a pixel put out: measured with
 libjpeg-turbo 3.2 on empty scans, on scans of end-of-band runs alone, and on photos of 48 megapixels."""
 
+BLOCK: Final = 1 << 16
+"""Bytes that are looked at in one go."""
+
 # what is kept beside the frame header
 _TABLES = frozenset((0xC4, 0xDB, 0xDD))
 _COLOUR_SPACES = {
@@ -44,7 +48,7 @@ _OTHER_FRAMES = {
 }  # fmt: skip
 _SCAN, _END = 0xDA, 0xD9
 
-_MARKER = re.compile(rb"\xff([\x01-\xfe])")
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")
 _AFTER_SCAN = re.compile(
     rb"\xff[\x01-\xcf\xd8-\xfe]"
 )  # in entropy-coded data 0xFF is stuffed or a restart marker
@@ -55,8 +59,7 @@ _AHEAD = b"\xaa" * 8
 _END_OF_IMAGE = b"\xff\xd9"
 
 
-@dataclass(frozen=True)
-class _Frame:
+class _Frame(NamedTuple):
     is_progressive: bool
     width: int
     height: int
@@ -68,8 +71,7 @@ class _Frame:
     """Without the padding, which a scan of one channel leaves out."""
 
 
-@dataclass(frozen=True)
-class _Scan:
+class _Scan(NamedTuple):
     channels: tuple[int, ...]
     first: int
     """The first and last coefficient that it holds, in zigzag order."""
@@ -182,7 +184,8 @@ def _segment(data: bytes, position: int) -> tuple[int, int, int]:
     found = _MARKER.search(data, position)
     if found is None:
         raise PhotoError("unreadable", CUT_OFF)
-    marker, start = found[1][0], found.end()
+    start = found.end()
+    marker = data[start - 1]
     if marker in _ALONE:
         if marker in _OTHER_FRAMES:
             raise _not_supported(_OTHER_FRAMES[marker])
@@ -241,11 +244,24 @@ def _scans(data: bytes, start: int, frame: _Frame) -> tuple[list[_Scan], int, bo
         if marker != _SCAN:
             continue
         scans.append(_scan(data[begin + 2 : position], frame))
-        after = _AFTER_SCAN.search(data, position)
-        position = after.start() if after else len(data.rstrip(b"\xff"))
-        if after is None or (not frame.is_progressive and len(scans[0].channels) == len(frame.blocks)):
-            return scans, position, after is not None and after[0] == _END_OF_IMAGE
+        position = _end_of_scan(data, position)
+        is_last = not frame.is_progressive and len(scans[0].channels) == len(frame.blocks)
+        if is_last or position + 1 >= len(data):
+            return scans, position, data[position : position + 2] == _END_OF_IMAGE
     raise _too_many_segments()
+
+
+def _end_of_scan(data: bytes, start: int) -> int:
+    """Where a scan's data end: at a marker that is no restart (in the data themselves a zero follows every 0xFF)."""
+    content = np.frombuffer(data, np.uint8)
+    for at in range(start, len(data) - 2 * BLOCK, BLOCK):  # most of a large scan is without any marker
+        is_marker = (content[at : at + BLOCK] == 0xFF) & (content[at + 1 : at + 1 + BLOCK] != 0)
+        first = int(is_marker.argmax())
+        start = at + first if is_marker[first] else at + BLOCK
+        if is_marker[first]:
+            break
+    found = _AFTER_SCAN.search(data, start)
+    return found.start() if found else len(data.rstrip(b"\xff"))
 
 
 def _scan(content: bytes, frame: _Frame) -> _Scan:
@@ -254,8 +270,10 @@ def _scan(content: bytes, frame: _Frame) -> _Scan:
         raise damaged("a broken scan header")
     channels: list[int] = []
     for name in content[1 : 1 + 2 * number : 2]:
-        channel = next((i for i, own in enumerate(frame.names) if own == name and i not in channels), None)
-        if channel is None:
+        channel = frame.names.find(name)
+        while channel in channels:  # of two of one name each is meant once
+            channel = frame.names.find(name, channel + 1)
+        if channel < 0:
             raise damaged("a scan of a channel that there is not")
         channels.append(channel)
     first, last, bits = content[1 + 2 * number : 4 + 2 * number]

@@ -25,6 +25,9 @@ from decoder.jpeg import drafted_size
 STRIP: Final = 256
 """Rows of a deep picture that are converted at a time."""
 
+BLOCK: Final = 1024 * 1024
+"""Bytes that Pillow hands its decoders at a time."""
+
 MAX_EXIF: Final = 1024 * 1024
 """Bytes of EXIF that are looked at; its directory stands at the beginning."""
 
@@ -112,6 +115,7 @@ def _picture(claims: Claims, tail: bytes, wanted: Wanted, limits: Limits) -> Ima
         image.info.update(claims.info)
         orientation = _orientation(image)
         profile = image.info.get("icc_profile")
+        image.decodermaxblock = BLOCK
         image.draft(None, drafted_size(image.width, image.height, wanted))
         small = _resized(_resizable(image), wanted)
         if orientation in _TURNS:
