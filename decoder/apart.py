@@ -90,7 +90,12 @@ class _Helper:
     def ask(self, data: bytes, wanted: Wanted, limits: Limits, memory: float) -> tuple[dict[str, Any], bytes]:
         """Its answer; raises PhotoError when it dies of the photo."""
         self.photos += 1
-        request = {"wanted": asdict(wanted), "limits": asdict(limits), "memory": memory}
+        request = {
+            "wanted": asdict(wanted),
+            "limits": asdict(limits),
+            "memory": memory,
+            "by_kernel": IS_LIMITED_BY_KERNEL,
+        }
         try:
             with self._watched(limits, memory):
                 _send(self._requests, request, data)
@@ -127,9 +132,9 @@ class _Helper:
         deadline = time.monotonic() + WALL_SECONDS
         if IS_LIMITED_BY_KERNEL:
             if not done.wait(WALL_SECONDS):
-                self._kill(_too_long(limits))
+                self._kill(_TOOK_TOO_LONG)
             return
-        import psutil
+        import psutil  # where it is installed, see requirements-serve.txt
 
         with contextlib.suppress(psutil.Error):
             process = psutil.Process(self._process.pid)
@@ -138,8 +143,10 @@ class _Helper:
                 now = _taken(process)
                 if now[0] - before[0] > memory:
                     self._kill(_too_much(memory, limits))
-                if now[1] - before[1] > limits.seconds or time.monotonic() > deadline:
+                if now[1] - before[1] > limits.seconds:
                     self._kill(_too_long(limits))
+                if time.monotonic() > deadline:
+                    self._kill(_TOOK_TOO_LONG)
 
     def _kill(self, excess: str) -> None:
         self._excess = self._excess or excess
@@ -196,12 +203,23 @@ def serve() -> None:
         while True:
             request, data = _receive(sys.stdin.buffer)
             wanted, limits = Wanted(**request["wanted"]), Limits(**request["limits"])
-            _send(replies, *_answer(data, wanted, limits, request["memory"]))
+            bounds = (
+                _limited(limits.seconds, request["memory"])
+                if request["by_kernel"]
+                else contextlib.nullcontext()
+            )
+            _send(replies, *_answer(data, wanted, limits, request["memory"], bounds))
 
 
-def _answer(data: bytes, wanted: Wanted, limits: Limits, memory: float) -> tuple[dict[str, Any], bytes]:
+def _answer(
+    data: bytes,
+    wanted: Wanted,
+    limits: Limits,
+    memory: float,
+    bounds: contextlib.AbstractContextManager[None],
+) -> tuple[dict[str, Any], bytes]:
     try:
-        with _limited(limits.seconds, memory):
+        with bounds:
             picture = pixels.decode(headers.look(data, wanted), wanted, limits)
             return {"size": picture.size}, picture.tobytes()
     except MemoryError:
@@ -215,10 +233,7 @@ def _answer(data: bytes, wanted: Wanted, limits: Limits, memory: float) -> tuple
 
 @contextlib.contextmanager
 def _limited(seconds: float, memory: float) -> Iterator[None]:
-    """Let the kernel end this process, or refuse it memory, beyond these."""
-    if sys.platform != "linux":  # macOS does not limit memory, Windows neither
-        yield
-        return
+    """Let the kernel end this process, or refuse it memory, beyond these. Linux alone limits both."""
     import resource
 
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
@@ -237,6 +252,9 @@ def _too_much(memory: float, limits: Limits) -> str:
         f"Decoding the photo takes more memory than one of its size ({memory / MEGABYTE:,.0f} MB, of the "
         f"MAX_PHOTO_MEMORY_MB={limits.memory_mb:g}); it is refused."
     )
+
+
+_TOOK_TOO_LONG = "Decoding the photo took too long by the clock; it is refused."
 
 
 def _too_long(limits: Limits) -> str:

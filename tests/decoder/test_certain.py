@@ -3,7 +3,6 @@
 import io
 import struct
 import zlib
-from collections.abc import Callable
 
 import numpy as np
 import pillow_heif
@@ -30,8 +29,7 @@ def outcome(data: bytes) -> str:
     try:
         decoder.read(data)
     except decoder.PhotoError as error:
-        assert str(error).endswith(".")
-        return error.code
+        return error.code if str(error).endswith(".") else repr(error)
     return "read"
 
 
@@ -274,7 +272,7 @@ def uncompressed(
 
 
 def ramp(channels: int, kind: type, highest: float) -> np.ndarray:
-    across = np.linspace(0, highest, 64 * 48 * channels).reshape(48, 64, channels).astype(kind)
+    across: np.ndarray = np.linspace(0, highest, 64 * 48 * channels).reshape(48, 64, channels).astype(kind)
     return across if channels > 1 else across[:, :, 0]
 
 
@@ -315,7 +313,7 @@ def test_a_tiff_of_ordinary_layout_is_read_rightly() -> None:
 def test_a_tiff_whose_pixels_are_not_certain_is_refused_with_what_to_do(
     values: np.ndarray, tags: dict[int, tuple[int, int, bytes]], planes: int, bits: int
 ) -> None:
-    with pytest.raises(decoder.PhotoError, match="TIFF with .* not supported; save the photo as") as caught:
+    with pytest.raises(decoder.PhotoError, match=r"TIFF with .* not supported; save the photo as") as caught:
         decoder.read(uncompressed(values, tags, planes=planes, bits=bits))
     assert caught.value.code == "unsupported"
 
@@ -338,8 +336,7 @@ def test_a_lab_tiff_is_read_in_its_colours() -> None:
     assert np.abs(pixels(encoded(converted, "TIFF")) - (200, 30, 40)).max() <= 4
 
 
-@pytest.mark.parametrize("make", [bombs.jpeg_tables])
-def test_several_channels_of_one_name_are_read(make: Callable[[], bytes]) -> None:
+def test_several_channels_of_one_name_are_read() -> None:
     """As some old encoders write them; libjpeg tells them apart by their order."""
     data = bytearray(encoded(Image.new("YCbCr", (64, 48), (90, 200, 60)), "JPEG"))
     frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
