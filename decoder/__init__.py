@@ -38,7 +38,8 @@ class Plan:
 
     memory: float
     """Bytes, at the most."""
-    _data: bytes
+    data: bytes
+    """The file."""
     _claims: Claims
     _wanted: Wanted
     _limits: Limits
@@ -51,7 +52,7 @@ class Plan:
         """
         require_codecs()
         if self._claims.apart:
-            return apart.read(self._data, self._wanted, self._limits, self.memory)
+            return apart.read(self.data, self._wanted, self._limits, self.memory)
         return pixels.decode(self._claims, self._wanted, self._limits)
 
 
