@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from decoder import FORMATS
 from model.classes import HEADS
 
 
@@ -46,6 +47,19 @@ def document(batch_photos: int) -> dict[str, Any]:
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),
                         **_problems(400, 401, 413, 500, 503),
+                    },
+                }
+            },
+            "/check": {
+                "post": {
+                    "summary": "Whether the server itself is sound: its golden photos, and a sample of each format",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _ref("Formats")}},
+                    },
+                    "responses": {
+                        "200": _json("Whether it is, or what is wrong", "Soundness"),
+                        **_problems(400, 401, 413, 415, 500, 503),
                     },
                 }
             },
@@ -124,6 +138,8 @@ def _schemas() -> dict[str, Any]:
                 "uptime_seconds": {"type": "number"},
             }
         ),
+        "Formats": _object({"formats": {"type": "array", "items": {"enum": list(FORMATS)}}}),
+        "Soundness": _object({"sound": {"type": "boolean"}, "detail": {"type": "string"}}),
         "Stats": _object(
             {
                 "uptime_seconds": {"type": "number"},

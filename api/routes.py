@@ -1,4 +1,5 @@
-"""What the sidecar answers: `/health`, `/classes`, `/predict`, `/predict/batch`, `/stats`, `/metrics`, `/openapi.json`."""
+"""What the sidecar answers: `/health`, `/classes`, `/predict`, `/predict/batch`, `/check`, `/stats`, `/metrics`,
+`/openapi.json`."""
 
 import hmac
 import os
@@ -13,9 +14,9 @@ from api.metrics import Metrics
 from api.openapi import document
 from api.upload import BATCH_PHOTOS, many_photos, one_photo, photo_bytes
 from api_settings import ApiSettings
+from decoder import FORMATS, PhotoError
 from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
-from model.preprocess import PhotoError
 
 blueprint = Blueprint("routes", __name__)
 
@@ -96,6 +97,20 @@ def predict_batch() -> Response:
         for answer in answers
     ]
     return jsonify(model_version=predictor.release.version, results=results)
+
+
+@blueprint.post("/check")
+def check() -> Response:
+    """Whether the server itself is sound: its golden photos, and a sample of each of the `formats` in a JSON object."""
+    _predictor()
+    request.max_content_length = 4096
+    content = request.get_json()
+    formats = content.get("formats") if isinstance(content, dict) else None
+    if not isinstance(formats, list) or not all(name in FORMATS for name in formats):
+        abort(400, f'Send {{"formats": […]}}, each one of {", ".join(FORMATS)}.')
+    with _engine().place():
+        fault = _engine().check(list(dict.fromkeys(formats)))
+    return jsonify(sound=not fault, detail=fault)
 
 
 @blueprint.get("/stats")

@@ -15,7 +15,6 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
-from PIL import Image, ImageOps
 
 from batch import charts, history, morning, nights, schedule, summary, waiting
 from batch.ledger import Ledger, Row, Run
@@ -41,8 +40,6 @@ LISTED = 400
 
 THUMBNAIL = 320
 """The longest side of a thumbnail, in pixels."""
-
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 
 LATEST, INDEX = "latest.html", "index.html"
 
@@ -339,36 +336,15 @@ def guess(row: Row) -> str:
 
 def thumbnail(path: Path) -> Markup:
     """A small picture as a `data:` address; nothing when the photo is gone or cannot be shown."""
+    import decoder  # only when there are thumbnails to be made: the night starts without it
+
     try:
-        with Image.open(path, formats=_formats()) as photo:
-            if photo.width * photo.height > 200_000_000:
-                return Markup("")
-            photo.draft("RGB", (2 * THUMBNAIL, 2 * THUMBNAIL))
-            small = ImageOps.exif_transpose(photo)
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-            content = io.BytesIO()
-            _on_white(small).save(content, "JPEG", quality=72, optimize=True)
-    except Exception:  # noqa: BLE001 - decoders raise whatever they like; a report does without the picture
+        small = decoder.read(path.read_bytes(), within=THUMBNAIL, limits=decoder.Limits(megapixels=1000))
+    except (OSError, MemoryError, decoder.PhotoError, decoder.CodecError):
         return Markup("")
+    content = io.BytesIO()
+    small.save(content, "JPEG", quality=72, optimize=True)
     return Markup("data:image/jpeg;base64,") + base64.b64encode(content.getvalue()).decode()
-
-
-def _on_white(photo: Image.Image) -> Image.Image:
-    if "A" not in photo.getbands() and "transparency" not in photo.info:
-        return photo.convert("RGB")
-    photo = photo.convert("RGBA")
-    white = Image.new("RGBA", photo.size, "white")
-    return Image.alpha_composite(white, photo).convert("RGB")
-
-
-def _formats() -> list[str]:
-    """The formats that photos come in and that this Pillow can read."""
-    if "HEIF" not in Image.OPEN:
-        import pillow_heif  # only when there are thumbnails to be made
-
-        Image.init()
-        pillow_heif.register_heif_opener()
-    return [name for name in FORMATS if name in Image.OPEN]
 
 
 @dataclass(frozen=True)

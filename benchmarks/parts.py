@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -73,7 +74,8 @@ def _of_the_server(photos: list[bytes]) -> dict[str, float]:
     }
     post = _server(photos)
     with (
-        patch("api.engine.read_photo", lambda *_, **__: pixels[0]),
+        patch("api.engine.plan_photo", lambda *_: SimpleNamespace(memory=0)),
+        patch("api.engine.pixels_of", lambda _: pixels[0]),
         patch.object(Predictor, "scores", lambda *_: scores),
     ):
         # what the route does besides, answers included

@@ -26,16 +26,16 @@ import sys, time
 import api.engine as engine
 import api.upload as upload
 
-def sick(data, *, read=engine.read_photo, **limits):
-    if data.endswith(b"hang"):
+def sick(plan, *, read=engine.pixels_of):
+    if plan.data.endswith(b"hang"):
         time.sleep(600)
-    if data.endswith(b"memory"):
+    if plan.data.endswith(b"memory"):
         raise MemoryError
-    if data.endswith(b"slow"):
+    if plan.data.endswith(b"slow"):
         time.sleep(0.2)
-    return read(data, **limits)
+    return read(plan)
 
-engine.read_photo = sick
+engine.pixels_of = sick
 engine.PHOTO_SECONDS = 1.5
 upload.PAUSE_SECONDS = 1
 from api.__main__ import main
