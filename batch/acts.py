@@ -6,7 +6,7 @@ between, the next night (or the next of these commands) finishes it.
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -160,10 +160,10 @@ def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
         look, taken = functools.cache(Folder), functools.cache(Taken)
         for act in some:
             if act.target:
-                photo = settings.data_dir / act.source
-                companions = look(photo.parent).companions_of(photo.name)
+                name = os.path.basename(act.source)
+                companions = _companions(settings.data_dir, ledger, act, look)
                 act.target = filing.free_place(
-                    settings.data_dir, act.target, reserved, photo.name, companions, taken
+                    settings.data_dir, act.target, reserved, name, companions, taken
                 )
                 reserved.add(act.target)
         ledger.plan(some)
@@ -177,8 +177,7 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     done = []
     look, taken = functools.cache(Folder), functools.cache(Taken)
     for act in acts:
-        photo = settings.data_dir / act.source
-        companions = look(photo.parent).companions_of(photo.name)
+        companions = _companions(settings.data_dir, ledger, act, look)
         try:
             if _perform_one(settings.data_dir, act, _row_of(ledger, act), companions, taken, again=again):
                 done.append(act)
@@ -196,6 +195,14 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     for act in done:
         _remove_empty_folders((settings.data_dir / act.source).parent, settings.data_dir)
     return len(done)
+
+
+def _companions(data_dir: Path, ledger: Ledger, act: Act, look: Callable[[Path], Folder]) -> list[str]:
+    """The names of a photo's companions; not those with a row of their own, as older versions gave to some."""
+    folder, _, name = act.source.rpartition("/")
+    found = {f"{folder}/{companion}": companion for companion in look(data_dir / folder).companions_of(name)}
+    with_rows = ledger.known_places(filing.readable(place) for place in found)
+    return [companion for place, companion in found.items() if filing.readable(place) not in with_rows]
 
 
 def _row_of(ledger: Ledger, act: Act) -> Row:

@@ -591,3 +591,18 @@ def test_show_names_no_setting_that_the_run_had_no_use_for(
     assert "API_URL" in shown
     assert "MODEL_DIR" not in shown  # that server has its own
     assert "NOTIFY_WHEN" not in shown  # no one to tell
+
+
+def test_a_file_with_a_row_of_its_own_is_no_photos_companion(night: Night, do: Do) -> None:
+    """Older versions filed films without a photo as failed ones, under names that a photo of today may share."""
+    night.drop("film.txt", b"no photo")
+    night.drop("film.jpg", photo("film", broken=True))
+    night.run()
+    film = night.settings.data_dir / "failed/film.mov"
+    (night.settings.data_dir / "failed/film.txt").rename(film)
+    with contextlib.closing(sqlite3.connect(night.settings.ledger_path)) as db:
+        db.execute("UPDATE photos SET moved_to = 'failed/film.mov' WHERE file_name = 'film.txt'")
+        db.commit()
+    assert do("requeue", "--photo", "film.jpg") == 0
+    assert night.waiting() == ["film.jpg"]
+    assert film.read_bytes() == b"no photo"
