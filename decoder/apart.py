@@ -40,6 +40,8 @@ LOOK_SECONDS: Final = 0.02
 
 IS_LIMITED_BY_KERNEL = sys.platform == "linux"
 
+_TIMED_OUT: Final = -signal.SIGPROF if sys.platform != "win32" else None
+
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from decoder import apart; apart.serve()"
 
 _ENVIRONMENT: Final = {
@@ -112,7 +114,7 @@ class _Helper:
                 return _receive(self._replies)
         except (OSError, EOFError):
             self.end()
-            if not self._excess and self._process.returncode == -getattr(signal, "SIGPROF", 0):
+            if not self._excess and self._process.returncode == _TIMED_OUT:
                 self._excess = _too_long(limits)
             if self._excess:
                 raise PhotoError("too_large", self._excess) from None

@@ -89,17 +89,17 @@ def _ended(data: bytes) -> tuple[bytes, int]:
         size, name = _number(data, position, 4), data[position + 4 : position + 8]
         if size == 1:
             size = _number(data, position + 8, 8)
-        if position + 8 > len(data) or (position and size < 8):  # the end, or rubbish behind it
+        missing = position + size - len(data)
+        if position + 8 > len(data) or 0 < size < 8:  # the end, or rubbish behind it
             return data[:position], 0
-        if position + size > len(data):
-            if name not in _WITH_PICTURES:
-                return data[:position], 0
-            missing = position + size - len(data)
-            if missing > MAX_MADE_UP:
-                raise PhotoError("unreadable", CUT_OFF)
+        if size == 0:  # it goes on to the end
+            return data, 0
+        if missing > 0 and name not in _WITH_PICTURES:
+            return data[:position], 0
+        if missing > MAX_MADE_UP:
+            raise PhotoError("unreadable", CUT_OFF)
+        if missing > 0:
             return data, missing
-        if size < 8:
-            break
         position += size
     return data, 0
 

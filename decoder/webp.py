@@ -25,6 +25,8 @@ def look(data: bytes) -> Claims:
     if missing > 0 and end:  # metadata or later frames are cut off
         data = data[:4] + (end - 8).to_bytes(4, "little") + data[8:end]
         missing = 0
+    if missing > MAX_MADE_UP:
+        raise PhotoError("unreadable", CUT_OFF)
     is_plain = kinds <= {b"VP8 ", b"VP8X", b"ICCP"}
     return Claims(
         "WEBP",
@@ -34,7 +36,7 @@ def look(data: bytes) -> Claims:
         seconds=width * height * PIXEL_SECONDS if is_plain else 0,
         parts=(data,),
         apart=not is_plain,
-        missing=missing if 0 < missing <= MAX_MADE_UP else 0,
+        missing=max(0, missing),
         info={"icc_profile": profile} if profile else {},
     )
 

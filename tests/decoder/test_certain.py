@@ -133,6 +133,20 @@ def test_a_heic_or_avif_is_read_when_only_what_follows_its_picture_is_cut_off(ki
         assert outcome(whole[: int(len(whole) * kept)]) == "unreadable"
 
 
+def test_a_heic_whose_metadata_are_cut_off_is_read() -> None:
+    whole = encoded(noise(), "HEIF", xmp=b"x" * 400)  # which stand behind the picture
+    for missing in (1, 50, 400):
+        assert (pixels(whole[:-missing]) == pixels(whole)).all()
+    assert outcome(whole[:-900]) == "unreadable"
+
+
+def test_a_heic_whose_last_box_goes_on_to_the_end_of_the_file_is_read() -> None:
+    for kind in ("HEIF", "AVIF"):
+        whole = encoded(noise(), kind)
+        at = whole.rindex(b"mdat") - 4
+        assert (pixels(whole[:at] + bytes(4) + whole[at + 4 :]) == pixels(whole)).all()
+
+
 def test_a_tiff_without_its_last_pixels_is_not_read() -> None:
     for how in ({}, {"compression": "packbits"}):
         whole = encoded(noise(), "TIFF", **how)
