@@ -41,6 +41,7 @@ MODULES = (
     "apprise", "dotenv", "flask", "multipart", "numpy", "onnxruntime", "PIL", "pillow_heif", "prometheus_client",
     "pydantic_settings", "requests", "schedule", "tqdm", "waitress", "xlsxwriter",
     *(["gunicorn"] if sys.platform != "win32" else []),
+    *(["psutil"] if sys.platform != "linux" else []),
 )  # fmt: skip
 """What has to be importable before an environment is used: the packages of requirements-serve.txt."""
 

@@ -29,7 +29,7 @@ from decoder import headers, pixels
 from decoder.claims import MEGABYTE, Limits, Wanted
 from decoder.errors import CodecError, PhotoError
 
-PHOTOS_EACH: Final = 500
+PHOTOS_EACH: Final = 2000
 """A helper is replaced after so many, so that no leak grows."""
 
 WALL_SECONDS = 25.0
@@ -39,6 +39,8 @@ LOOK_SECONDS: Final = 0.02
 """How often a helper is looked at where the kernel does not limit it."""
 
 IS_LIMITED_BY_KERNEL = sys.platform == "linux"
+
+_TIMED_OUT: Final = -signal.SIGPROF if sys.platform != "win32" else None
 
 _PROGRAM: Final = "import sys; sys.path[:] = sys.argv[1:]; from decoder import apart; apart.serve()"
 
@@ -51,13 +53,23 @@ _ENVIRONMENT: Final = {
 def read(data: bytes, wanted: Wanted, limits: Limits, memory: float) -> Image.Image:
     """The picture that is wanted of a photo, decoded by a helper that may take so many bytes of memory.
 
-    Raises PhotoError for what the helper refuses, and for a photo that takes too much or ends the helper.
+    Raises PhotoError for what the helper refuses, and for a photo that takes too much or makes two helpers die; the
+    first one may have died of something else.
     """
-    with _HELPERS.one() as helper:
-        reply, content = helper.ask(data, wanted, limits, memory)
-    if "code" in reply:
-        raise PhotoError(reply["code"], reply["sentence"])
-    return Image.frombytes("RGB", tuple(reply["size"]), content)
+    for _ in range(2):
+        try:
+            with _HELPERS.one() as helper:
+                reply, content = helper.ask(data, wanted, limits, memory)
+        except _DiedError:
+            continue
+        if "code" in reply:
+            raise PhotoError(reply["code"], reply["sentence"])
+        return Image.frombytes("RGB", tuple(reply["size"]), content)
+    raise PhotoError("unreadable", "The photo makes its decoder crash; it is refused.")
+
+
+class _DiedError(Exception):
+    """A helper has died, and nothing says of what."""
 
 
 class _Helper:
@@ -88,7 +100,7 @@ class _Helper:
         return self._process.poll() is None
 
     def ask(self, data: bytes, wanted: Wanted, limits: Limits, memory: float) -> tuple[dict[str, Any], bytes]:
-        """Its answer; raises PhotoError when it dies of the photo."""
+        """Its answer; raises PhotoError when the photo takes too much, _DiedError when it dies otherwise."""
         self.photos += 1
         request = {
             "wanted": asdict(wanted),
@@ -102,11 +114,11 @@ class _Helper:
                 return _receive(self._replies)
         except (OSError, EOFError):
             self.end()
-            if not self._excess and self._process.returncode == -getattr(signal, "SIGPROF", 0):
+            if not self._excess and self._process.returncode == _TIMED_OUT:
                 self._excess = _too_long(limits)
             if self._excess:
                 raise PhotoError("too_large", self._excess) from None
-            raise PhotoError("unreadable", "The photo makes its decoder crash; it is refused.") from None
+            raise _DiedError from None
 
     def end(self) -> None:
         """End it, whatever it does."""
@@ -238,8 +250,11 @@ def _limited(seconds: float, memory: float) -> Iterator[None]:
 
     hard = resource.getrlimit(resource.RLIMIT_AS)[1]
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    most = now + int(memory)
     signal.setitimer(signal.ITIMER_PROF, seconds)  # its signal ends the process
-    resource.setrlimit(resource.RLIMIT_AS, (now + int(memory), hard))
+    resource.setrlimit(
+        resource.RLIMIT_AS, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard)
+    )
     try:
         yield
     finally:

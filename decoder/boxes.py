@@ -22,7 +22,7 @@ MAX_MADE_UP: Final = 16 * 1024 * 1024
 # boxes with boxes in them, and the bytes before these
 _CONTAINERS = {
     b"meta": 4, b"iprp": 0, b"ipco": 0, b"moov": 0, b"trak": 0, b"mdia": 0, b"minf": 0, b"stbl": 0, b"stsd": 8,
-    b"av01": 78, b"hvc1": 78, b"hev1": 78,
+    b"av01": 78, b"hvc1": 78, b"hev1": 78, b"iinf": 6,
 }  # fmt: skip
 _FILM = (b"av01", b"hvc1", b"hev1")
 _SAMPLES = (1.0, 1.5, 2.0, 3.0)  # a pixel: grey, 4:2:0, 4:2:2, 4:4:4
@@ -49,6 +49,7 @@ def look(data: bytes, kind: str) -> Claims:
     data, missing = _ended(data)
     width = height = 0
     planes, has_alpha = 0.0, False
+    exif: list[int] = []
     for name, at, end in _boxes(data):
         size = (0, 0)
         if name == b"ispe":
@@ -62,6 +63,10 @@ def look(data: bytes, kind: str) -> Claims:
             flags = _number(data, at + 2, 1)
             chroma = 0 if flags & 16 else 1 if flags & 4 else 2 if flags & 8 else 3
             planes = max(planes, _SAMPLES[chroma] * (2 if flags & 64 else 1))
+        elif name == b"infe":
+            kind_at = at + (10 if data[at : at + 1] == b"\3" else 8)
+            if data[kind_at : kind_at + 4] == b"Exif":
+                exif.append(kind_at)
         elif name == b"auxC":
             has_alpha |= data.find(b"alpha", at, end) >= 0 or data.find(b"auxid:1\0", at, end) >= 0
         if size[0] * size[1] > width * height:
@@ -76,10 +81,20 @@ def look(data: bytes, kind: str) -> Claims:
         width,
         height,
         memory=2 * len(data) + width * height * bytes_a_pixel + 32 * MEGABYTE,
-        parts=(data,),
+        parts=_without(data, exif if kind == "AVIF" else []),
         apart=True,
         missing=missing,
     )
+
+
+def _without(data: bytes, items: list[int]) -> tuple[bytes, ...]:
+    """The file with its EXIF called something else: AVIF's orientation stands elsewhere, and libavif reads no photo
+    whose EXIF is broken. `items` is where their kinds stand."""
+    parts, start = [], 0
+    for at in items:
+        parts += [data[start:at], b"free"]
+        start = at + 4
+    return (*parts, data[start:])
 
 
 def _ended(data: bytes) -> tuple[bytes, int]:
@@ -89,17 +104,17 @@ def _ended(data: bytes) -> tuple[bytes, int]:
         size, name = _number(data, position, 4), data[position + 4 : position + 8]
         if size == 1:
             size = _number(data, position + 8, 8)
-        if position + 8 > len(data) or (position and size < 8):  # the end, or rubbish behind it
+        missing = position + size - len(data)
+        if position + 8 > len(data) or 0 < size < 8:  # the end, or rubbish behind it
             return data[:position], 0
-        if position + size > len(data):
-            if name not in _WITH_PICTURES:
-                return data[:position], 0
-            missing = position + size - len(data)
-            if missing > MAX_MADE_UP:
-                raise PhotoError("unreadable", CUT_OFF)
+        if size == 0:  # it goes on to the end
+            return data, 0
+        if missing > 0 and name not in _WITH_PICTURES:
+            return data[:position], 0
+        if missing > MAX_MADE_UP:
+            raise PhotoError("unreadable", CUT_OFF)
+        if missing > 0:
             return data, missing
-        if size < 8:
-            break
         position += size
     return data, 0
 

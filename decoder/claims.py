@@ -1,4 +1,24 @@
-"""What a file says about itself, and what is to be kept of it: found before anything of it is decoded."""
+"""What a file says about itself, and what that will take: found before anything of it is decoded.
+
+The memory that each format takes was measured as the growth of a fresh process' peak, resident and address space,
+whichever was larger, over reading one photo for the network: photos of 24 and 48 megapixels (HEIC: of 6 and 48), with
+Pillow 13.0, libjpeg-turbo 3.2, libwebp 1.6, libavif 1.4, libheif 1.23 and libtiff 4.7 on Linux. Bytes a pixel, the file
+itself not counted; `tests/faults/test_contents.py` measures again.
+
+| photo | measured | foretold |
+|---|---|---|
+| JPEG of one scan, decoded at an eighth | 0.1 | its output, 8 MB |
+| progressive JPEG, 4:2:0 / 4:4:4 / CMYK | 3.0 / 6.0 / 8.0 | 2 a coefficient, its output, 8 MB |
+| PNG: grey / 16 bits / RGB / palette, 1 bit | 0.8 / 3.8 / 3.5 / 5.0 | 2 / 5 / 6 / 6, 8 MB |
+| PNG: with alpha / with a transparent colour | 7.8 / 11.5 | 9 / 13, 8 MB |
+| GIF: without / with transparency | 4.9 / 8.9 | 10, 8 MB |
+| BMP: grey / RGB, palette | 1.0 / 4.3 | 10, 8 MB |
+| WebP: lossy / lossless or with alpha | 16.0 / 15.4 | 17, 8 or 64 MB |
+| AVIF: 4:2:0 / 4:4:4 / 4:4:4 with alpha | 9.0 / 10.7 / 13.1 | 9.9 / 12.0 / 15.9, 32 MB |
+| HEIC of 8 bits: 4:2:0 / 4:4:4 | 7.3 / 10.7 | 8.3 / 11.7, 32 MB |
+| HEIC of 10 bits: 4:2:0 / 4:4:4 with alpha | 9.2 / 21.7 | 11.7 / 24.8, 32 MB |
+| TIFF: RGB / RGBA of 16 bits in one strip / turned | 4.1 / 12.0 / 11.0 | 14, 32 MB |
+"""
 
 from __future__ import annotations
 
@@ -15,7 +35,6 @@ FREE_PIXELS: Final = 4_000_000
 PIXELS_A_BYTE: Final = 10_000
 """So many pixels a byte of the file may claim beyond the free ones. Flat drawings of 8000 x 6000 pixels come to 6,500
 (lossless WebP, AVIF), photos to 300 at most; pictures of one colour, which are bombs at that size, to 25,000 and more."""
-
 
 RESULT_BYTES_A_PIXEL: Final = 8
 """Of the picture that is wanted, and a copy of it."""

@@ -19,13 +19,14 @@ LZW_RATIO: Final = 4096
 MADE_UP: Final = 512
 
 _IMAGE, _EXTENSION = 0x2C, 0x21
+_CONTROL, _CONTROL_BYTES = b"!\xf9\x04", 8
 
 
 def look(data: bytes) -> Claims:
-    """The claims of a GIF: its canvas, or the first frame where that reaches further."""
+    """The claims of a GIF: its canvas, or the first frame where that reaches further. Comments and the like are left out."""
     if len(data) < 13:
         raise PhotoError("unreadable", CUT_OFF)
-    at = _first_frame(data)
+    control, at = _first_frame(data)
     left, top, width, height = (int.from_bytes(data[at + i : at + i + 2], "little") for i in (0, 2, 4, 6))
     if not width or not height:
         raise damaged("its first frame is empty")
@@ -41,21 +42,21 @@ def look(data: bytes) -> Claims:
         *canvas,
         memory=2 * len(data) + pixels * BYTES_A_PIXEL + 8 * MEGABYTE,
         seconds=pixels * PIXEL_SECONDS,
-        parts=(data,),
+        parts=(data[: 13 + _palette(data[10])], control, memoryview(data)[at - 1 :]),
         missing=MADE_UP,
     )
 
 
-def _first_frame(data: bytes) -> int:
-    """Where the description of the first frame starts."""
+def _first_frame(data: bytes) -> tuple[bytes, int]:
+    """The extension that tells the first frame's transparency, if any, and where the description of that frame starts."""
     position = 13 + _palette(data[10])
-    blocks = 0
+    control, blocks = b"", 0
     while blocks < MAX_BLOCKS:
-        kind = data[position : position + 1]
+        kind, start = data[position : position + 1], position
         if kind == bytes((_IMAGE,)):
             if position + 10 > len(data):
                 break
-            return position + 1
+            return control, position + 1
         if not kind or kind == b";":
             break
         position += 1
@@ -68,6 +69,8 @@ def _first_frame(data: bytes) -> int:
             position += 1 + size[0]
             if not size[0] or blocks >= MAX_BLOCKS:
                 break
+        if data.startswith(_CONTROL, start) and position - start == _CONTROL_BYTES:
+            control = data[start:position]
     if blocks >= MAX_BLOCKS:
         raise PhotoError(
             "too_large",

@@ -31,7 +31,7 @@ def look(data: bytes, wanted: Wanted) -> Claims:
         claims = boxes.look(data, kind)
     else:
         claims = {"PNG": png, "WEBP": webp, "GIF": gif, "BMP": bmp, "TIFF": tiff}[kind].look(data)
-    if not claims.apart and profiles.has_tables(claims.info.get("icc_profile", b"")):
+    if not claims.apart and not profiles.is_simple(claims.info.get("icc_profile", b"")):
         return replace(claims, apart=True, memory=claims.memory + profiles.TABLES_BYTES)
     return claims
 

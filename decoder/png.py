@@ -10,8 +10,8 @@ from decoder.errors import CUT_OFF, PhotoError, damaged
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 
-MAX_CHUNKS: Final = 500_000
-"""Of a file: 1 GB in pieces of 8 kB comes to a quarter of it."""
+MAX_CHUNKS: Final = 200_000
+"""Of a file: 1 GB in pieces of 8 kB, as libpng writes them, has 131,072."""
 
 MAX_METADATA: Final = 16 * 1024 * 1024
 """So much of a colour profile or of a text is unpacked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -24,6 +24,13 @@ MADE_UP: Final = 1024
 # tags
 _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _MAKE, _SAMPLES, _PLANAR, _SUBFILES, _FORMAT, _SUBSAMPLING, _DNG = 271, 277, 284, 330, 339, 530, 50706
+
+_PROFILE = 34675
+# the layout of the pixels, where they lie, their palette, orientation and colours (TIFF 6.0, part 1 and 2)
+_OF_THE_PICTURE = frozenset((
+    *range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 292, 293, 317, 320, *range(322, 326), 332, 338, 339, 347,
+    *range(512, 522), *range(529, 533), _PROFILE,
+))  # fmt: skip
 
 _UNCOMPRESSED, _WHITE_IS_ZERO, _YCBCR, _SEPARATE = 1, 0, 6, 2
 _SIGNED, _FLOATING = 2, 3
@@ -54,37 +61,63 @@ def look(data: bytes) -> Claims:
         width,
         height,
         memory=2 * len(data) + width * height * BYTES_A_PIXEL + 32 * MEGABYTE,
-        parts=(data,),
+        parts=_bare(data),
         apart=True,
         missing=MADE_UP,
     )
 
 
+class _Place(NamedTuple):
+    """Where a directory's entries stand."""
+
+    start: int
+    entries: int
+    size: int
+    """Of an entry, in bytes."""
+    order: Literal["little", "big"]
+
+
+def _place(data: bytes, at: int | None) -> _Place:
+    """The place of the first directory, or of the one `at`."""
+    order: Literal["little", "big"] = "little" if data.startswith(b"II") else "big"
+    is_big = data[2:3] == b"+"
+    if at is None:
+        at = int.from_bytes(data[8:16] if is_big else data[4:8], order)
+    size_of_count, size = (8, 20) if is_big else (2, 12)
+    count = int.from_bytes(data[at : at + size_of_count], order)
+    if count > MAX_TAGS:
+        raise damaged(f"more than {MAX_TAGS:,} tags")
+    if at + size_of_count + count * size > len(data):
+        raise PhotoError("unreadable", CUT_OFF)
+    return _Place(at + size_of_count, count, size, order)
+
+
+def _bare(data: bytes) -> tuple[bytes, bytes, memoryview]:
+    """The file with the tags that do not make the picture given a type that there is not, so that nobody reads them."""
+    place = _place(data, None)
+    end = place.start + place.entries * place.size
+    entries = bytearray(data[place.start : end])
+    for at in range(0, len(entries), place.size):
+        tag, kind = (int.from_bytes(entries[at + i : at + i + 2], place.order) for i in (0, 2))
+        if tag not in _OF_THE_PICTURE or (tag == _PROFILE and kind not in (1, 7)):
+            entries[at + 2 : at + 4] = b"\0\0"
+    return data[: place.start], bytes(entries), memoryview(data)[end:]
+
+
 def _directory(data: bytes, at: int | None) -> dict[int, Any]:
     """The numbers and texts of a directory's tags that are looked at: the first one's, or those of the one `at`."""
-    is_big = data[2:3] == b"+"
-    header = data[: 16 if is_big else 8]
     wanted = (
         _SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _MAKE, _SAMPLES, _PLANAR, _SUBFILES, _FORMAT,
         _SUBSAMPLING, _DNG,
     )  # fmt: skip
+    place = _place(data, at)
+    is_big = place.size == 20
     try:
-        found = ImageFileDirectory_v2(header)
-        at = found.next if at is None else at
-        size_of_count, size_of_tag = (8, 20) if is_big else (2, 12)
-        order: Literal["little", "big"] = "little" if header.startswith(b"II") else "big"
-        count = int.from_bytes(data[at : at + size_of_count], order)
-        if count > MAX_TAGS:
-            raise damaged(f"more than {MAX_TAGS:,} tags")
-        if at + size_of_count + count * size_of_tag > len(data):
-            raise PhotoError("unreadable", CUT_OFF)
-        file = io.BytesIO(data)
-        file.seek(at)
+        found, file = ImageFileDirectory_v2(data[: 16 if is_big else 8]), io.BytesIO(data)
+        file.seek(place.start - (8 if is_big else 2))
         found.load(file)
         return {tag: found[tag] for tag in wanted if tag in found}
     except (OSError, SyntaxError, ValueError, LookupError, TypeError, struct.error) as error:
-        if isinstance(error, PhotoError):
-            raise
         raise damaged(error) from error
 
 

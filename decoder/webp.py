@@ -20,11 +20,14 @@ def look(data: bytes) -> Claims:
     Lossless ones and those with transparency are packed in tables whose size nothing foretells.
     """
     width, height = _size(data)
-    kinds, end, profile = _chunks(data)
-    missing = 8 + int.from_bytes(data[4:8], "little") - len(data)
-    if missing > 0 and end:  # metadata or later frames are cut off
+    kinds, picture, end, profile = _chunks(data)
+    size = 8 + int.from_bytes(data[4:8], "little")
+    missing = size - len(data)
+    if end and not picture <= size <= len(data):  # metadata or later frames are cut off, or its size is wrong
         data = data[:4] + (end - 8).to_bytes(4, "little") + data[8:end]
         missing = 0
+    if missing > MAX_MADE_UP:
+        raise PhotoError("unreadable", CUT_OFF)
     is_plain = kinds <= {b"VP8 ", b"VP8X", b"ICCP"}
     return Claims(
         "WEBP",
@@ -34,7 +37,7 @@ def look(data: bytes) -> Claims:
         seconds=width * height * PIXEL_SECONDS if is_plain else 0,
         parts=(data,),
         apart=not is_plain,
-        missing=missing if 0 < missing <= MAX_MADE_UP else 0,
+        missing=max(0, missing),
         info={"icc_profile": profile} if profile else {},
     )
 
@@ -53,20 +56,23 @@ def _size(data: bytes) -> tuple[int, int]:
     raise damaged("a broken header")
 
 
-def _chunks(data: bytes) -> tuple[set[bytes], int, bytes]:
-    """The kinds of chunks up to the picture, where the last whole chunk ends (0: before the picture), the profile."""
+def _chunks(data: bytes) -> tuple[set[bytes], int, int, bytes]:
+    """The kinds of chunks up to the picture, where that ends and where the last whole chunk does (0: the picture is not
+    whole), and the colour profile."""
     kinds: set[bytes] = set()
-    position, end, profile = 12, 0, b""
+    position, picture, end, profile = 12, 0, 0, b""
     for _ in range(MAX_CHUNKS):
         kind, size = data[position : position + 4], _number(data, position + 4, 4)
-        if kind == b"ICCP" and not end:
-            profile = data[position + 8 : position + 8 + size]
+        if not picture:
+            kinds.add(kind)
+            if kind == b"ICCP":
+                profile = data[position + 8 : position + 8 + size]
         position += 8 + size + size % 2
         if position > len(data):
-            return kinds | ({kind} if not end else set()), end, profile
-        if not end:
-            kinds.add(kind)
-        if end or kind in (b"VP8 ", b"VP8L", b"ANMF"):
+            return kinds, picture, end, profile
+        if kind in (b"VP8 ", b"VP8L", b"ANMF"):
+            picture = picture or position
+        if picture:
             end = position
     raise PhotoError(
         "too_large",

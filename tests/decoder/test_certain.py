@@ -133,6 +133,20 @@ def test_a_heic_or_avif_is_read_when_only_what_follows_its_picture_is_cut_off(ki
         assert outcome(whole[: int(len(whole) * kept)]) == "unreadable"
 
 
+def test_a_heic_whose_metadata_are_cut_off_is_read() -> None:
+    whole = encoded(noise(), "HEIF", xmp=b"x" * 400)  # which stand behind the picture
+    for missing in (1, 50, 400):
+        assert (pixels(whole[:-missing]) == pixels(whole)).all()
+    assert outcome(whole[:-900]) == "unreadable"
+
+
+def test_a_heic_whose_last_box_goes_on_to_the_end_of_the_file_is_read() -> None:
+    for kind in ("HEIF", "AVIF"):
+        whole = encoded(noise(), kind)
+        at = whole.rindex(b"mdat") - 4
+        assert (pixels(whole[:at] + bytes(4) + whole[at + 4 :]) == pixels(whole)).all()
+
+
 def test_a_tiff_without_its_last_pixels_is_not_read() -> None:
     for how in ({}, {"compression": "packbits"}):
         whole = encoded(noise(), "TIFF", **how)
@@ -238,6 +252,59 @@ def test_a_jpegs_odd_segments_cost_no_photo() -> None:
         b"stray bytes",
     ):
         assert (pixels(plain[:20] + odd + plain[20:]) == pixels(plain)).all()
+
+
+def test_a_gifs_odd_extensions_cost_no_photo() -> None:
+    plain = encoded(noise().quantize(64), "GIF", transparency=3)
+    start = 13 + 3 * 64
+    for odd in (
+        b"!\xff\x0bXMP DataXMP\x03abc\0",
+        b"!\xff\x0bNETSCAPE2.0\0",
+        b"!\xf9\x01\0\0",
+        b"!\xfe\x05hello\0",
+        b"!\xfe\0",
+        b"!\x77\x02ab\0",
+    ):
+        assert (pixels(plain[:start] + odd + plain[start:]) == pixels(plain)).all()
+
+
+@pytest.mark.parametrize(
+    "tag",
+    [
+        {34665: long(10**6)},
+        {34665: (2, 4, b"abc\0")},
+        {34853: long(2**31)},
+        {700: long(5)},
+        {700: (1, 10**6, b"\x0a\0\0\0")},
+        {34675: (2, 4, b"abc\0")},
+        {34675: (7, 10**7, b"\x0a\0\0\0")},
+        {282: (2, 4, b"abc\0"), 283: (2, 4, b"abc\0"), 296: short(3)},
+        {274: short(99)},
+        {305: (2, 2**31, b"\x08\0\0\0")},
+        {40000: (99, 5, b"abcd")},
+    ],
+)
+def test_a_tiffs_odd_tags_cost_no_photo(tag: dict[int, tuple[int, int, bytes]]) -> None:
+    values = ramp(1, np.uint8, 255)
+    assert (pixels(uncompressed(values, tag)) == np.repeat(values[:, :, None], 3, 2)).all()
+
+
+def test_an_avif_with_broken_exif_is_read_and_turned_as_it_says_itself() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # which goes into a box of AVIF's own
+    exif[0x010F] = "a maker, so that there is EXIF"
+    turned = encoded(noise(), "AVIF", exif=exif)
+    at = turned.index(exif.tobytes()[6:14])
+    broken = turned[:at] + b"\xff" * 8 + turned[at + 8 :]
+    assert (pixels(broken) == pixels(turned)).all()
+    assert pixels(turned).shape == (160, 120, 3)
+
+
+def test_a_webp_whose_header_gives_a_wrong_size_is_read() -> None:
+    plain = encoded(noise(), "WEBP")
+    for size in (7, len(plain) + 5000, 2**32 - 1):
+        assert (pixels(plain[:4] + struct.pack("<I", size) + plain[8:]) == pixels(plain)).all()
+    assert (pixels(plain + b"more" * 20) == pixels(plain)).all()
 
 
 # --- pixels that are not certain -------------------------------------------------------------------------

@@ -137,6 +137,14 @@ def jpeg_with_a_profile_that_claims_tables() -> bytes:
     return encoded(Image.new("RGB", (64, 48)), "JPEG", icc_profile=profile_that_claims_tables())
 
 
+@bomb("read")
+def jpeg_with_a_profile_that_claims_millions_of_texts() -> bytes:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    at = profile.index(b"mluc") + 8
+    claimed = profile[:at] + struct.pack(">I", 30_000_000) + profile[at + 4 :]
+    return encoded(Image.new("RGB", (64, 48)), "JPEG", icc_profile=claimed)
+
+
 def profile_that_claims_tables() -> bytes:
     """A colour profile of some hundred bytes with a table of 250 x 250 x 250 x 15 numbers, of which none is there."""
     table = b"mft2" + bytes(4) + bytes((3, 15, 250, 0)) + struct.pack(">9i", *(65536, 0, 0, 0) * 2, 65536)

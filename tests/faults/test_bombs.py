@@ -3,6 +3,7 @@
 import struct
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -153,6 +154,20 @@ def test_a_photo_whose_decoder_crashes_is_refused_and_the_next_one_is_read(
             decoder.read(photo, square=8)
     assert caught.value.code == "unreadable"
     assert decoder.read(photo, square=8).size == (8, 8)
+
+
+def test_a_photo_whose_helper_is_killed_by_somebody_else_is_read_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    die_once = "import os, signal, sys; sys.path[:] = sys.argv[1:]\nfrom decoder import apart, pixels\n"
+    die_once += f"was, real = {str(tmp_path / 'was killed')!r}, pixels.decode\n"
+    die_once += "def decode(*given):\n    if not os.path.exists(was):\n        open(was, 'w').close()\n"
+    die_once += "        os.kill(os.getpid(), signal.SIGKILL)\n    return real(*given)\n"
+    apart._HELPERS.end()
+    monkeypatch.setattr(apart, "_PROGRAM", die_once + "pixels.decode = decode\napart.serve()")
+    assert decoder.read(encoded(Image.new("RGB", (64, 48), "red"), "AVIF"), square=8).size == (8, 8)
+    assert (tmp_path / "was killed").exists()
+    apart._HELPERS.end()
 
 
 def test_a_photo_that_hangs_is_ended_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
