@@ -95,7 +95,7 @@ def test_a_ready_environment_needs_no_network_and_no_word(ready_clone: Path) -> 
     done = start(ready_clone)
     assert (done.returncode, done.stderr) == (0, "")
     assert "Done: swept 0" in done.stdout
-    assert "environment" not in done.stdout
+    assert "Python environment" not in done.stdout
     assert not (ready_clone / "logs" / "setup.log").exists()
 
 
