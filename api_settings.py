@@ -20,7 +20,7 @@ class ApiSettings(Settings):
     api_token: Token | None = None
     max_image_mb: float = Field(50, gt=0, le=1024)
     max_image_megapixels: float = Field(120, gt=0, le=1000)
-    max_photo_memory_mb: float = Field(1000, ge=100, le=100_000)
+    max_photo_memory_mb: float = Field(1000, ge=10, le=100_000)
     review_precision: float = Field(0.97, ge=0.8, le=0.995)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     log_format: Literal["text", "json"] = "text"

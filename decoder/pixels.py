@@ -31,6 +31,9 @@ BLOCK: Final = 1024 * 1024
 MAX_EXIF: Final = 1024 * 1024
 """Bytes of EXIF that are looked at; its directory stands at the beginning."""
 
+MAX_KEPT_PROFILE: Final = 1024 * 1024
+"""Bytes of a colour profile whose conversion is kept for the next photo that has it."""
+
 for _plugin in ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff"):
     import_module(f"PIL.{_plugin}ImagePlugin")  # Pillow knows a format once its module is loaded
 # a photo has one core; the others have photos of their own
@@ -196,7 +199,8 @@ def _to_srgb(image: Image.Image, profile: object) -> Image.Image:
         return image
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
     plain = image.convert(image.mode.removesuffix("A")) if alpha else image
-    transform = _transform(_Profile(profile), plain.mode)
+    make = _transform if len(profile) <= MAX_KEPT_PROFILE else _transform.__wrapped__
+    transform = make(_Profile(profile), plain.mode)
     if transform is None:
         return image
     converted = ImageCms.applyTransform(plain, transform)

@@ -13,8 +13,9 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 MAX_CHUNKS: Final = 200_000
 """Of a file: 1 GB in pieces of 8 kB, as libpng writes them, has 131,072."""
 
-MAX_METADATA: Final = 16 * 1024 * 1024
-"""So much of a colour profile or of a text is unpacked."""
+MAX_PROFILE: Final = 16 * 1024 * 1024
+MAX_TEXT: Final = 1024 * 1024
+"""Bytes of a colour profile, and of a text that holds EXIF or XMP; larger ones are ignored."""
 
 DEFLATE_RATIO: Final = 1032
 """The most that deflate packs (RFC 1951: 258 bytes in two bits)."""
@@ -120,13 +121,13 @@ def _note(info: dict[str, Any], kind: bytes, content: bytes, checksum: bytes) ->
     if kind == b"eXIf" and "exif" not in info:
         info["exif"] = b"Exif\0\0" + content
     elif kind == b"iCCP" and "icc_profile" not in info:
-        info["icc_profile"] = _unpacked(rest[1:])
+        info["icc_profile"] = _unpacked(rest[1:], MAX_PROFILE)
     elif name == _EXIF_TEXT and kind in (b"tEXt", b"zTXt") and _EXIF_TEXT.decode() not in info:
-        text = _unpacked(rest[1:]) if kind == b"zTXt" else rest
-        info[_EXIF_TEXT.decode()] = text.decode("latin-1")
+        text = _unpacked(rest[1:], MAX_TEXT) if kind == b"zTXt" else rest
+        info[_EXIF_TEXT.decode()] = text.decode("latin-1") if len(text) <= MAX_TEXT else ""
     elif name == b"XML:com.adobe.xmp" and kind == b"iTXt" and "xmp" not in info:
         is_packed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
-        info["xmp"] = _unpacked(text) if is_packed else text
+        info["xmp"] = _unpacked(text, MAX_TEXT) if is_packed else text
 
 
 def _checksum(chunk: bytes | memoryview) -> bytes:
@@ -147,11 +148,11 @@ def _unpacks(pixels: list[memoryview], size: int) -> bool:
     return unpacker.eof
 
 
-def _unpacked(packed: bytes) -> bytes:
-    """What was packed with deflate; nothing when it makes no sense or is larger than any such thing."""
+def _unpacked(packed: bytes, most: int) -> bytes:
+    """What was packed with deflate; nothing when it makes no sense or is larger than `most`."""
     unpacker = zlib.decompressobj()
     try:
-        content = unpacker.decompress(packed, MAX_METADATA)
+        content = unpacker.decompress(packed, most)
     except zlib.error:
         return b""
     return b"" if unpacker.unconsumed_tail else content

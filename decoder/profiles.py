@@ -9,6 +9,9 @@ from decoder.claims import MEGABYTE
 TABLES_BYTES: Final = 100 * MEGABYTE
 """Of memory, for a profile with tables: a printer's come to some megabytes, and are kept several times."""
 
+MAX_BYTES: Final = 1024 * 1024
+"""Of a simple one; those of cameras and phones have some hundred, or some thousand."""
+
 MAX_TAGS: Final = 100
 """What Little CMS reads of a profile."""
 
@@ -21,6 +24,8 @@ def is_simple(profile: bytes) -> bool:
     A few bytes can claim colour tables, or texts in many languages, of hundreds of megabytes, and Little CMS lays them
     out before it finds their content missing.
     """
+    if len(profile) > MAX_BYTES:
+        return False
     tags = min(_u32(profile, 128), MAX_TAGS)
     for at in range(132, 132 + 12 * tags, 12):
         content = _u32(profile, at + 4)

@@ -114,3 +114,14 @@ def test_the_same_pixels_come_out_whichever_process_decodes() -> None:
         here = decoder.read(data, square=224)
         there = decoder.apart.read(data, decoder.claims.Wanted(224, squash=True), Limits(), memory=500e6)
         assert here.tobytes() == there.tobytes()
+
+
+def test_large_colour_profiles_are_not_kept() -> None:
+    decoder.pixels._transform.cache_clear()
+    for size, kept in ((2_000_000, 0), (2_000, 1)):
+        profile = bytes(size)
+        claims = decoder.headers.look(
+            encoded(Image.new("RGB", (8, 8)), "PNG", icc_profile=profile), decoder.claims.Wanted(8)
+        )
+        decoder.pixels.decode(claims, decoder.claims.Wanted(8), Limits())
+        assert decoder.pixels._transform.cache_info().currsize == kept
