@@ -262,7 +262,7 @@ def _build(output: TextIO) -> None:
             raise SetUpError(f"a package that was installed cannot be used on this machine: {problem}")
         for script in _python(new).parent.iterdir():
             if not script.name.startswith("python"):  # it names this folder, which is about to be renamed
-                script.unlink()
+                _remove(script)
         (new / STAMP).write_text(_stamp(), "utf-8")
         if hasattr(os, "sync"):  # a power cut must not leave the stamp without the packages
             os.sync()
@@ -338,7 +338,7 @@ def _put_in_place() -> None:
 
 def _remove(folder: Path) -> None:
     """Remove it as far as that is possible; what is in use stays for a later start."""
-    if folder.is_symlink():
+    if folder.is_symlink() or folder.is_file():
         folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
 

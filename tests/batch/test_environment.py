@@ -278,6 +278,8 @@ def wheel(clone: Path, tmp_path: Path) -> Path:
     facts = "stand_in-1.0.dist-info"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("stand_in.pth", f"{PACKAGES}\n")
+        # a script in Python, which pip compiles: that makes a folder among the programs
+        file.writestr("stand_in-1.0.data/scripts/stand_in.py", "#!python\nprint()\n")
         file.writestr(f"{facts}/METADATA", "Metadata-Version: 2.1\nName: stand-in\nVersion: 1.0\n")
         file.writestr(f"{facts}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr(f"{facts}/RECORD", "")
