@@ -48,6 +48,8 @@ class Seen:
     """What a copy that died left behind."""
     unreadable: dict[str, str] = field(default_factory=dict)
     """Folders and files that cannot be read, and why."""
+    categories: set[tuple[str, str]] = field(default_factory=set)
+    """What a folder below `processed` may be; learned with the first file that no row has at its place."""
     times: dict[str, int] = field(default_factory=dict)
     """When each folder had changed last, for the next look; only those whose names are text."""
 
@@ -60,12 +62,11 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     seen = look(settings, ledger, whole=whole)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if seen.moved:
-        known = known_categories(settings, ledger)
         export.needs_rebuild(ledger)
-        for row, place in seen.moved:
-            before = row.moved_to
-            _move(row, place, now, known)
-            ledger.follow(row, before)
+    for row, place in seen.moved:
+        before = row.moved_to
+        _move(row, place, now, seen.categories)
+        ledger.follow(row, before)
     ledger.set_folder_times(seen.times)
     return len(seen.moved)
 
@@ -73,12 +74,10 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
 def look(settings: BatchSettings, ledger: Ledger, *, whole: bool) -> Seen:
     """Compare the filing folders with the rows. Changes nothing."""
     seen = Seen()
-    known: set[tuple[str, str]] = set()
     taken: set[int | None] = set()
     for place, path in _strangers(settings, ledger, seen, whole=whole):
-        known = known or known_categories(
-            settings, ledger
-        )  # costs a look at every row: most nights need none
+        # costs a look at every row: most nights need none
+        seen.categories = seen.categories or known_categories(settings, ledger)
         try:
             row = _whose(settings.data_dir, ledger, path, taken)
         except _InItsPlaceError:
@@ -91,7 +90,7 @@ def look(settings: BatchSettings, ledger: Ledger, *, whole: bool) -> Seen:
             continue
         taken.add(row.id)
         within = _top(place) == _top(row.moved_to) != "processed"  # sorted into another sub-folder
-        (seen.moved if within or _status(place, known) else seen.elsewhere).append((row, place))
+        (seen.moved if within or _status(place, seen.categories) else seen.elsewhere).append((row, place))
     return seen
 
 

@@ -4,7 +4,8 @@ A command gets the settings and what was typed, and returns the exit code.
 """
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -184,17 +185,12 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
         )
         return run.EXIT_USAGE
     if given.dry_run:
-        refuse_if_at_work(settings.ledger_path.parent)
-        with Ledger(settings.ledger_path, scratch=True) as ledger:
-            by_hand.follow(settings, ledger)
+        with _rehearsal(settings) as ledger:
             count = len(_choice(ledger, given).found(ledger))
         print(f"{count} photos would be put back. Nothing was done.")
         return 0
-    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
-        acts.finish(settings, ledger)
-        by_hand.follow(settings, ledger)
+    with _at_work(settings) as ledger:
         count = acts.requeue(settings, ledger, _choice(ledger, given))
-        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
     log.info("Put %d photos back into %s; the next run sorts them again.", count, settings.incoming)
     return 0
 
@@ -211,23 +207,37 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     statuses = given.status or ["processed", "duplicate"]
     what = "deleted" if given.delete else f"moved below {given.archive}"
     if not given.yes:
-        refuse_if_at_work(settings.ledger_path.parent)
-        with Ledger(settings.ledger_path, scratch=True) as ledger:
-            by_hand.follow(settings, ledger)
+        with _rehearsal(settings) as ledger:
             count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
         print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
         return 0
-    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
-        acts.finish(settings, ledger)
-        by_hand.follow(settings, ledger)
+    with _at_work(settings) as ledger:
         rows = acts.old_photos(ledger, given.days, statuses)
         if given.delete:
             count = acts.delete(settings, ledger, rows)
         else:
             count = acts.archive(settings, ledger, rows, settings.data_dir / given.archive)
-        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
     log.info("%d photos were %s; their rows stay.", count, what)
     return 0
+
+
+@contextlib.contextmanager
+def _at_work(settings: BatchSettings) -> Iterator[Ledger]:
+    """The ledger, for commands that move filed photos; its CSVs follow when they are done."""
+    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
+        acts.finish(settings, ledger)
+        by_hand.follow(settings, ledger)
+        yield ledger
+        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+
+
+@contextlib.contextmanager
+def _rehearsal(settings: BatchSettings) -> Iterator[Ledger]:
+    """A copy of the ledger that knows what people moved, for commands that only say what they would do."""
+    refuse_if_at_work(settings.ledger_path.parent)
+    with Ledger(settings.ledger_path, scratch=True) as ledger:
+        by_hand.follow(settings, ledger)
+        yield ledger
 
 
 def _look(settings: BatchSettings) -> Ledger:

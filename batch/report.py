@@ -111,19 +111,25 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
         nights=nights.with_gaps(every, tonight - timedelta(days=NIGHTS - 1), tonight),
         runs=[run],
         troubles=[text for text in (run.message, morning.safe(run, incoming)) if text],
-        tasks=list(
-            morning.tasks(
-                review=len(review),
-                earlier=all_waiting - len(review),
-                failed=len(failed),
-                audit=seen.doubts.get("audit", 0),
-                counts=run.counts,
-            )
-        ),
+        tasks=_tasks(seen, review, failed, all_waiting, run.counts),
         review=review,
         failed=failed,
         drift=list(run.summary.get("drift", [])),
         settings=history.settings_used(run.settings),
+    )
+
+
+def _tasks(
+    seen: Summary, review: list[Row], failed: list[Row], all_waiting: int, counts: dict[str, int]
+) -> list[Task]:
+    return list(
+        morning.tasks(
+            review=len(review),
+            earlier=all_waiting - len(review),
+            failed=len(failed),
+            audit=seen.doubts.get("audit", 0),
+            counts=counts,
+        )
     )
 
 
@@ -163,15 +169,7 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
         nights=within,
         runs=runs,
         troubles=[*_missed(missed), *_merged(settings, bad, lambda run: [run.message or "Unfinished"])],
-        tasks=list(
-            morning.tasks(
-                review=len(review),
-                earlier=all_waiting - len(review),
-                failed=len(failed),
-                audit=seen.doubts.get("audit", 0),
-                counts={},
-            )
-        ),
+        tasks=_tasks(seen, review, failed, all_waiting, {}),
         review=review,
         failed=failed,
         drift=_merged(settings, runs, lambda run: run.summary.get("drift", [])),
