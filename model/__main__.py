@@ -72,14 +72,15 @@ def train(options: argparse.Namespace) -> None:
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
-    photos = data.load(options.data, masks=options.masks)
+    photos = data.load_all(options.data, masks=options.masks)
     learn, held_out = np.arange(len(photos)), np.array([], dtype=int)
-    if options.fold is not None:
+    if options.leave_out:
+        learn, held_out = photos.leave_out(options.leave_out)
+    elif options.fold is not None:
         learn, held_out = photos.fold(options.fold, of=options.folds)
     if options.extra:
-        learn, photos = data.with_extra(
-            photos, learn, held_out, options.extra, options.masks, options.extra_labels
-        )
+        first = options.masks[0] if options.masks else None
+        learn, photos = data.with_extra(photos, learn, held_out, options.extra, first, options.extra_labels)
     _say_what(photos, learn, held_out)
     teachers: list[torch.nn.Module] = []
     if options.teacher:
@@ -113,8 +114,9 @@ def export_release(options: argparse.Namespace) -> None:
 
     run = export.load_run(options.run)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
-    calibration = data.load(options.data, classes=run.classes, most=export.CALIBRATION_PHOTOS)
-    test = data.load(options.data, part=options.part, classes=run.classes)
+    each = -(-export.CALIBRATION_PHOTOS // len(options.data))
+    calibration = data.load_all(options.data, classes=run.classes, most=each)
+    test = data.load_all(options.data, part=options.part, classes=run.classes)
     release = export.export(
         run,
         held_out,
@@ -140,7 +142,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from model.export import scores_of, serving_pixels
 
     release = _release(options.release)
-    photos = data.load(options.folder, part=options.part, classes=release.classes)
+    photos = data.load_all(options.folder, part=options.part, classes=release.classes)
     scores = scores_of(release.network, serving_pixels(photos))
     probable = probabilities(scores, release.classes)
     report = score(scores, photos, release.classes)
@@ -166,9 +168,9 @@ def compare(options: argparse.Namespace) -> None:
         raise ReleaseError(
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
-    photos = data.load(options.folder, part=options.part, classes=first.classes)
+    photos = data.load_all(options.folder, part=options.part, classes=first.classes)
     pixels = serving_pixels(photos)
-    again = data.load(options.folder, part=options.part, classes=second.classes, progress=False)
+    again = data.load_all(options.folder, part=options.part, classes=second.classes, progress=False)
     table = both(scores_of(first.network, pixels), scores_of(second.network, pixels), photos, again)
     print(f"{'head':<12}{'photos':>7}{'first':>8}{'second':>8}  {'gain, 95 % interval':<22}{'McNemar p':>10}")
     for head, row in table.items():
@@ -221,7 +223,10 @@ def _parser() -> argparse.ArgumentParser:
         "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
     )
     scored.add_argument(
-        "folder", type=Path, help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one"
+        "folder",
+        type=Path,
+        nargs="+",
+        help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them",
     )
     scored.add_argument("--release", help="version or release folder (default: the one in use)")
     scored.add_argument(
@@ -239,7 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     both.add_argument("first", help="version or release folder")
     both.add_argument("second", help="version or release folder")
-    both.add_argument("folder", type=Path, help="photos as for evaluate")
+    both.add_argument("folder", type=Path, nargs="+", help="photos as for evaluate")
     both.add_argument(
         "--part", default="validation", help="sub-folder to score, if there (default: %(default)s)"
     )
@@ -263,17 +268,24 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="learn from a data folder",
         description="Learn from DATA/train/<sub>/*.jpg and DATA/labels.csv (file,background,colour,sender), if there is "
-        "one. The same command goes on after an interruption.",
+        "one, or from a folder whose table says everything about its photos "
+        "(file,sub,main,background,colour,group,source,kind). The same command goes on after an interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/model"), help="where the run is kept")
     parser.add_argument(
         "--init", type=Path, help="ResNet-18 weights (safetensors); torchvision's are fetched without it"
     )
     parser.add_argument("--start", type=Path, help="go on from another run's weights instead of --init")
     parser.add_argument(
-        "--masks", type=Path, help="an extraction of `python -m model.lab extract`: items to cut out"
+        "--masks",
+        type=Path,
+        action="append",
+        default=[],
+        help="an extraction of `python -m model.lab extract`: items to cut out; one for each --data, in their order",
     )
     parser.add_argument(
         "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
@@ -290,9 +302,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="ResNet-50 weights (safetensors) that learn the classes first, and then teach",
     )
     parser.add_argument(
-        "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
+        "--fold", type=int, help="hold this fold of the groups out; without it nothing is held out"
     )
     parser.add_argument("--folds", type=int, default=5, help="number of folds")
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        metavar="SOURCE",
+        help="hold all photos of these sources out instead of a fold",
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -321,7 +339,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("run", type=Path, help="the run to release")
     parser.add_argument("version", help="name of the release, such as 2026-11-21")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--part", default="validation", help="its part to measure on")
     parser.add_argument(
         "--held-out", type=Path, help="held_out.npz of the run that set senders aside (this run's own)"

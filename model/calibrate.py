@@ -25,7 +25,7 @@ from scipy.stats import beta
 
 from model.answers import joint, log_softmax, probabilities
 from model.classes import HEADS, Classes
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 
 PRECISIONS: Final = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
 DOUBT: Final = 0.3

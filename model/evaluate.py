@@ -18,7 +18,8 @@ from PIL import Image
 
 from model.answers import probabilities
 from model.classes import HEADS, Classes
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 
 BINS: Final = 15
 """Equally wide bins of probability for the expected calibration error."""

@@ -39,8 +39,9 @@ from torch import Tensor
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
 from model.classes import HEADS, OUTPUTS, Classes
-from model.data import UNKNOWN, Photos, fingerprint
+from model.data import Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
+from model.labels import UNKNOWN
 from model.network import Network, Served
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.augment import Augmenter, relight
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.network import Network, Palette, as_seen
 from model.recipe import Recipe
+from model.steps import cross_entropy_of_shares
 
 LIGHTS = 2
 """Lights in which every view is seen: as it is, and a little changed."""
@@ -33,12 +35,12 @@ def settle(
     other backgrounds, and there that is known.
     """
     torch.manual_seed(recipe.seed)
-    labelled = learn[(photos.background[learn] != UNKNOWN) | (photos.colour[learn] != UNKNOWN)]
+    labelled = learn[(photos.background[learn] != UNKNOWN) | photos.votes[learn].any(1)]
     if not len(labelled):
         return network
     device = next(network.parameters()).device
     palette = Palette(photos.classes).to(device)
-    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0)
+    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0, small=0.0)
     network.eval()
     parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]
     augmenter.new_background = 1.0
@@ -78,7 +80,7 @@ def _look(
             if view == 0 and light == 0:
                 ground = network.where(grain)
             seen = palette.see(pixels, grain, ground)
-            parts.append((seen, batch.background, batch.colour))
+            parts.append((seen, _as_shares(batch.background, palette.sizes[0]), batch.colour))
     seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
     return seen, background, colour
 
@@ -91,7 +93,7 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.settle_rate, epochs=recipe.settle_epochs, steps_per_epoch=steps
     )
-    weights = _weights(colour, palette.sizes[1])
+    weights = _weights(colour)
     palette.train()
     for _ in range(recipe.settle_epochs):
         for rows in torch.randperm(len(seen)).to(seen.device).chunk(steps):
@@ -103,21 +105,23 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
             schedule.step()
 
 
+def _as_shares(labels: Tensor, classes: int) -> Tensor:
+    """Labels as shares, (N, classes): all 0 for UNKNOWN."""
+    known = labels != UNKNOWN
+    return nn.functional.one_hot(labels.clamp(min=0), classes).float() * known[:, None]
+
+
 def _loss(opinions: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Every member's cross entropy over the photos with a label, summed over members: each learns for itself."""
-    loss = nn.functional.cross_entropy(
-        opinions.flatten(0, 1),
-        labels.repeat(len(opinions)),
-        weights,
-        ignore_index=UNKNOWN,
-        label_smoothing=0.05,
-        reduction="sum",
-    )
-    return loss / max(1, int((labels != UNKNOWN).sum()))
+    """Every member's cross entropy over the photos with a label, summed over members: each learns for itself.
+
+    labels: (N, classes), shares of votes; all 0 for a photo without a label.
+    """
+    every = labels.repeat(len(opinions), 1)
+    return len(opinions) * cross_entropy_of_shares(opinions.flatten(0, 1), every, 0.05, weights)
 
 
-def _weights(labels: Tensor, classes: int) -> Tensor:
-    """Rare colours count more, but not in full proportion."""
-    counts = torch.bincount(labels[labels != UNKNOWN], minlength=classes).clamp(min=1).float()
+def _weights(labels: Tensor) -> Tensor:
+    """Rare colours count more, but not in full proportion. labels: (N, colours), shares of votes."""
+    counts = labels.sum(0).clamp(min=1)
     weights = (counts.mean() / counts) ** 0.3
     return weights * counts.sum() / (weights * counts).sum()

@@ -25,7 +25,8 @@ from model.answers import joint
 from model.augment import Augmenter, Batch
 from model.classes import HEADS, OUTPUTS, Classes
 from model.curves import record
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.network import Network, Scores, as_seen, both_ways, load_backbone
 from model.recipe import Recipe
 from model.settle import settle
@@ -33,6 +34,7 @@ from model.steps import (
     Steps,
     category_losses,
     cross_entropy,
+    cross_entropy_of_shares,
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
@@ -188,10 +190,17 @@ def _losses(scores: Scores, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     ground = F.binary_cross_entropy_with_logits(scores.ground, batch.mask, reduction="none")
     return category_losses(scores.main, scores.sub, batch, recipe.smoothing) | {
         "background": 0.5 * cross_entropy(scores.background, batch.background, 0.05),
-        "colour": 0.5 * cross_entropy(scores.colour, batch.colour, 0.05),
-        "clothing": 0.3 * F.binary_cross_entropy_with_logits(scores.clothing, batch.clothing),
+        "colour": 0.5 * cross_entropy_of_shares(scores.colour, batch.colour, 0.05),
+        "clothing": 0.3 * _clothing_loss(scores.clothing, batch.clothing),
         "ground": 0.5 * (ground * masked).sum() / (masked.sum() * ground[0].numel() + 1e-6),
     }
+
+
+def _clothing_loss(scores: Tensor, clothing: Tensor) -> Tensor:
+    """The mean over the photos of which it is known whether they show clothing."""
+    known = (clothing != UNKNOWN).float()
+    each = F.binary_cross_entropy_with_logits(scores, clothing.clamp(min=0), reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def _taught(losses: dict[str, Tensor], scores: Scores, said: Said, recipe: Recipe) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import torch
 
 from model import augment, data
 from model.augment import Augmenter
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 
 Make = Callable[..., Path]
 

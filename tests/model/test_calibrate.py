@@ -6,7 +6,7 @@ import pytest
 from model.answers import probabilities
 from model.calibrate import PRECISIONS, calibrate, keep_promise
 from model.classes import Classes
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 
 CLASSES = Classes(
     mains=("footwear", "upperwear"),

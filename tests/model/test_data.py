@@ -8,7 +8,7 @@ import pytest
 
 from model import data
 from model.classes import ClassesError, DataError
-from model.data import UNKNOWN
+from model.labels import UNKNOWN, read_labels
 from model.preprocess import read_photo
 
 Make = Callable[..., Path]
@@ -30,7 +30,7 @@ def test_photos_come_with_their_labels(make_photos: Make) -> None:
     assert [photos.classes.mains[m] for m in photos.main[[0, 12]]] == ["bottomwear", "footwear"]
     assert list(photos.background[:4]) == [UNKNOWN, 0, 1, 1]  # ?, acceptable, not, not
     assert [photos.classes.colours[c] for c in photos.colour[:2]] == ["red", "blue"]
-    assert list(photos.sender[:5]) == ["train0", "train1", "train2", "train3", "train0"]
+    assert list(photos.group[:5]) == ["train0", "train1", "train2", "train3", "train0"]
 
 
 def test_labels_are_optional(make_photos: Make) -> None:
@@ -108,7 +108,7 @@ def test_folds_share_no_sender_and_leave_no_photo_out(make_photos: Make) -> None
     seen: list[int] = []
     for number in range(4):
         learn, held_out = photos.fold(number, of=4)
-        assert not set(photos.sender[learn]) & set(photos.sender[held_out])
+        assert not set(photos.group[learn]) & set(photos.group[held_out])
         assert sorted([*learn, *held_out]) == list(range(len(photos)))
         seen += list(held_out)
     assert sorted(seen) == list(range(len(photos)))
@@ -176,7 +176,7 @@ def test_the_fingerprint_follows_photos_and_labels(make_photos: Make) -> None:
 def test_our_table_of_further_labels_names_each_photo_once_and_can_be_read(make_photos: Make) -> None:
     classes = load(make_photos(each=3)).classes
     table = Path(data.__file__).with_name("extra_labels.csv")
-    rows = data._read_labels(table, classes)
+    rows = read_labels(table, classes)
     assert len(rows) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert all(row.background != UNKNOWN or row.colour != UNKNOWN for row in rows.values())
 
@@ -186,5 +186,5 @@ def test_our_table_of_further_labels_fits_the_shared_photos(make_photos: Make) -
     if not folder.is_dir():
         pytest.skip("the shared photos are not here")
     classes = load(make_photos(each=3)).classes
-    rows = data._read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
+    rows = read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
     assert set(rows) <= {f"extra/{file.name}" for file in folder.iterdir()}
