@@ -137,9 +137,10 @@ def evaluate(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data
     from model.answers import probabilities
-    from model.evaluate import as_text, review, write_pages
+    from model.evaluate import are_filed, as_text, review, write_pages
     from model.evaluate import evaluate as score
     from model.export import scores_of, serving_pixels
+    from model.kinds import as_table, by_kind
 
     release = _release(options.release)
     photos = data.load_all(options.folder, part=options.part, classes=release.classes)
@@ -152,6 +153,8 @@ def evaluate(options: argparse.Namespace) -> None:
         f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
         f"{filed['precision']:.1%} of these rightly."
     )
+    sure = are_filed(probable, release.classes, options.review_precision)
+    print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)
 

@@ -51,9 +51,10 @@ class Photos:
     """Photos and what is known about them; every field but `classes` and `broken` has one entry a photo.
 
     pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
-    where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where there are
-    none. clothing: 1, 0 or UNKNOWN. group, source, kind: what must stay together in a fold, where the photo is from, and
-    what sort of photo it is. masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
+    where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where
+    there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
+    group, source, kind: what must stay together in a fold, where the photo is from, and what sort of photo it is.
+    masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
     """
 
     classes: Classes
@@ -64,6 +65,7 @@ class Photos:
     background: np.ndarray
     colour: np.ndarray
     votes: np.ndarray
+    agreed: np.ndarray
     clothing: np.ndarray
     group: np.ndarray
     source: np.ndarray
@@ -313,6 +315,7 @@ def _read(
         votes=np.array([label.shares(len(classes.colours)) for label in labels], np.float32).reshape(
             len(labels), len(classes.colours)
         ),
+        agreed=column("agreed", bool),
         **{name: column(name, object) for name in ("group", "source", "kind")},
         masks=_read_masks(masks, keys),
         broken=tuple(broken.items()),

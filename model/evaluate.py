@@ -16,7 +16,7 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from model.answers import probabilities
+from model.answers import equally_likely, probabilities
 from model.classes import HEADS, Classes
 from model.data import Photos
 from model.labels import UNKNOWN
@@ -132,21 +132,28 @@ def review(
     probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes, precision: float
 ) -> dict[str, float]:
     """What filing at a promised precision does: share filed without a person, and the precision among them."""
-    given = chosen("sub", probable, classes)
-    mains = chosen("main", probable, classes)
-    sub_sure = probable["sub"][np.arange(len(given)), given]
-    main_sure = probable["main"][np.arange(len(given)), mains]
-    filed = (sub_sure >= classes.threshold("sub", precision)) & (
-        main_sure >= classes.threshold("main", precision)
-    )
-    filed &= probable["clothing"] >= classes.clothing_threshold
+    filed = are_filed(probable, classes, precision)
     known = photos.sub != UNKNOWN
-    right = (given == photos.sub)[filed & known]
+    right = (chosen("sub", probable, classes) == photos.sub)[filed & known]
     return {
         "promised": precision,
         "filed": float(filed[known].mean()) if known.any() else 0.0,
         "precision": float(right.mean()) if len(right) else 1.0,
     }
+
+
+def are_filed(probable: Mapping[str, np.ndarray], classes: Classes, precision: float) -> np.ndarray:
+    """Which photos are filed without a person at a promised precision: bool (N,); the rule of model.answers.decode."""
+    given, mains = chosen("sub", probable, classes), chosen("main", probable, classes)
+    sub_sure = probable["sub"][np.arange(len(given)), given]
+    main_sure = probable["main"][np.arange(len(given)), mains]
+    sure = (sub_sure >= classes.threshold("sub", precision)) & (
+        main_sure >= classes.threshold("main", precision)
+    )
+    filed: np.ndarray = (
+        sure & (probable["clothing"] >= classes.clothing_threshold) & ~equally_likely(probable["sub"])
+    )
+    return filed
 
 
 def compare(

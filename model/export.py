@@ -38,7 +38,7 @@ from torch import Tensor
 
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
-from model.classes import HEADS, OUTPUTS, Classes
+from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.data import Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
 from model.labels import UNKNOWN
@@ -200,8 +200,8 @@ def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:
         dynamo=False,
         opset_version=17,
         input_names=["pixels"],
-        output_names=list(OUTPUTS),
-        dynamic_axes={name: {0: "photos"} for name in ("pixels", *OUTPUTS)},
+        output_names=[*OUTPUTS, FEATURES],
+        dynamic_axes={name: {0: "photos"} for name in ("pixels", *OUTPUTS, FEATURES)},
     )
 
 
@@ -292,10 +292,11 @@ def _mean_of(network: onnx.ModelProto, tensor: str, pixels: np.ndarray) -> np.nd
 
 
 def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """An ONNX network's scores for uint8 (N, 224, 224, 3) pixels, one thread."""
+    """An ONNX network's scores (and features, where it gives them) for uint8 (N, 224, 224, 3) pixels, one thread."""
     session = _session(network)
-    parts = [session.run(list(OUTPUTS), {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(OUTPUTS)}
+    names = [output.name for output in session.get_outputs()]
+    parts = [session.run(names, {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]

@@ -42,8 +42,9 @@ class Label:
     """What is known about one photo: indices into the heads' class names, UNKNOWN where nothing is.
 
     votes: how people's votes for its colour are shared among the colours; they add up to 1. Empty where `colour`
-    says all that is known. clothing: CLOTHING, NO_CLOTHING or UNKNOWN. group: what must stay together in a fold,
-    such as who took the photo. kind: what sort of photos it is one of, such as those of a shop.
+    says all that is known. agreed: whether several people named a colour, and all of them this one. clothing: CLOTHING,
+    NO_CLOTHING or UNKNOWN. group: what must stay together in a fold, such as who took the photo. kind: what sort of
+    photos it is one of, such as those of a shop.
     """
 
     main: int = UNKNOWN
@@ -51,6 +52,7 @@ class Label:
     background: int = UNKNOWN
     colour: int = UNKNOWN
     votes: tuple[float, ...] = ()
+    agreed: bool = False
     clothing: int = UNKNOWN
     group: str = ""
     source: str = ""
@@ -126,6 +128,7 @@ def add_votes(
             background=_background(row["background"], path, line),
             colour=_colour(row["colour"], classes, path, line),
             votes=_votes(row, classes, path, line),
+            agreed=_agreed(row),
         )
     return result
 
@@ -203,3 +206,11 @@ def _votes(row: Mapping[str, str], classes: Classes, path: Path, line: int) -> t
             if colour != UNKNOWN:
                 shares[colour] += ALTERNATIVE if vote.group(1) else 1
     return tuple(shares / shares.sum()) if shares.any() else ()
+
+
+def _agreed(row: Mapping[str, str]) -> bool:
+    """Whether at least two labellers named a colour, and all who did the same one."""
+    named = [
+        text for column, text in row.items() if re.fullmatch(r"colour_\d+", column) and text not in ("", "?")
+    ]
+    return len(named) > 1 and len(set(named)) == 1

@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import OUTPUTS, Classes
+from model.classes import FEATURES, OUTPUTS, Classes
 from model.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
@@ -35,13 +35,14 @@ COMMITTEE: Final = 5
 
 
 class Scores(NamedTuple):
-    """The network's answers for N photos, before any softmax; the last two serve training only."""
+    """The network's answers for N photos, before any softmax, and what they rest on; the last two serve training only."""
 
     main: Tensor  # (N, mains)
     sub: Tensor  # (N, subs)
     background: Tensor  # (N, 2)
     colour: Tensor  # (N, colours)
     clothing: Tensor  # (N,)
+    features: Tensor  # (N, 512): layer4 pooled
     ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
     anything: Tensor  # (N, 768): what `clothing` reads, pooled layer3 and layer4
 
@@ -72,14 +73,16 @@ class Network(nn.Module):
         whole = self.layer4(parts)
         ground = self._ground(texture, parts)
         background, colour = self.palette(pixels, grain, ground)
-        features = self.dropout(whole.mean((2, 3)))
-        anything = torch.cat([parts.mean((2, 3)), whole.mean((2, 3))], 1)
+        pooled = whole.mean((2, 3))
+        features = self.dropout(pooled)
+        anything = torch.cat([parts.mean((2, 3)), pooled], 1)
         return Scores(
             main=self.main(features),
             sub=self.sub(features),
             background=background,
             colour=colour,
             clothing=self.clothing(anything)[:, 0],
+            features=pooled,
             ground=ground,
             anything=anything,
         )
@@ -157,14 +160,14 @@ class Palette(nn.Module):
 
 
 def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
-    """The scores of OUTPUTS for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
+    """OUTPUTS and FEATURES for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
     scores = network(torch.cat([pixels, pixels.flip(3)]))
-    found: Iterator[Tensor] = (getattr(scores, name) for name in OUTPUTS)
+    found: Iterator[Tensor] = (getattr(scores, name) for name in (*OUTPUTS, FEATURES))
     return tuple(score.reshape(2, -1, *score.shape[1:]).mean(0) for score in found)
 
 
 class Served(nn.Module):
-    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; the scores of OUTPUTS, in order.
+    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; what `both_ways` gives, in order.
 
     Computes in the precision of the network's weights.
     """

@@ -13,6 +13,7 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
@@ -23,7 +24,7 @@ from tqdm import tqdm
 
 from model.answers import joint
 from model.augment import Augmenter, Batch
-from model.classes import HEADS, OUTPUTS, Classes
+from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.curves import record
 from model.data import Photos
 from model.labels import UNKNOWN
@@ -45,6 +46,9 @@ from model.steps import (
 )
 from model.teacher import Said, consult
 
+CHECKED: Final = 500
+"""Held-out photos that are scored after every epoch, evenly spread: enough to see where it goes."""
+
 
 def train(
     photos: Photos,
@@ -58,7 +62,7 @@ def train(
     teachers: Sequence[nn.Module] = (),
     progress: bool = True,
 ) -> Network:
-    """Train on the photos at `learn`, score every epoch on those at `held_out` (may be empty).
+    """Train on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
 
     `init` is a file of pretrained ResNet-18 weights, `start` another run's folder to go on from instead.
     `teachers`, in evaluation mode, answer for whatever the network is shown, and it learns from them as well. Goes on
@@ -72,12 +76,13 @@ def train(
     state.resume(run / "checkpoint.pt", recipe)
     augmenter = Augmenter(photos, blend=recipe.blend)
     rates = draw_rates(photos, learn, recipe)
+    some = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), CHECKED)).astype(int)]
     while state.epoch < recipe.epochs and not state.stale(recipe.patience):
         size = recipe.last_size if state.epoch >= recipe.epochs - recipe.last_epochs else recipe.size
         torch.manual_seed(recipe.seed * 1000 + state.epoch)
         steps = Steps(augmenter, learn, rates, size, recipe, state.epoch)
         losses = _train_epoch(state, steps, teachers, recipe, progress)
-        scores = check(state.average, photos, held_out, size) if len(held_out) else {}
+        scores = check(state.average, photos, some, size) if len(some) else {}
         state.finish_epoch(scores)
         state.save(run / "checkpoint.pt", recipe)
         record(run, {"epoch": state.epoch, "size": size, **losses, **scores})
@@ -213,14 +218,14 @@ def _taught(losses: dict[str, Tensor], scores: Scores, said: Said, recipe: Recip
 
 
 def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 224) -> dict[str, np.ndarray]:
-    """The network's scores for whole photos, at a size: head → float32 (N, classes)."""
+    """The network's scores for whole photos, at a size: head → float32 (N, classes); and its features."""
     network.eval()
     device = next(network.parameters()).device
     found: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
         for pixels in whole_photos(photos, which, size):
             seen = both_ways(network, as_seen(pixels, device))
-            for head, scores in zip(OUTPUTS, seen, strict=True):
+            for head, scores in zip((*OUTPUTS, FEATURES), seen, strict=True):
                 found.setdefault(head, []).append(scores.float().cpu().numpy())
     return {head: np.concatenate(parts) for head, parts in found.items()}
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.answers import probabilities
-from model.calibrate import PRECISIONS, calibrate, keep_promise
+from model.calibrate import PRECISIONS, calibrate, keep_promises
 from model.classes import Classes
 from model.labels import UNKNOWN
 
@@ -45,7 +45,7 @@ def test_the_promise_is_kept_on_new_photos_on_average() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         sure, fresh = rng.beta(4, 1, 600), rng.beta(4, 1, 20_000)
-        limit = keep_promise(sure, rng.random(600) < sure**0.3, 0.95)
+        limit = keep_promises(sure, rng.random(600) < sure**0.3)[0.95]
         filed = fresh >= limit
         assert filed.mean() > 0.3
         precisions.append((fresh**0.3)[filed].mean())
@@ -60,12 +60,12 @@ def test_a_strict_promise_files_less_than_a_mild_one() -> None:
 
 
 def test_a_promise_that_few_photos_cannot_show_files_nothing() -> None:
-    assert keep_promise(np.full(20, 0.99), np.ones(20, bool), 0.99) > 1
+    assert keep_promises(np.full(20, 0.99), np.ones(20, bool))[0.99] > 1
 
 
 def test_answers_that_are_always_right_are_all_filed() -> None:
     sure = np.linspace(0.3, 1, 500)
-    assert keep_promise(sure, np.ones(500, bool), 0.97) == pytest.approx(0.3)
+    assert keep_promises(sure, np.ones(500, bool))[0.97] == pytest.approx(0.3)
 
 
 def test_the_backgrounds_threshold_forgets_the_prior() -> None:
