@@ -67,6 +67,7 @@ def train(options: argparse.Namespace) -> None:
     from model import data, export, strangers, teacher
     from model.augment import Augmenter
     from model.recipe import Recipe
+    from model.train import familiarise
     from model.train import train as learn_from
 
     if options.threads:
@@ -100,7 +101,8 @@ def train(options: argparse.Namespace) -> None:
         network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
     )
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
-    run = export.Run(network, photos.classes, told, recipe.serve_size)
+    familiar = familiarise(network, photos, learn, recipe.serve_size)
+    run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)
     export.save_run(options.run, run)
     if len(held_out):
         export.save_held_out(options.run, run, photos, held_out)

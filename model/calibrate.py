@@ -72,8 +72,10 @@ def calibrate(
     for kind in (None, *sorted(set(kinds.astype(str)) - {""})):
         here = np.ones(n, bool) if kind is None else kinds == kind
         if kind is None or (labels["sub"][here] != UNKNOWN).sum() >= FEWEST:
-            parts = [{name: values[here] for name, values in table.items()} for table in (scores, labels)]
-            limits[kind] = _limits(fitted, *parts, kinds[here], groups[here], weights[here])
+            own_scores, own_labels = (
+                {name: values[here] for name, values in table.items()} for table in (scores, labels)
+            )
+            limits[kind] = _limits(fitted, own_scores, own_labels, kinds[here], groups[here], weights[here])
     whole = limits.pop(None)
     own = {kind: of for kind, of in limits.items() if kind is not None}
     return replace(fitted, temperatures=whole.temperatures, thresholds=whole.thresholds, kinds=own)

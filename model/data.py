@@ -89,7 +89,7 @@ class Photos:
         return replace(self, **both, broken=self.broken + other.broken)
 
     def labels(self, head: str) -> np.ndarray:
-        """The labels of a head: int64 (N,), UNKNOWN where there is none."""
+        """The labels of a head, or of `clothing`: int64 (N,), UNKNOWN where there is none."""
         labels: np.ndarray = getattr(self, head)
         return labels
 

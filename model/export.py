@@ -41,13 +41,15 @@ from model.calibrate import calibrate
 from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.data import Photos, fingerprint
 from model.evaluate import chosen, evaluate, review, write_pages
+from model.familiar import FILE as FAMILIAR
+from model.familiar import Familiar, with_reach
 from model.labels import UNKNOWN
 from model.network import Network, Served
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
 from model.releases import Release, ReleaseError, load, seal
-from model.train import raw_scores
+from model.train import label_sets, raw_scores
 
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
@@ -66,14 +68,21 @@ class Run:
     story: dict[str, Any]
     size: int = INPUT_SIZE
     """Side at which the network sees photos in serving."""
+    familiar: Familiar | None = None
+    """What its training photos look like."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores of photos of senders that training had not seen, and their labels (UNKNOWN = none)."""
+    """Scores and features of photos of groups that training had not seen, and their labels (UNKNOWN = none).
+
+    kinds, groups: of what kind each photo is, and what it must stay together with; None where that was not kept.
+    """
 
     scores: Mapping[str, np.ndarray]
     labels: Mapping[str, np.ndarray]
+    kinds: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -82,6 +91,8 @@ def save_run(folder: Path, run: Run) -> None:
     save_file(state, folder / "weights.safetensors")
     content = {"classes": json.loads(run.classes.to_json()), "story": run.story, "size": run.size}
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if run.familiar:
+        run.familiar.write(folder / FAMILIAR)
 
 
 def load_run(folder: Path) -> Run:
@@ -90,14 +101,17 @@ def load_run(folder: Path) -> Run:
     classes = Classes.from_json(json.dumps(content["classes"]))
     network = Network(classes)
     network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE))
+    seen = folder / FAMILIAR
+    known = Familiar.read(seen) if seen.is_file() else None
+    return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE), known)
 
 
 def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:
     """Keep the network's scores of the held-out photos, and their labels, for calibration."""
     scores = raw_scores(run.network, photos, which, run.size)
     kept = {f"score/{head}": values for head, values in scores.items()}
-    kept |= {f"label/{head}": photos.labels(head)[which] for head in HEADS}
+    kept |= {f"label/{name}": labels for name, labels in label_sets(photos, which).items()}
+    kept |= {"kinds": photos.kind[which].astype(str), "groups": photos.groups()[which]}
     np.savez(folder / "held_out.npz", allow_pickle=False, **kept)
 
 
@@ -113,6 +127,8 @@ def load_held_out(path: Path) -> HeldOut:
     return HeldOut(
         scores={n.removeprefix("score/"): v for n, v in parts.items() if n.startswith("score/")},
         labels={n.removeprefix("label/"): v for n, v in parts.items() if n.startswith("label/")},
+        kinds=parts.get("kinds"),
+        groups=parts.get("groups"),
     )
 
 
@@ -128,6 +144,18 @@ def story(
     made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+
+
+def _with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
+    """How far away is too far, by the held-out photos; and the kind that each of these is judged as.
+
+    A photo in service does not say of which kind it is: its features do, so they choose for the held-out ones as well.
+    """
+    features = held_out.scores.get(FEATURES)
+    if familiar is None or features is None:
+        return None, None
+    familiar = with_reach(familiar, features)
+    return familiar, familiar.look(features).kind
 
 
 def export(
@@ -148,7 +176,10 @@ def export(
     folder = out / version
     if folder.exists():
         raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
-    classes = calibrate(run.classes, held_out.scores, held_out.labels)
+    familiar, judged_as = _with_held_out(run.familiar, held_out)
+    classes = calibrate(
+        run.classes, held_out.scores, held_out.labels, kinds=judged_as, groups=held_out.groups
+    )
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
         part = Path(scratch) / version
@@ -161,6 +192,8 @@ def export(
             shutil.copy(whole, part / "model.onnx")
         save_file(_halved(run.network), part / "weights.safetensors")
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
+        if familiar:
+            familiar.write(part / FAMILIAR)
         metrics = _measure(part / "model.onnx", whole, classes, test, part / "plots")
         metrics |= {
             "version": version,

@@ -40,9 +40,8 @@ def draw(
     of, mixed = np.unique(strata, return_inverse=True)
     _, together = np.unique(groups, return_inverse=True)
     shares = rng.dirichlet(np.ones(len(of)), nights)
-    own = np.ones((nights, together.max(initial=-1) + 1))
-    if resampled:
-        own = rng.standard_exponential(own.shape)
+    count = (nights, together.max(initial=-1) + 1)
+    own = rng.standard_exponential(count) if resampled else np.ones(count)
     drawn = own[:, together] * (1.0 if weights is None else weights)
     sums = np.stack([drawn[:, mixed == s].sum(1) for s in range(len(of))], axis=1)
     result: np.ndarray = drawn * (shares / np.maximum(sums, 1e-12))[:, mixed]

@@ -27,6 +27,7 @@ from model.augment import Augmenter, Batch
 from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.curves import record
 from model.data import Photos
+from model.familiar import Familiar, fit
 from model.labels import UNKNOWN
 from model.network import Network, Scores, as_seen, both_ways, load_backbone
 from model.recipe import Recipe
@@ -45,6 +46,9 @@ from model.steps import (
     whole_photos,
 )
 from model.teacher import Said, consult
+
+MOST: Final = 150
+"""Photos of each class of each kind that say what such photos look like."""
 
 CHECKED: Final = 500
 """Held-out photos that are scored after every epoch, evenly spread: enough to see where it goes."""
@@ -231,8 +235,8 @@ def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 
 
 
 def label_sets(photos: Photos, which: np.ndarray) -> dict[str, np.ndarray]:
-    """The labels of some photos, by head."""
-    return {head: photos.labels(head)[which] for head in HEADS}
+    """The labels of some photos, by head, and whether they show clothing."""
+    return {name: photos.labels(name)[which] for name in OUTPUTS}
 
 
 def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dict[str, float]:
@@ -250,3 +254,15 @@ def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dic
         ]
         result[head] = float(np.mean(shares)) if shares else 0.0
     return result
+
+
+def familiarise(network: Network, photos: Photos, learn: np.ndarray, size: int) -> Familiar:
+    """What the photos at `learn` look like to the network; at most MOST of each class of each kind, evenly spread."""
+    strata = photos.strata()
+    some = []
+    for stratum in np.unique(strata[learn]):
+        members = learn[strata[learn] == stratum]
+        some.append(members[np.linspace(0, len(members) - 1, min(len(members), MOST)).astype(int)])
+    shown = np.concatenate(some)
+    features = raw_scores(network, photos, shown, size)[FEATURES]
+    return fit(features, photos.kind[shown], strata[shown])
