@@ -95,7 +95,9 @@ def _of_one_kind(
         doubts = [f"may show no clothing ({clothing:.2f} < {classes.clothing_threshold:.2f})"] if bare else []
         doubts += [_two(heads["sub"])] if even else []
         doubts += [
-            _doubt(head, heads[head], limits[head]) for head in _ORDER if _unsure(heads[head], limits[head])
+            _doubt(head, heads[head], limits[head])
+            for head in _ORDER
+            if _unsure(heads[head], limits[head]) and not (even and head == "sub")
         ]
         needs_review = (
             bare or bool(even) or any(_unsure(heads[head], limits[head]) for head in ("sub", "main"))

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.answers import decode, probabilities
-from model.classes import HEADS, Classes
+from model.classes import HEADS, Classes, Limits
+from model.familiar import Familiar
 
 CLASSES = Classes(
     mains=("footwear", "upperwear"),
@@ -47,10 +48,62 @@ def test_a_sure_photo_has_no_doubts() -> None:
 
 
 def test_an_unsure_sub_category_needs_review_and_says_by_how_much() -> None:
-    answer = decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.97)[0]
+    answer = decode(scores(sub=[1.2, 0, 1.0]), CLASSES, review_precision=0.97)[0]
     assert answer.needs_review
-    assert answer.review_reason == "sub category unsure (0.50 < 0.60)"
-    assert not decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.8)[0].needs_review
+    assert answer.review_reason == "sub category unsure (0.55 < 0.60)"
+    assert not decode(scores(sub=[1.2, 0, 1.0]), CLASSES, review_precision=0.8)[0].needs_review
+
+
+def test_two_kinds_that_are_equally_likely_are_named_and_a_person_decides() -> None:
+    """However mild the promise: a photo of two garments is the normal case, and either could be meant."""
+    answer = decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.8)[0]
+    assert answer.needs_review
+    assert answer.review_reason == "two kinds equally likely (shirt 0.50, t-shirt 0.50)"
+
+
+def looks_like() -> Familiar:
+    """Two kinds of photos, around 0 and around 9; a photo beyond 3 is at the edge, one beyond 5 too far."""
+    return Familiar(
+        kinds=("home", "shop"),
+        whitening=np.eye(4),
+        centres=np.array([[0.0] * 4, [9.0] * 4]),
+        kind_of=np.array([0, 1]),
+        edge=np.array([3.0, 3.0]),
+        far=np.array([5.0, 5.0]),
+        sketching=np.eye(4),
+    )
+
+
+def seen_at(*places: float) -> dict[str, np.ndarray]:
+    """As many photos, each with the same sure scores and the features (place, 0, 0, 0)."""
+    many = {head: np.repeat(values, len(places), axis=0) for head, values in scores().items()}
+    return many | {"features": np.array([[place, 0, 0, 0] for place in places], np.float32)}
+
+
+def test_a_photo_unlike_those_of_training_is_doubted_and_one_too_far_goes_to_a_person() -> None:
+    answers = decode(seen_at(0, 4, 6), CLASSES, review_precision=0.97, familiar=looks_like())
+    assert [answer.needs_review for answer in answers] == [False, False, True]
+    reasons = [answer.review_reason for answer in answers]
+    assert reasons == ["", "unlike the photos it learned from", "unlike the photos it learned from"]
+
+
+def test_a_release_without_either_is_served_as_before() -> None:
+    plain = decode(scores(), CLASSES, review_precision=0.97)
+    assert decode(scores(), CLASSES, review_precision=0.97, familiar=looks_like()) == plain
+    assert decode(seen_at(99), CLASSES, review_precision=0.97) == plain
+
+
+def test_each_photo_is_judged_by_the_limits_of_its_kind() -> None:
+    strict = Limits(
+        {**CLASSES.temperatures, "sub": 3.0}, {**CLASSES.thresholds, "sub": {0.8: 0.0, 0.97: 0.999}}
+    )
+    classes = replace(CLASSES, kinds={"shop": strict})
+    found = seen_at(0, 0)
+    found["features"][1] = 9
+    home, shop = decode(found, classes, review_precision=0.97, familiar=looks_like())
+    assert not home.needs_review
+    assert shop.needs_review
+    assert shop.sub.probability < home.sub.probability
 
 
 def test_doubts_about_background_and_colour_are_named_and_move_nothing() -> None:
