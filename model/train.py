@@ -265,4 +265,4 @@ def familiarise(network: Network, photos: Photos, learn: np.ndarray, size: int) 
         some.append(members[np.linspace(0, len(members) - 1, min(len(members), MOST)).astype(int)])
     shown = np.concatenate(some)
     features = raw_scores(network, photos, shown, size)[FEATURES]
-    return fit(features, photos.kind[shown], strata[shown])
+    return fit(features, photos.kind[shown])

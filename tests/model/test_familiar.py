@@ -8,12 +8,12 @@ import pytest
 from model.familiar import FAR, Familiar, fit, with_reach
 
 
-def photos(n: int, seed: int, middle: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def photos(n: int, seed: int, world: int = 99) -> tuple[np.ndarray, np.ndarray]:
     """Features of two kinds of photos with two classes each, around places of their own."""
     rng = np.random.default_rng(seed)
     strata = rng.integers(0, 4, n)
-    places = np.random.default_rng(99).normal(0, 3, (4, 16)) + middle
-    return places[strata] + rng.normal(0, 1, (n, 16)), np.array(["home", "shop"])[strata // 2], strata
+    places = np.random.default_rng(world).normal(0, 3, (4, 64))
+    return places[strata] + rng.normal(0, 1, (n, 64)), np.array(["home", "shop"])[strata // 2]
 
 
 def learned() -> Familiar:
@@ -21,7 +21,7 @@ def learned() -> Familiar:
 
 
 def test_a_photo_is_of_the_kind_of_those_it_lies_among() -> None:
-    features, kinds, _ = photos(500, 2)
+    features, kinds = photos(500, 2)
     assert (learned().look(features).kind == kinds).mean() > 0.95
 
 
@@ -30,17 +30,19 @@ def test_few_photos_like_those_of_training_are_too_far_and_others_all() -> None:
     assert like.far.mean() == pytest.approx(FAR, abs=0.004)
     assert 0.01 < like.edge.mean() < 0.03
     assert not (like.far & ~like.edge).any()
-    assert learned().look(photos(500, 4, middle=4.0)[0]).far.mean() > 0.99
+    assert learned().look(photos(500, 4, world=7)[0]).far.mean() > 0.99
 
 
 def test_without_held_out_photos_nothing_is_too_far() -> None:
-    assert not fit(*photos(500, 0)).look(photos(100, 4, middle=9.0)[0]).edge.any()
+    assert not fit(*photos(500, 0)).look(photos(100, 4, world=7)[0]).edge.any()
 
 
-def test_a_class_of_few_photos_makes_no_cloud_of_its_own() -> None:
-    features, kinds, strata = photos(500, 0)
-    strata[:3] = 7
-    assert len(fit(features, kinds, strata).centres) == 4
+@pytest.mark.parametrize("names", [["home"], ["home", "shop", "worn"]])
+def test_there_may_be_one_kind_or_several(names: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    of = rng.integers(0, len(names), 300)
+    features = rng.normal(0, 1, (300, 64)) + 5 * np.eye(64)[of]
+    assert (fit(features, np.array(names)[of]).look(features).kind == np.array(names)[of]).mean() > 0.95
 
 
 def test_what_is_kept_says_the_same_when_it_is_read_again(tmp_path: Path) -> None:
@@ -50,15 +52,14 @@ def test_what_is_kept_says_the_same_when_it_is_read_again(tmp_path: Path) -> Non
     features = photos(300, 5)[0]
     before, after = familiar.look(features), again.look(features)
     assert (before.kind == after.kind).all()
-    assert np.allclose(before.distance, after.distance, rtol=0.01)
+    assert np.allclose(before.distance, after.distance, rtol=1e-5)
 
 
 def test_similar_photos_have_similar_sketches() -> None:
     rng = np.random.default_rng(0)
-    familiar = fit(np.abs(rng.normal(0, 1, (60, 512))), np.repeat("home", 60), np.repeat(0, 60))
+    familiar = fit(np.abs(rng.normal(0, 1, (60, 512))), np.repeat("home", 60))
     one = np.abs(rng.normal(0, 1, (1, 512)))
     near, other = one + rng.normal(0, 0.1, (1, 512)), np.abs(rng.normal(0, 1, (1, 512)))
     sketches = familiar.sketch(np.concatenate([one, near, other])).astype(int)
     assert sketches.shape == (3, 64)
     assert np.linalg.norm(sketches[0] - sketches[1]) < 0.5 * np.linalg.norm(sketches[0] - sketches[2])
-    assert np.array_equal(familiar.sketch(one), familiar.sketch(3 * one))  # exposure is no likeness
