@@ -134,6 +134,18 @@ def export_release(options: argparse.Namespace) -> None:
     )
 
 
+def calibrate(options: argparse.Namespace) -> None:
+    """Set a release's thresholds by your own photos, as a new release; the network stays as it is."""
+    if importlib.util.find_spec("scipy") is None:
+        raise ReleaseError(f"This command needs scipy: {INSTALL}")
+    from model.own import adapt
+
+    release = adapt(_release(options.release), options.photos, out=MODEL_DIR, version=options.version)
+    print(
+        f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
+    )
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
@@ -141,12 +153,12 @@ def evaluate(options: argparse.Namespace) -> None:
     from model.answers import probabilities
     from model.evaluate import are_filed, as_text, review, write_pages
     from model.evaluate import evaluate as score
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
     from model.kinds import as_table, by_kind
 
     release = _release(options.release)
     photos = data.load_all(options.folder, part=options.part, classes=release.classes)
-    scores = scores_of(release.network, serving_pixels(photos))
+    scores = scores_of(release.network, data.serving_pixels(photos))
     probable = probabilities(scores, release.classes)
     report = score(scores, photos, release.classes)
     print(as_text(report))
@@ -166,7 +178,7 @@ def compare(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data
     from model.evaluate import compare as both
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
 
     first, second = _release(options.first), _release(options.second)
     if not first.classes.same_names(second.classes):
@@ -174,7 +186,7 @@ def compare(options: argparse.Namespace) -> None:
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
     photos = data.load_all(options.folder, part=options.part, classes=first.classes)
-    pixels = serving_pixels(photos)
+    pixels = data.serving_pixels(photos)
     again = data.load_all(options.folder, part=options.part, classes=second.classes, progress=False)
     table = both(scores_of(first.network, pixels), scores_of(second.network, pixels), photos, again)
     print(f"{'head':<12}{'photos':>7}{'first':>8}{'second':>8}  {'gain, 95 % interval':<22}{'McNemar p':>10}")
@@ -224,6 +236,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_export(commands)
+    own = commands.add_parser(
+        "calibrate",
+        help="set a release's thresholds by your own photos",
+        description=calibrate.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    own.add_argument("version", help="name of the new release, such as mine-1")
+    own.add_argument(
+        "--from",
+        dest="photos",
+        type=Path,
+        required=True,
+        help="your photos as <folder>/<sub>/*.jpg; a column `weight` in labels.csv says how many photos each stands for",
+    )
+    own.add_argument("--release", help="version or release folder of the parent (default: the one in use)")
+    own.set_defaults(command=calibrate)
     scored = commands.add_parser(
         "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
     )

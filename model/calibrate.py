@@ -24,7 +24,7 @@ from typing import Final
 
 import numpy as np
 from scipy.optimize import minimize_scalar
-from scipy.stats import beta
+from scipy.special import betaincinv
 
 from model.answers import joint, log_softmax, probabilities
 from model.classes import HEADS, Classes, Limits
@@ -60,12 +60,13 @@ def calibrate(
     kinds = np.full(n, "", dtype=object) if kinds is None else kinds
     groups = np.arange(n) if groups is None else groups
     weights = np.ones(n) if weights is None else weights
-    fitted = replace(classes, temperatures=_temperatures(classes, scores, labels), kinds={})
+    fitted = replace(classes, temperatures=_temperatures(classes, scores, labels, weights), kinds={})
     probable = probabilities(scores, fitted)
     garments = labels["clothing"] == CLOTHING if "clothing" in labels else np.ones(n, bool)
+    balanced = _best_balance(probable["background"][:, 0], labels["background"])
     fitted = replace(
         fitted,
-        background_threshold=_best_balance(probable["background"][:, 0], labels["background"]),
+        background_threshold=classes.background_threshold if balanced is None else balanced,
         clothing_threshold=float(np.quantile(probable["clothing"][garments], CLOTHING_LOST)),
     )
     limits = {}
@@ -93,40 +94,56 @@ def _limits(
 
     The background's temperature stays what it is for all of them: one threshold divides it.
     """
-    own = _temperatures(classes, scores, labels) | {"background": classes.temperatures["background"]}
+    own = _temperatures(classes, scores, labels, weights) | {"background": classes.temperatures["background"]}
     classes = replace(classes, temperatures=own)
     probable = probabilities(scores, classes)
     known = labels["sub"] != UNKNOWN
     strata = np.char.add(kinds[known].astype(str), labels["sub"][known].astype(str))
     nights = draw(strata, groups[known], np.random.default_rng(0), weights=weights[known])
     thresholds = {
-        head: _thresholds(head, probable[head], labels[head], classes, known, nights) for head in HEADS
+        head: _thresholds(head, probable[head], labels[head], classes, known, nights, weights)
+        for head in HEADS
     }
     return Limits(own, thresholds)
 
 
 def _temperatures(
-    classes: Classes, scores: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+    classes: Classes,
+    scores: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    weights: np.ndarray,
 ) -> dict[str, float]:
-    """Every head's temperature; main's is sub's, from whose probabilities main's are made."""
+    """Every head's temperature, that which it had where few photos have a label.
+
+    Main's is sub's, from whose probabilities main's are made.
+    """
     raw = {"sub": joint(scores["sub"], scores["main"], classes)[0]}
     raw |= {head: scores[head] for head in ("background", "colour")}
-    found = {head: _temperature(values, labels[head]) for head, values in raw.items()}
+    found = {
+        head: _temperature(values, labels[head], weights, classes.temperatures[head])
+        for head, values in raw.items()
+    }
     return {**found, "main": found["sub"]}
 
 
 def keep_promises(
-    sure: np.ndarray, right: np.ndarray, nights: np.ndarray | None = None
+    sure: np.ndarray,
+    right: np.ndarray,
+    nights: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> dict[float, float]:
     """For each of PRECISIONS the lowest threshold above which answers are right that often; 1 + where there is none.
 
     sure: float (N,), the answers' probabilities. right: bool (N,). nights: (nights, N), each photo's weight in each night;
-    then the promise is kept in most of them as well.
+    then the promise is kept in most of them as well. weights: (N,), how many photos each stands for; unequal ones say less
+    than as many equal ones would (Kish's effective sample size).
     """
     order = np.argsort(-sure, kind="stable")
     sure, right = sure[order], right[order]
-    filed, wrong = np.arange(1, len(sure) + 1), np.cumsum(~right)
-    most_errors = beta.ppf(1 - DOUBT, wrong + 1, np.maximum(filed - wrong, 1))
+    weights = np.ones(len(sure)) if weights is None else weights[order]
+    weights = weights * weights.sum() / np.maximum((weights**2).sum(), 1e-12)
+    filed, wrong = np.cumsum(weights), np.cumsum(weights * ~right)
+    most_errors = betaincinv(wrong + 1, np.maximum(filed - wrong, 1e-9), 1 - DOUBT)
     table, floor = {}, 0.0
     for precision in PRECISIONS:
         fine = most_errors <= 1 - precision
@@ -146,6 +163,7 @@ def _thresholds(
     classes: Classes,
     subs_known: np.ndarray,
     nights: np.ndarray,
+    weights: np.ndarray,
 ) -> dict[float, float]:
     """A head's thresholds; the categories' hold over all `nights`, which are made of the photos at `subs_known`."""
     categories = head in ("main", "sub")
@@ -157,28 +175,28 @@ def _thresholds(
     if head == "background":
         chosen = np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
     sure = probable[np.arange(len(probable)), chosen]
-    return keep_promises(sure, chosen == labels, nights if categories else None)
+    return keep_promises(sure, chosen == labels, nights if categories else None, weights[known])
 
 
-def _temperature(scores: np.ndarray, labels: np.ndarray) -> float:
-    """What divides the scores so that their softmax is most likely."""
+def _temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, before: float) -> float:
+    """What divides the scores so that their softmax is most likely; `before` where fewer than two have a label."""
     known = labels != UNKNOWN
     if known.sum() < 2:
-        return 1.0
-    scores, labels = np.asarray(scores[known], np.float64), labels[known]
+        return before
+    scores, labels, weights = np.asarray(scores[known], np.float64), labels[known], weights[known]
 
     def surprise(logarithm: float) -> float:
         logs = log_softmax(scores / np.exp(logarithm))
-        return float(-logs[np.arange(len(labels)), labels].mean())
+        return float(np.average(-logs[np.arange(len(labels)), labels], weights=weights))
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
 
 
-def _best_balance(acceptable: np.ndarray, labels: np.ndarray) -> float:
-    """The probability of "acceptable" that divides best, half-way to the next lower one."""
+def _best_balance(acceptable: np.ndarray, labels: np.ndarray) -> float | None:
+    """The probability of "acceptable" that divides best, half-way to the next lower one; None without both."""
     good, bad = np.sort(acceptable[labels == 0]), np.sort(acceptable[labels == 1])
     if not len(good) or not len(bad):
-        return 0.5
+        return None
     values = np.unique(np.concatenate([[0.0], good, bad, [1.0]]))
     limits = (values[1:] + values[:-1]) / 2
     balance = (1 - np.searchsorted(good, limits) / len(good) + np.searchsorted(bad, limits) / len(bad)) / 2

@@ -35,7 +35,7 @@ from model.labels import (
     read_described,
     read_labels,
 )
-from model.preprocess import PhotoError, read_photo
+from model.preprocess import INPUT_SIZE, PhotoError, read_photo
 
 STORED_SIZE: Final = 256
 """Side at which photos are kept in memory: room for crops, and 0.2 MB a photo."""
@@ -70,6 +70,7 @@ class Photos:
     group: np.ndarray
     source: np.ndarray
     kind: np.ndarray
+    weight: np.ndarray
     masks: np.ndarray
     broken: tuple[tuple[str, str], ...] = ()
 
@@ -246,6 +247,15 @@ def with_extra(
     return np.concatenate([learn, more]), photos.joined(extra)
 
 
+def serving_pixels(photos: Photos) -> np.ndarray:
+    """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
+    size = (INPUT_SIZE, INPUT_SIZE)
+    if photos.pixels.shape[1] == INPUT_SIZE:
+        return photos.pixels
+    reduced = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in photos.pixels]
+    return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
+
+
 def fingerprint(photos: Photos) -> str:
     """A checksum of the photos and their labels: what a release was trained on."""
     digest = hashlib.sha256()
@@ -261,13 +271,15 @@ def _in_folders(root: Path, part: str, classes: Classes) -> dict[str, Label]:
     """What folders named after classes, and the tables beside them, say of the photos in them."""
     folder = _photo_folder(root, part)
     looks = _looks(root, root / "labels.csv", classes)
+    # where some photos have a weight, one that the table does not name was not looked at
+    unseen = Label(kind=root.name, weight=0.0 if any(look.weight != 1 for look in looks.values()) else 1.0)
     known = {}
     for name in _class_folders(folder):
         sub = _sub_index(name, classes)
         main = classes.mains.index(classes.main_of[classes.subs[sub]])
         for file in _files(folder / name):
             key = file.relative_to(root).as_posix()
-            look = looks.get(key, Label(kind=root.name))
+            look = looks.get(key, unseen)
             known[key] = replace(look, main=main, sub=sub, clothing=CLOTHING)
     if looks and known and not any(key in looks for key in known):
         raise DataError(
@@ -316,6 +328,7 @@ def _read(
             len(labels), len(classes.colours)
         ),
         agreed=column("agreed", bool),
+        weight=column("weight", np.float64),
         **{name: column(name, object) for name in ("group", "source", "kind")},
         masks=_read_masks(masks, keys),
         broken=tuple(broken.items()),

@@ -39,7 +39,7 @@ from torch import Tensor
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
 from model.classes import FEATURES, HEADS, OUTPUTS, Classes
-from model.data import Photos, fingerprint
+from model.data import Photos, fingerprint, serving_pixels
 from model.evaluate import chosen, evaluate, review, write_pages
 from model.familiar import FILE as FAMILIAR
 from model.familiar import Familiar, with_reach
@@ -83,6 +83,15 @@ class HeldOut:
     labels: Mapping[str, np.ndarray]
     kinds: np.ndarray | None = None
     groups: np.ndarray | None = None
+
+    def take(self, which: np.ndarray) -> HeldOut:
+        """The photos at these indices (or where this mask is true)."""
+        return HeldOut(
+            {name: values[which] for name, values in self.scores.items()},
+            {name: values[which] for name, values in self.labels.items()},
+            None if self.kinds is None else self.kinds[which],
+            None if self.groups is None else self.groups[which],
+        )
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -146,7 +155,7 @@ def story(
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
 
 
-def _with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
+def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
     """How far away is too far, by the held-out photos; and the kind that each of these is judged as.
 
     A photo in service does not say of which kind it is: its features do, so they choose for the held-out ones as well.
@@ -176,7 +185,7 @@ def export(
     folder = out / version
     if folder.exists():
         raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
-    familiar, judged_as = _with_held_out(run.familiar, held_out)
+    familiar, judged_as = with_held_out(run.familiar, held_out)
     classes = calibrate(
         run.classes, held_out.scores, held_out.labels, kinds=judged_as, groups=held_out.groups
     )
@@ -211,15 +220,6 @@ def export(
         Predictor(load(part)).check_golden()
         os.replace(part, folder)
     return load(folder)
-
-
-def serving_pixels(photos: Photos) -> np.ndarray:
-    """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
-    size = (INPUT_SIZE, INPUT_SIZE)
-    if photos.pixels.shape[1] == INPUT_SIZE:
-        return photos.pixels
-    reduced = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in photos.pixels]
-    return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
 
 
 def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:

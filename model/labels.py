@@ -4,7 +4,7 @@
     add_votes(labels, Path("clothing/votes.csv"), classes)
 
 Three tables are read: `labels.csv` beside photos in folders (`file,background,colour`, and perhaps
-`sender,kind,source`), `votes.csv` (what several people called each photo), and a table that says all
+`sender,kind,source,weight`), `votes.csv` (what several people called each photo), and a table that says all
 (`file,sub,main,background,colour,group,source,kind`), for photos that lie in any order.
 """
 
@@ -44,7 +44,7 @@ class Label:
     votes: how people's votes for its colour are shared among the colours; they add up to 1. Empty where `colour`
     says all that is known. agreed: whether several people named a colour, and all of them this one. clothing: CLOTHING,
     NO_CLOTHING or UNKNOWN. group: what must stay together in a fold, such as who took the photo. kind: what sort of
-    photos it is one of, such as those of a shop.
+    photos it is one of, such as those of a shop. weight: how many photos it stands for when thresholds are set.
     """
 
     main: int = UNKNOWN
@@ -57,6 +57,7 @@ class Label:
     group: str = ""
     source: str = ""
     kind: str = ""
+    weight: float = 1.0
 
     def shares(self, colours: int) -> np.ndarray:
         """The colour's label as shares of all colours, float32 (colours,): zeros where nothing is known."""
@@ -77,6 +78,7 @@ def read_labels(path: Path, classes: Classes, *, kind: str = "") -> dict[str, La
             group=row.get("sender") or row.get("group") or "",
             source=row.get("source") or "",
             kind=row.get("kind") or kind,
+            weight=_weight(row, path, line),
         )
         for line, row in _numbered(path, ("file", "background", "colour"))
     }
@@ -195,6 +197,21 @@ def _colour(text: str, classes: Classes, path: Path, line: int) -> int:
             f"{path.name}, line {line}: the colour {text!r} is unknown; these are known: {', '.join(COLOURS)}."
         )
     return classes.colours.index(text) if text in classes.colours else UNKNOWN
+
+
+def _weight(row: Mapping[str, str], path: Path, line: int) -> float:
+    """The column `weight`, the inverse of the chance that the photo was looked at: 1 without it, 0 where it is empty."""
+    text = row.get("weight", "1").strip() or "0"
+    try:
+        weight = float(text)
+    except ValueError:
+        weight = -1.0
+    if not 0 <= weight < float("inf"):
+        raise DataError(
+            f"{path.name}, line {line}: weight is {text!r}; a number from 0 on is meant: one divided by the chance that "
+            "the photo was looked at."
+        )
+    return weight
 
 
 def _votes(row: Mapping[str, str], classes: Classes, path: Path, line: int) -> tuple[float, ...]:

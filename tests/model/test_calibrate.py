@@ -68,6 +68,17 @@ def test_answers_that_are_always_right_are_all_filed() -> None:
     assert keep_promises(sure, np.ones(500, bool))[0.97] == pytest.approx(0.3)
 
 
+def test_a_photo_that_stands_for_many_counts_for_many_and_unequal_ones_say_less() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.beta(4, 1, 3000)
+    right = rng.random(3000) < sure**0.3
+    even, heavy = np.full(3000, 7.0), np.where(right, 1.0, 3.0)
+    assert keep_promises(sure, right, weights=even) == keep_promises(sure, right)
+    assert keep_promises(sure, right, weights=heavy)[0.95] > keep_promises(sure, right)[0.95]
+    few = np.where(np.arange(3000) % 100, 0.01, 1.0)  # thirty photos stand for nearly all
+    assert keep_promises(sure, np.ones(3000, bool), weights=few)[0.97] > 1
+
+
 def test_the_backgrounds_threshold_forgets_the_prior() -> None:
     """One photo in twenty is acceptable, at probabilities around 0.3: the threshold must come down to them."""
     rng = np.random.default_rng(0)

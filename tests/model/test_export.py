@@ -49,7 +49,7 @@ def test_the_float_network_answers_as_torch_does_for_a_photo_and_its_mirror_imag
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
     export.write_onnx(network, tmp_path / "float.onnx")
-    pixels = export.serving_pixels(photos.take(np.arange(3)))
+    pixels = data.serving_pixels(photos.take(np.arange(3)))
     given = export.scores_of(tmp_path / "float.onnx", pixels)
     mirrored = export.scores_of(tmp_path / "float.onnx", np.ascontiguousarray(pixels[:, :, ::-1]))
     seen = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
@@ -115,7 +115,7 @@ def test_too_few_right_golden_photos_make_no_release(
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     golden = tmp_path / "golden"
     golden.mkdir()
-    pixels = export.serving_pixels(photos.take(np.arange(1)))
+    pixels = data.serving_pixels(photos.take(np.arange(1)))
     with torch.inference_mode():
         scores = network(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
     wrong = photos.classes.subs[int(scores.sub.argmin())]
