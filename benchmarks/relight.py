@@ -71,8 +71,9 @@ def main() -> None:
 def cast(white: tuple[float, float], left: float) -> np.ndarray:
     """How much more red, green and blue a lamp gives than daylight, at the same lightness; `left` from 0 to 1."""
     lamp, day = (TO_LINEAR_RGB @ np.array([x, 1.0, z]) for x, z in (white, SRGB_WHITE))
-    gains: np.ndarray = np.maximum(lamp / day, 0.05) ** left
-    return gains / (gains @ np.array([0.2126, 0.7152, 0.0722]))
+    gains = np.maximum(lamp / day, 0.05) ** left
+    result: np.ndarray = gains / (gains @ np.array([0.2126, 0.7152, 0.0722]))
+    return result
 
 
 def lit(pixels: np.ndarray, gains: np.ndarray) -> np.ndarray:

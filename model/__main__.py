@@ -66,6 +66,7 @@ def train(options: argparse.Namespace) -> None:
 
     from model import data, export, strangers, teacher
     from model.augment import Augmenter
+    from model.labels import NO_CLOTHING
     from model.recipe import Recipe
     from model.train import familiarise
     from model.train import train as learn_from
@@ -82,6 +83,11 @@ def train(options: argparse.Namespace) -> None:
     if options.extra:
         first = options.masks[0] if options.masks else None
         learn, photos = data.with_extra(photos, learn, held_out, options.extra, first, options.extra_labels)
+    others = strangers.pictures(options.strangers)
+    taught_apart = not (photos.clothing[learn] == NO_CLOTHING).any()
+    if not taught_apart:
+        learn = np.concatenate([learn, np.arange(len(photos), len(photos) + len(others))])
+        photos = photos.joined(strangers.as_photos(photos.classes, others))
     _say_what(photos, learn, held_out)
     teachers: list[torch.nn.Module] = []
     if options.teacher:
@@ -97,9 +103,8 @@ def train(options: argparse.Namespace) -> None:
         start=options.start,
         teachers=teachers,
     )
-    strangers.teach(
-        network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
-    )
+    if taught_apart:
+        strangers.teach(network, Augmenter(photos), learn, others, recipe.serve_size)
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
     familiar = familiarise(network, photos, learn, recipe.serve_size)
     run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)

@@ -44,7 +44,7 @@ from model.evaluate import chosen, evaluate, review, write_pages
 from model.familiar import FILE as FAMILIAR
 from model.familiar import Familiar, with_reach
 from model.labels import UNKNOWN
-from model.network import Network, Served
+from model.network import Network, Served, filled
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
@@ -108,8 +108,7 @@ def load_run(folder: Path) -> Run:
     """Read a finished run."""
     content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     classes = Classes.from_json(json.dumps(content["classes"]))
-    network = Network(classes)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
+    network = filled(classes, load_file(folder / "weights.safetensors"))
     seen = folder / FAMILIAR
     known = Familiar.read(seen) if seen.is_file() else None
     return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE), known)

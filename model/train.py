@@ -17,7 +17,6 @@ from typing import Final
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
@@ -29,7 +28,7 @@ from model.curves import record
 from model.data import Photos
 from model.familiar import Familiar, fit
 from model.labels import UNKNOWN
-from model.network import Network, Scores, as_seen, both_ways, load_backbone
+from model.network import Network, Palette, Scores, as_seen, both_ways, filled, load_backbone, load_weights
 from model.recipe import Recipe
 from model.settle import settle
 from model.steps import (
@@ -107,10 +106,12 @@ class _State:
     @staticmethod
     def begin(classes: Classes, recipe: Recipe, init: Path | None, start: Path | None) -> _State:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = Network(classes, dropout=recipe.dropout)
         if start:
-            network.load_state_dict(load_file(start / "weights.safetensors"))
+            network = filled(classes, load_weights(start / "weights.safetensors"), dropout=recipe.dropout)
+            if network.palette.tint is None:
+                network.palette = Palette(classes)
         else:
+            network = Network(classes, dropout=recipe.dropout)
             load_backbone(network, init)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = copy.deepcopy(network)
