@@ -155,8 +155,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
     from model import data
-    from model.answers import probabilities
-    from model.evaluate import are_filed, as_text, review, write_pages
+    from model.evaluate import as_text, judge, review, write_pages
     from model.evaluate import evaluate as score
     from model.export import scores_of
     from model.kinds import as_table, by_kind
@@ -164,15 +163,14 @@ def evaluate(options: argparse.Namespace) -> None:
     release = _release(options.release)
     photos = data.load_all(options.folder, part=options.part, classes=release.classes)
     scores = scores_of(release.network, data.serving_pixels(photos))
-    probable = probabilities(scores, release.classes)
-    report = score(scores, photos, release.classes)
+    probable, sure = judge(scores, release.classes, options.review_precision, release.familiar)
+    report = score(probable, photos, release.classes)
     print(as_text(report))
-    filed = review(probable, photos, release.classes, options.review_precision)
+    filed = review(probable, sure, photos, release.classes, options.review_precision)
     print(
         f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
         f"{filed['precision']:.1%} of these rightly."
     )
-    sure = are_filed(probable, release.classes, options.review_precision)
     print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)

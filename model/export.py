@@ -40,9 +40,10 @@ from model.answers import decode, probabilities
 from model.calibrate import calibrate
 from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.data import Photos, fingerprint, serving_pixels
-from model.evaluate import chosen, evaluate, review, write_pages
+from model.evaluate import chosen, evaluate, judge, review, write_pages
 from model.familiar import FILE as FAMILIAR
 from model.familiar import Familiar, with_reach
+from model.kinds import by_kind
 from model.labels import UNKNOWN
 from model.network import Network, Served, filled
 from model.predictor import Predictor
@@ -202,7 +203,7 @@ def export(
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
-        metrics = _measure(part / "model.onnx", whole, classes, test, part / "plots")
+        metrics = _measure(part / "model.onnx", whole, classes, familiar, test, part / "plots")
         metrics |= {
             "version": version,
             "quantised": quantised,
@@ -359,20 +360,23 @@ def _halved(network: Network) -> dict[str, Tensor]:
     return {n: t.half() if t.is_floating_point() else t for n, t in network.state_dict().items()}
 
 
-def _measure(network: Path, whole: Path, classes: Classes, test: Photos, plots: Path) -> dict[str, Any]:
+def _measure(
+    network: Path, whole: Path, classes: Classes, familiar: Familiar | None, test: Photos, plots: Path
+) -> dict[str, Any]:
     """Scores, agreement with the float network, review and speed."""
     pixels = serving_pixels(test)
     scores, exact = scores_of(network, pixels), scores_of(whole, pixels)
-    probable = probabilities(scores, classes)
-    report = evaluate(scores, test, classes)
+    probable, filed = judge(scores, classes, PRECISION, familiar)
+    report = evaluate(probable, test, classes)
     write_pages(report, probable, test, classes, plots)
     for page in plots.glob("*.html"):  # the photos of a test set are not ours to release
         page.unlink()
     (plots / "worst.png").unlink(missing_ok=True)
     return {
         "scores": report,
-        "agreement": _agreement(probable, probabilities(exact, classes), test, classes),
-        "review": review(probable, test, classes, PRECISION),
+        "agreement": _agreement(probable, judge(exact, classes, PRECISION, familiar)[0], test, classes),
+        "review": review(probable, filed, test, classes, PRECISION),
+        "kinds": by_kind(probable, test, classes, filed),
         "clothing_suspected": float((probable["clothing"] < classes.clothing_threshold).mean()),
         "test_photos": len(test),
         "milliseconds": {"8-bit": _milliseconds(network, pixels), "float": _milliseconds(whole, pixels)},
