@@ -108,8 +108,10 @@ class Photos:
         """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not."""
         from sklearn.model_selection import StratifiedGroupKFold
 
+        strata, which, counts = np.unique(self.strata(), return_inverse=True, return_counts=True)
+        strata[counts < of] = strata.max() + 1  # too few to have a share in every fold
         folds = StratifiedGroupKFold(n_splits=of, shuffle=True, random_state=seed)
-        learn, held_out = list(folds.split(np.zeros(len(self)), self.strata(), self.groups()))[number]
+        learn, held_out = list(folds.split(np.zeros(len(self)), strata[which], self.groups()))[number]
         return learn, held_out
 
     def leave_out(self, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
