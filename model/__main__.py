@@ -123,7 +123,9 @@ def export_release(options: argparse.Namespace) -> None:
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
     each = -(-export.CALIBRATION_PHOTOS // len(options.data))
     calibration = data.load_all(options.data, classes=run.classes, most=each)
-    test = data.load_all(options.data, part=options.part, classes=run.classes)
+    # a folder without this part was learned from whole
+    apart = [folder for folder in options.data if (folder / options.part).is_dir()] or options.data
+    test = data.load_all(apart, part=options.part, classes=run.classes)
     release = export.export(
         run,
         held_out,

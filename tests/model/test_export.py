@@ -12,10 +12,12 @@ from PIL import Image
 
 from model import data, export, releases
 from model.classes import HEADS, Classes
+from model.familiar import Familiar
 from model.network import Network, normalise
 from model.predictor import Predictor
 from model.recipe import Recipe
 from model.releases import ReleaseError
+from model.train import familiarise
 
 Make = Callable[..., Path]
 
@@ -38,11 +40,11 @@ def network(photos: data.Photos) -> Network:
     return network.eval()
 
 
-def run_of(network: Network, photos: data.Photos) -> export.Run:
+def run_of(network: Network, photos: data.Photos, familiar: Familiar | None = None) -> export.Run:
     story = export.story(
         Recipe(), photos, np.arange(len(photos)), init=Path("resnet18.safetensors"), teacher=None
     )
-    return export.Run(network, photos.classes, story)
+    return export.Run(network, photos.classes, story, familiar=familiar)
 
 
 def test_the_float_network_answers_as_torch_does_for_a_photo_and_its_mirror_image(
@@ -81,10 +83,11 @@ def test_a_release_is_made_and_promoted_or_refused(
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     (tmp_path / "golden").mkdir()
     out = tmp_path / "releases"
+    familiar = familiarise(network, photos, np.arange(len(photos)), 32)
 
     def make(version: str) -> releases.Release:
         return export.export(
-            run_of(network, photos),
+            run_of(network, photos, familiar),
             held_out,
             photos,
             photos,
@@ -99,6 +102,12 @@ def test_a_release_is_made_and_promoted_or_refused(
     assert [f.name for f in out.iterdir()] == ["one"]  # nothing half-made is left
     metrics = json.loads((release.folder / "metrics.json").read_text())
     assert metrics["scores"]["sub"]["photos"] == 24
+    assert metrics["kinds"]["photos"]["photos"] == 24
+    assert release.familiar is not None
+    assert np.isfinite(release.familiar.far).all()
+    features = Predictor(release).scores(data.serving_pixels(photos))["features"]
+    assert features.shape == (24, 512)
+    assert not release.familiar.look(features).far.all()
     assert set(metrics["agreement"]) == set(HEADS)
     card = (release.folder / "card.md").read_text()
     assert "24 photos" in card
