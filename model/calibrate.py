@@ -13,7 +13,7 @@
 - For the category, what keeps the promise for photos mixed as these are would break it on a night of the hard ones. So each
   kind of photo has thresholds of its own, which keep it in most nights of whatever mixture of classes (model/nights.py);
   a night of several kinds then keeps it as well.
-- The background's threshold is the one with the best balanced accuracy: no prior enters.
+- The background's threshold is the one with the best balanced accuracy, all kinds counting the same: no prior enters.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def calibrate(
     fitted = replace(classes, temperatures=_temperatures(classes, scores, labels, weights), kinds={})
     probable = probabilities(scores, fitted)
     garments = labels["clothing"] == CLOTHING if "clothing" in labels else np.ones(n, bool)
-    balanced = _best_balance(probable["background"][:, 0], labels["background"])
+    balanced = _best_balance(probable["background"][:, 0], labels["background"], kinds)
     fitted = replace(
         fitted,
         background_threshold=classes.background_threshold if balanced is None else balanced,
@@ -192,13 +192,23 @@ def _temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, be
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
 
 
-def _best_balance(acceptable: np.ndarray, labels: np.ndarray) -> float | None:
-    """The probability of "acceptable" that divides best, half-way to the next lower one; None without both."""
-    good, bad = np.sort(acceptable[labels == 0]), np.sort(acceptable[labels == 1])
-    if not len(good) or not len(bad):
-        return None
-    values = np.unique(np.concatenate([[0.0], good, bad, [1.0]]))
+def _best_balance(acceptable: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> float | None:
+    """The probability of "acceptable" that divides best, half-way to the next lower one; None without both.
+
+    Every kind of photo counts the same: white shop photos, which are many and easy, do not decide for the others.
+    """
+    known = labels != UNKNOWN
+    values = np.unique(np.concatenate([[0.0], acceptable[known], [1.0]]))
     limits = (values[1:] + values[:-1]) / 2
-    balance = (1 - np.searchsorted(good, limits) / len(good) + np.searchsorted(bad, limits) / len(bad)) / 2
+    shares: dict[int, list[np.ndarray]] = {0: [], 1: []}
+    for kind in np.unique(kinds[known].astype(str)):
+        for quality, found in shares.items():
+            some = np.sort(acceptable[known & (kinds == kind) & (labels == quality)])
+            if len(some):
+                below = np.searchsorted(some, limits) / len(some)
+                found.append(below if quality == 1 else 1 - below)
+    if not shares[0] or not shares[1]:
+        return None
+    balance = (np.mean(shares[0], axis=0) + np.mean(shares[1], axis=0)) / 2
     best = limits[balance >= balance.max() - 1e-9]
     return float(np.median(best))

@@ -92,6 +92,21 @@ def test_the_backgrounds_threshold_forgets_the_prior() -> None:
     assert (acceptable[good].mean() + (~acceptable[~good]).mean()) / 2 > 0.97
 
 
+def test_many_easy_photos_of_one_kind_do_not_set_the_backgrounds_threshold_of_another() -> None:
+    """A shop's backgrounds are surely white; the acceptable ones at home, a tenth as many, are so at 0.2 only."""
+    rng = np.random.default_rng(0)
+    scores, labels = world(2200, 7)
+    kinds = np.where(np.arange(2200) < 2000, "shop", "home")
+    good = np.where(kinds == "shop", np.arange(2200) % 20 > 0, np.arange(2200) % 2 > 0)
+    labels["background"] = np.where(good, 0, 1)
+    bad = np.where((kinds == "shop") & (np.arange(2200) % 40 == 0), -1.2, -6.0)
+    middle = np.where(good, np.where(kinds == "shop", 6.0, -1.5), bad)
+    scores["background"] = np.stack([middle + rng.normal(0, 0.2, 2200), np.zeros(2200)], 1)
+    fitted = calibrate(CLASSES, scores, labels, kinds=kinds)
+    acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
+    assert acceptable[(kinds == "home") & good].mean() > 0.9
+
+
 def test_photos_without_a_label_do_not_count() -> None:
     scores, labels = world(1000, 3)
     half = {head: values.copy() for head, values in labels.items()}
