@@ -29,7 +29,7 @@ from scipy.special import betaincinv
 from model.answers import joint, log_softmax, probabilities
 from model.classes import HEADS, Classes, Limits
 from model.labels import CLOTHING, UNKNOWN
-from model.nights import draw, kept_often
+from model.nights import draw, errors_in_most
 
 PRECISIONS: Final = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
 DOUBT: Final = 0.3
@@ -101,7 +101,7 @@ def _limits(
     strata = np.char.add(kinds[known].astype(str), labels["sub"][known].astype(str))
     nights = draw(strata, groups[known], np.random.default_rng(0), weights=weights[known])
     thresholds = {
-        head: _thresholds(head, probable[head], labels[head], classes, known, nights, weights)
+        head: _thresholds(head, probable[head], labels[head], classes, known, nights, strata, weights)
         for head in HEADS
     }
     return Limits(own, thresholds)
@@ -130,13 +130,14 @@ def keep_promises(
     sure: np.ndarray,
     right: np.ndarray,
     nights: np.ndarray | None = None,
+    strata: np.ndarray | None = None,
     weights: np.ndarray | None = None,
 ) -> dict[float, float]:
     """For each of PRECISIONS the lowest threshold above which answers are right that often; 1 + where there is none.
 
-    sure: float (N,), the answers' probabilities. right: bool (N,). nights: (nights, N), each photo's weight in each night;
-    then the promise is kept in most of them as well. weights: (N,), how many photos each stands for; unequal ones say less
-    than as many equal ones would (Kish's effective sample size).
+    sure: float (N,), the answers' probabilities. right: bool (N,). nights: (nights, N), each photo's weight in each night,
+    and the strata that they were drawn of, (N,); then the promise is kept in most of them as well. weights: (N,), how
+    many photos each stands for; unequal ones say less than as many equal ones would (Kish's effective sample size).
     """
     order = np.argsort(-sure, kind="stable")
     sure, right = sure[order], right[order]
@@ -144,11 +145,12 @@ def keep_promises(
     weights = weights * weights.sum() / np.maximum((weights**2).sum(), 1e-12)
     filed, wrong = np.cumsum(weights), np.cumsum(weights * ~right)
     most_errors = betaincinv(wrong + 1, np.maximum(filed - wrong, 1e-9), 1 - DOUBT)
+    if nights is not None and strata is not None:
+        in_most = errors_in_most(right, nights[:, order], strata[order])
+        most_errors = np.maximum(most_errors, in_most - 1e-12)
     table, floor = {}, 0.0
     for precision in PRECISIONS:
         fine = most_errors <= 1 - precision
-        if nights is not None:
-            fine &= kept_often(right, nights[:, order], precision)
         kept = np.flatnonzero(fine)
         # without any, nothing is that sure: every photo goes to a person
         floor = max(floor, float(sure[kept[-1]]) if len(kept) else 1.000001)
@@ -163,6 +165,7 @@ def _thresholds(
     classes: Classes,
     subs_known: np.ndarray,
     nights: np.ndarray,
+    strata: np.ndarray,
     weights: np.ndarray,
 ) -> dict[float, float]:
     """A head's thresholds; the categories' hold over all `nights`, which are made of the photos at `subs_known`."""
@@ -175,7 +178,10 @@ def _thresholds(
     if head == "background":
         chosen = np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
     sure = probable[np.arange(len(probable)), chosen]
-    return keep_promises(sure, chosen == labels, nights if categories else None, weights[known])
+    right, weights = chosen == labels, weights[known]
+    if categories:
+        return keep_promises(sure, right, nights, strata, weights)
+    return keep_promises(sure, right, weights=weights)
 
 
 def _temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, before: float) -> float:

@@ -53,7 +53,7 @@ def test_the_promise_is_kept_in_enough_new_nights_and_not_by_filing_nothing() ->
     for seed in range(12):
         sure, right, strata = world(2000, seed)
         drawn = nights.draw(strata, np.arange(2000), np.random.default_rng(seed))
-        limit = keep_promises(sure, right, drawn)[0.95]
+        limit = keep_promises(sure, right, drawn, strata)[0.95]
         fresh, true, classes = world(20_000, 100 + seed)
         others = nights.draw(
             classes, np.arange(20_000), np.random.default_rng(seed), nights=200, resampled=False
@@ -69,10 +69,24 @@ def test_a_hard_class_raises_the_threshold_though_it_is_rare() -> None:
     sure, right, strata = world(4000, 3)
     one_class = nights.draw(np.zeros(4000), np.arange(4000), np.random.default_rng(0))
     any_mixture = nights.draw(strata, np.arange(4000), np.random.default_rng(0))
-    as_found = keep_promises(sure, right, one_class)[0.95]
-    assert keep_promises(sure, right, any_mixture)[0.95] > as_found + 0.02
+    as_found = keep_promises(sure, right, one_class, np.zeros(4000))[0.95]
+    assert keep_promises(sure, right, any_mixture, strata)[0.95] > as_found + 0.02
 
 
 def test_a_promise_that_few_photos_cannot_show_files_nothing() -> None:
     drawn = nights.draw(np.zeros(20), np.arange(20), np.random.default_rng(0))
-    assert keep_promises(np.full(20, 0.99), np.ones(20, bool), drawn)[0.99] > 1
+    assert keep_promises(np.full(20, 0.99), np.ones(20, bool), drawn, np.zeros(20))[0.99] > 1
+
+
+def test_a_class_of_few_photos_is_not_taken_at_its_word() -> None:
+    """Three photos of a class, all right: that says little of how it fares on a night of nothing else."""
+    rng = np.random.default_rng(0)
+    sure = rng.beta(4, 1, 2000)
+    right = rng.random(2000) >= 0.3 * (1 - sure)
+    limits = []
+    for few in (3, 600):
+        strata = (np.arange(2000) < few).astype(int)
+        right[:few] = True
+        drawn = nights.draw(strata, np.arange(2000), np.random.default_rng(1))
+        limits.append(keep_promises(sure, right, drawn, strata)[0.95])
+    assert limits[0] > limits[1]
