@@ -47,8 +47,8 @@ def settle(
     cut_out = labelled[augmenter.masked[labelled]]
     views = range(1, recipe.views) if len(cut_out) else range(0)
     parts += [_look(network, palette, augmenter, cut_out, recipe, view, progress) for view in views]
-    seen, background, colour = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
-    _learn(palette, seen, background, colour, recipe)
+    seen, background, colour, rates = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
+    _learn(palette, seen, background, colour, rates, recipe)
     network.palette = palette
     return network.eval()
 
@@ -62,14 +62,15 @@ def _look(
     recipe: Recipe,
     view: int,
     progress: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What the palette sees in a view of each photo, in every light, and the labels of background and colour.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What the palette sees in a view of each photo, in every light, the labels of background and colour, and its rate.
 
     In view 0 the network says where the item is, in the others it is known.
     """
     rng = np.random.default_rng((recipe.seed, view))
     device = next(palette.parameters()).device
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    rates = _rates(augmenter.photos, which)
     steps = range(0, len(which), recipe.batch)
     for start in tqdm(steps, desc=f"colours, view {view + 1}", disable=not progress, leave=False):
         batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
@@ -80,13 +81,26 @@ def _look(
             if view == 0 and light == 0:
                 ground = network.where(grain)
             seen = palette.see(pixels, grain, ground)
-            parts.append((seen, _as_shares(batch.background, palette.sizes[0]), batch.colour))
-    seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
-    return seen, background, colour
+            shares = _as_shares(batch.background, palette.sizes[0])
+            parts.append((seen, shares, batch.colour, rates[start : start + recipe.batch]))
+    seen, background, colour, drawn = (torch.cat(column) for column in zip(*parts, strict=True))
+    return seen, background, colour, drawn
 
 
-def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, recipe: Recipe) -> None:
-    """Fit what follows the paints: AdamW along one cycle, shuffled anew every pass."""
+def _rates(photos: Photos, which: np.ndarray) -> Tensor:
+    """How often photos are drawn: those of a rarer kind, or of a background rarer in it, more often than their share.
+
+    A shop's white backgrounds, which are many and easy, would else be most of what is learned.
+    """
+    groups = np.char.add(photos.kind[which].astype(str), photos.background[which].astype(str))
+    _, of, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return torch.from_numpy(counts[of] ** -0.5).float()
+
+
+def _learn(
+    palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, rates: Tensor, recipe: Recipe
+) -> None:
+    """Fit what follows the paints: AdamW along one cycle, drawn anew every pass."""
     learned = [p for p in palette.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=recipe.settle_rate, weight_decay=0.05)
     steps = -(-len(seen) // BATCH)
@@ -96,7 +110,7 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
     weights = _weights(colour)
     palette.train()
     for _ in range(recipe.settle_epochs):
-        for rows in torch.randperm(len(seen)).to(seen.device).chunk(steps):
+        for rows in torch.multinomial(rates, len(seen), replacement=True).chunk(steps):
             backgrounds, colours = palette.opinions(seen[rows])
             loss = _loss(backgrounds, background[rows], None) + _loss(colours, colour[rows], weights)
             optimiser.zero_grad(set_to_none=True)

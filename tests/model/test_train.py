@@ -18,6 +18,7 @@ import torch
 from model import data
 from model.network import Network, load_backbone
 from model.recipe import Recipe
+from model.settle import _rates
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -142,3 +143,13 @@ def test_weights_of_another_network_are_refused(make_photos: Make, tmp_path: Pat
     photos = data.load(make_photos(each=2), progress=False)
     with pytest.raises(ValueError, match=r"no ResNet-18 in torchvision's layout: it holds features"):
         load_backbone(Network(photos.classes), tmp_path / "other.safetensors")
+
+
+def test_the_rare_kinds_backgrounds_are_learned_from_as_well(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    photos.kind[:], photos.background[:] = "shop", 0
+    photos.kind[:4] = "home"
+    photos.background[:1] = 1
+    rates = _rates(photos, np.arange(24))
+    assert float(rates[4:].sum()) < 20 / 24 * float(rates.sum())
+    assert rates[0] > rates[1] > rates[4]
