@@ -80,20 +80,28 @@ def train(options: argparse.Namespace) -> None:
 
     from model import data, export, strangers, teacher
     from model.augment import Augmenter
+    from model.labels import NO_CLOTHING
     from model.recipe import Recipe
+    from model.train import familiarise
     from model.train import train as learn_from
 
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
-    photos = data.load(options.data, masks=options.masks)
+    photos = data.load_all(options.data, masks=options.masks)
     learn, held_out = np.arange(len(photos)), np.array([], dtype=int)
-    if options.fold is not None:
+    if options.leave_out:
+        learn, held_out = photos.leave_out(options.leave_out)
+    elif options.fold is not None:
         learn, held_out = photos.fold(options.fold, of=options.folds)
     if options.extra:
-        learn, photos = data.with_extra(
-            photos, learn, held_out, options.extra, options.masks, options.extra_labels
-        )
+        first = options.masks[0] if options.masks else None
+        learn, photos = data.with_extra(photos, learn, held_out, options.extra, first, options.extra_labels)
+    others = strangers.pictures(options.strangers)
+    taught_apart = not (photos.clothing[learn] == NO_CLOTHING).any()
+    if not taught_apart:
+        learn = np.concatenate([learn, np.arange(len(photos), len(photos) + len(others))])
+        photos = photos.joined(strangers.as_photos(photos.classes, others))
     _say_what(photos, learn, held_out)
     teachers: list[torch.nn.Module] = []
     if options.teacher:
@@ -109,11 +117,11 @@ def train(options: argparse.Namespace) -> None:
         start=options.start,
         teachers=teachers,
     )
-    strangers.teach(
-        network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
-    )
+    if taught_apart:
+        strangers.teach(network, Augmenter(photos), learn, others, recipe.serve_size)
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
-    run = export.Run(network, photos.classes, told, recipe.serve_size)
+    familiar = familiarise(network, photos, learn, recipe.serve_size)
+    run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)
     export.save_run(options.run, run)
     if len(held_out):
         export.save_held_out(options.run, run, photos, held_out)
@@ -127,8 +135,11 @@ def export_release(options: argparse.Namespace) -> None:
 
     run = export.load_run(options.run)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
-    calibration = data.load(options.data, classes=run.classes, most=export.CALIBRATION_PHOTOS)
-    test = data.load(options.data, part=options.part, classes=run.classes)
+    each = -(-export.CALIBRATION_PHOTOS // len(options.data))
+    calibration = data.load_all(options.data, classes=run.classes, most=each)
+    # a folder without this part was learned from whole
+    apart = [folder for folder in options.data if (folder / options.part).is_dir()] or options.data
+    test = data.load_all(apart, part=options.part, classes=run.classes)
     release = export.export(
         run,
         held_out,
@@ -144,26 +155,39 @@ def export_release(options: argparse.Namespace) -> None:
     )
 
 
+def calibrate(options: argparse.Namespace) -> None:
+    """Set a release's thresholds by your own photos, as a new release; the network stays as it is."""
+    if importlib.util.find_spec("scipy") is None:
+        raise ReleaseError(f"This command needs scipy: {INSTALL}")
+    from model.own import adapt
+
+    release = adapt(_release(options.release), options.photos, out=_model_dir(), version=options.version)
+    print(
+        f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
+    )
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
     from model import data
-    from model.answers import probabilities
-    from model.evaluate import as_text, review, write_pages
+    from model.evaluate import as_text, judge, review, write_pages
     from model.evaluate import evaluate as score
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
+    from model.kinds import as_table, by_kind
 
     release = _release(options.release)
-    photos = data.load(options.folder, part=options.part, classes=release.classes)
-    scores = scores_of(release.network, serving_pixels(photos))
-    probable = probabilities(scores, release.classes)
-    report = score(scores, photos, release.classes)
+    photos = data.load_all(options.folder, part=options.part, classes=release.classes)
+    scores = scores_of(release.network, data.serving_pixels(photos))
+    probable, sure = judge(scores, release.classes, options.review_precision, release.familiar)
+    report = score(probable, photos, release.classes)
     print(as_text(report))
-    filed = review(probable, photos, release.classes, options.review_precision)
+    filed = review(probable, sure, photos, release.classes, options.review_precision)
     print(
         f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
         f"{filed['precision']:.1%} of these rightly."
     )
+    print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)
 
@@ -173,16 +197,16 @@ def compare(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data
     from model.evaluate import compare as both
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
 
     first, second = _release(options.first), _release(options.second)
     if not first.classes.same_names(second.classes):
         raise ReleaseError(
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
-    photos = data.load(options.folder, part=options.part, classes=first.classes)
-    pixels = serving_pixels(photos)
-    again = data.load(options.folder, part=options.part, classes=second.classes, progress=False)
+    photos = data.load_all(options.folder, part=options.part, classes=first.classes)
+    pixels = data.serving_pixels(photos)
+    again = data.load_all(options.folder, part=options.part, classes=second.classes, progress=False)
     table = both(scores_of(first.network, pixels), scores_of(second.network, pixels), photos, again)
     print(f"{'head':<12}{'photos':>7}{'first':>8}{'second':>8}  {'gain, 95 % interval':<22}{'McNemar p':>10}")
     for head, row in table.items():
@@ -232,11 +256,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_export(commands)
+    own = commands.add_parser(
+        "calibrate",
+        help="set a release's thresholds by your own photos",
+        description=calibrate.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    own.add_argument("version", help="name of the new release, such as mine-1")
+    own.add_argument(
+        "--from",
+        dest="photos",
+        type=Path,
+        required=True,
+        help="your photos as <folder>/<sub>/*.jpg; a column `weight` in labels.csv says how many photos each stands for",
+    )
+    own.add_argument("--release", help="version or release folder of the parent (default: the one in use)")
+    own.set_defaults(command=calibrate)
     scored = commands.add_parser(
         "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
     )
     scored.add_argument(
-        "folder", type=Path, help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one"
+        "folder",
+        type=Path,
+        nargs="+",
+        help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them",
     )
     scored.add_argument("--release", help="version or release folder (default: the one in use)")
     scored.add_argument(
@@ -254,7 +297,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     both.add_argument("first", help="version or release folder")
     both.add_argument("second", help="version or release folder")
-    both.add_argument("folder", type=Path, help="photos as for evaluate")
+    both.add_argument("folder", type=Path, nargs="+", help="photos as for evaluate")
     both.add_argument(
         "--part", default="validation", help="sub-folder to score, if there (default: %(default)s)"
     )
@@ -278,17 +321,24 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="learn from a data folder",
         description="Learn from DATA/train/<sub>/*.jpg and DATA/labels.csv (file,background,colour,sender), if there is "
-        "one. The same command goes on after an interruption.",
+        "one, or from a folder whose table says everything about its photos "
+        "(file,sub,main,background,colour,group,source,kind). The same command goes on after an interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/model"), help="where the run is kept")
     parser.add_argument(
         "--init", type=Path, help="ResNet-18 weights (safetensors); torchvision's are fetched without it"
     )
     parser.add_argument("--start", type=Path, help="go on from another run's weights instead of --init")
     parser.add_argument(
-        "--masks", type=Path, help="an extraction of `python -m model.lab extract`: items to cut out"
+        "--masks",
+        type=Path,
+        action="append",
+        default=[],
+        help="an extraction of `python -m model.lab extract`: items to cut out; one for each --data, in their order",
     )
     parser.add_argument(
         "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
@@ -305,9 +355,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="ResNet-50 weights (safetensors) that learn the classes first, and then teach",
     )
     parser.add_argument(
-        "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
+        "--fold", type=int, help="hold this fold of the groups out; without it nothing is held out"
     )
     parser.add_argument("--folds", type=int, default=5, help="number of folds")
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        metavar="SOURCE",
+        help="hold all photos of these sources out instead of a fold",
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -336,7 +392,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("run", type=Path, help="the run to release")
     parser.add_argument("version", help="name of the release, such as 2026-11-21")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--part", default="validation", help="its part to measure on")
     parser.add_argument(
         "--held-out", type=Path, help="held_out.npz of the run that set senders aside (this run's own)"

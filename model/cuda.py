@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.classes import OUTPUTS, WeightsError
+from model.classes import FEATURES, OUTPUTS, WeightsError
 from model.releases import Release, ReleaseError
 
 
@@ -55,9 +55,10 @@ class CudaNetwork:
         """Threads would only take the device from each other."""
 
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """The raw scores of uint8 (N, 224, 224, 3) pixels, head → float32 (N, classes); `clothing` is (N,)."""
+        """The raw scores of uint8 (N, 224, 224, 3) pixels; see `Predictor.scores`."""
         import torch
 
         with self._one_at_a_time, torch.inference_mode():
             scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
-            return {name: score.float().cpu().numpy() for name, score in zip(OUTPUTS, scores, strict=True)}
+            names = (*OUTPUTS, FEATURES)
+            return {name: score.float().cpu().numpy() for name, score in zip(names, scores, strict=True)}

@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from model.augment import Augmenter, Batch
 from model.classes import WeightsError
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.recipe import Recipe
 
 
@@ -59,14 +60,18 @@ def whole_photos(photos: Photos, which: np.ndarray, size: int) -> Iterator[Tenso
 
 
 def draw_rates(photos: Photos, learn: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """How often each photo is drawn: rarer classes and senders more often than their share."""
+    """How often each photo is drawn: rarer kinds, rarer classes in a kind, and rarer groups more than their share."""
 
     def sizes(groups: np.ndarray) -> np.ndarray:
         _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
         return counts[which].astype(float)
 
-    senders = np.where(photos.sender == "", photos.files, photos.sender)[learn].astype(str)
-    rates = sizes(photos.sub[learn]) ** -recipe.even_classes * sizes(senders) ** -recipe.even_senders
+    kinds, classes = sizes(photos.kind[learn].astype(str)), sizes(photos.strata()[learn])
+    rates = (
+        kinds**-recipe.even_kinds
+        * (classes / kinds) ** -recipe.even_classes
+        * sizes(photos.groups()[learn]) ** -recipe.even_groups
+    )
     result: np.ndarray = rates / rates.sum()
     return result
 
@@ -102,6 +107,15 @@ def cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Ten
     """The weighted sum over photos with a label, by their number; 0 when there is none."""
     each = F.cross_entropy(scores, labels, ignore_index=UNKNOWN, label_smoothing=smoothing, reduction="none")
     return (each * weights).sum() / max(1, int((labels != UNKNOWN).sum()))
+
+
+def cross_entropy_of_shares(
+    scores: Tensor, shares: Tensor, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
+    """The mean over the photos whose label is known, as shares of all classes, (N, classes); 0 when there is none."""
+    each = F.cross_entropy(scores, shares, weights, label_smoothing=smoothing, reduction="none")
+    known = shares.sum(1) > 0
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def take(

@@ -25,7 +25,8 @@ from model.answers import joint
 from model.augment import Augmenter
 from model.classes import Classes, WeightsError
 from model.curves import record
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.network import as_seen, load_weights
 from model.recipe import Recipe
 from model.steps import (

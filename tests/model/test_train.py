@@ -21,6 +21,7 @@ from model.__main__ import main
 from model.classes import WeightsError
 from model.network import Network, load_backbone
 from model.recipe import Recipe
+from model.settle import _rates
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -216,3 +217,13 @@ def test_a_run_that_is_none_is_neither_begun_from_nor_exported(
     assert f"{tmp_path / 'weights.safetensors'} cannot be read" in capsys.readouterr().err
     assert main(["export", str(tmp_path), "new", "--data", root]) == 1
     assert f"There is no finished run in {tmp_path}" in capsys.readouterr().err
+
+
+def test_the_rare_kinds_backgrounds_are_learned_from_as_well(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    photos.kind[:], photos.background[:] = "shop", 0
+    photos.kind[:4] = "home"
+    photos.background[:1] = 1
+    rates = _rates(photos, np.arange(24))
+    assert float(rates[4:].sum()) < 20 / 24 * float(rates.sum())
+    assert rates[0] > rates[1] > rates[4]
