@@ -7,11 +7,19 @@ rem Exit codes: 0 all swept, 1 could not do its work, 2 wrong usage or setting, 
 rem 75 another run is at work.
 setlocal
 cd /d "%~dp0"
-set "CHECK=import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))"
+set "RUNS=import sys; sys.exit(sys.version_info < (3, 11))"
+set "MAKES_ENVIRONMENTS=import venv, ensurepip; %RUNS%"
 set FOUND=
 
+rem an environment that was made while the one before was in use takes its place
+if exist .venv.next\made-from ren .venv .venv.old-%RANDOM% >nul 2>nul
+if exist .venv.next\made-from if not exist .venv ren .venv.next .venv >nul 2>nul
+
+set "CHECK=%MAKES_ENVIRONMENTS%"
 if defined PYTHON call :try "%PYTHON%"
+set "CHECK=%RUNS%"
 if not defined FOUND call :try ".venv\Scripts\python.exe"
+set "CHECK=%MAKES_ENVIRONMENTS%"
 if not defined FOUND call :try py -3
 if not defined FOUND call :try python
 if defined FOUND goto found
@@ -20,10 +28,11 @@ echo or name one: set PYTHON=C:\path\to\python.exe>&2
 exit /b 1
 
 :try
-%* -c "%CHECK%" >nul 2>nul
+rem -E -s: whatever PYTHON... variables and the user's own packages say
+%* -E -s -c "%CHECK%" >nul 2>nul
 if %ERRORLEVEL%==0 set FOUND=%*
 exit /b 0
 
 :found
-%FOUND% -m batch.environment %*
+%FOUND% -E -s -X utf8 -m batch.environment %*
 exit /b %ERRORLEVEL%

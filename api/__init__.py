@@ -6,11 +6,13 @@ network and the app, `serve` how it is run.
 
 from typing import TYPE_CHECKING
 
+import telemetry  # noqa: F401 - before anything that would send some
+
 if TYPE_CHECKING:
     from flask import Flask
 
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
 
 
 def create_app(settings: "ApiSettings", engine: "Engine") -> "Flask":
@@ -20,16 +22,17 @@ def create_app(settings: "ApiSettings", engine: "Engine") -> "Flask":
     >>> create_app(settings, Engine(settings)).test_client().get("/health").status_code
     503
     """
-    # not before they are wanted: `python -m api` first takes from the environment what these would read there
+    # not before they are wanted: `--help` is quick, a Python without Flask gets a sentence, and `python -m api` first
+    # takes from the environment what these would read there
     from flask import Flask
 
     from api import errors, metrics, routes
-    from api.upload import BATCH_BYTES
+    from api.upload import body_bytes
 
     app = Flask(__name__, static_folder=None)
     app.debug = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.config["MAX_CONTENT_LENGTH"] = BATCH_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = body_bytes(settings.max_image_mb)
     app.extensions["settings"] = settings
     app.extensions["engine"] = engine
     app.extensions["metrics"] = metrics.Metrics()

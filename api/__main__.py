@@ -2,15 +2,19 @@
 
 import argparse
 import ipaddress
-import json
 import logging
 import os
 import sys
-from dataclasses import asdict
 
 import logformat
-from api.settings import ApiSettings
-from settings import SettingError, explain, load
+import this_python
+from utf8 import use_utf8
+
+try:
+    from api_settings import ApiSettings
+    from settings import SettingError, load
+except ImportError as error:
+    this_python.end_without(error, "api")
 
 EXIT_FAULT = 1
 EXIT_USAGE = 2
@@ -30,11 +34,8 @@ FOREIGN_SETTINGS = (
 def main(arguments: list[str] | None = None) -> int:
     """Serve until told to end; returns the exit code."""
     chosen = _parser().parse_args(arguments)
-    if chosen.settings:
-        print(json.dumps([asdict(setting) for setting in explain(ApiSettings)]))
-        return 0
     try:
-        settings = load(ApiSettings, **({"api_port": chosen.port} if chosen.port else {}))
+        settings = load(ApiSettings, **({} if chosen.port is None else {"api_port": chosen.port}))
         check_exposure(settings)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -44,7 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
     logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
     forget_foreign_settings()
-    from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
+    try:
+        from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
+    except ImportError as error:
+        this_python.end_without(error, "api")
 
     if chosen.server == "gunicorn":
         serve.serve_gunicorn(settings, until_stdin_closes=chosen.until_stdin_closes)
@@ -101,9 +105,6 @@ def _parser() -> argparse.ArgumentParser:
         "(default: %(default)s)",
     )
     parser.add_argument(
-        "--settings", action="store_true", help="print every setting as JSON, for `python -m batch config`"
-    )
-    parser.add_argument(
         "--until-stdin-closes",
         action="store_true",
         help="end when standard input closes, so that no server outlives what started it",
@@ -112,4 +113,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

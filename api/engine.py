@@ -5,15 +5,17 @@ import logging
 import os
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from api.settings import ApiSettings
+from api_settings import ApiSettings
+from decoder import CodecError, Limits, PhotoError, Plan, require_codecs, samples
 from model.classes import ClassesError
 from model.predictor import Prediction, Predictor
-from model.preprocess import CodecError, PhotoError, read_photo, require_codecs
+from model.preprocess import pixels_of, plan_photo
 from model.releases import ReleaseError, current
 
 log = logging.getLogger("nightsort.api")
@@ -61,6 +63,10 @@ class Engine:
         self._cores_free = threading.BoundedSemaphore(self.cores)
         self._places = threading.BoundedSemaphore(self.cores + REQUESTS_WAITING)
         self._watchdog = Watchdog(PHOTO_SECONDS)
+        self._limits = Limits(
+            megapixels=settings.max_image_megapixels, memory_mb=settings.max_photo_memory_mb
+        )
+        self._memory = SharedMemory(settings.max_photo_memory_mb * 1e6)
 
     @property
     def predictor(self) -> Predictor | None:
@@ -107,6 +113,21 @@ class Engine:
         finally:
             self._places.release()
 
+    def check(self, formats: Sequence[str]) -> str:
+        """What is wrong with this server, or nothing: it answers its golden photos again, and reads a sample of each
+        of these formats.
+
+        A client asks when many photos fail, to learn whether the fault is theirs.
+        """
+        assert self._predictor is not None  # routes ask only when it is ready
+        with self._cores_free, self._watchdog.watching():
+            try:
+                self._predictor.check_golden()
+                faults = [samples.fault(name) for name in formats]
+            except (ReleaseError, PhotoError, CodecError, MemoryError) as error:
+                return str(error) or type(error).__name__
+            return " ".join(filter(None, faults))
+
     def answer(self, photos: Sequence[bytes]) -> list[Answered | PhotoError]:
         """An answer for every photo, in order: what is on it, or why it cannot be read."""
         assert self._predictor is not None  # routes ask only when it is ready
@@ -128,13 +149,19 @@ class Engine:
         """A photo's pixels and the seconds that they took, or why there are none."""
         if len(photo) > self._settings.max_image_mb * 1024 * 1024:
             return PhotoError("too_large", f"The file is larger than {self._settings.max_image_mb:g} MB.")
-        with self._watchdog.watching():
-            started = time.perf_counter()
-            try:
-                pixels = read_photo(photo, max_megapixels=self._settings.max_image_megapixels)
-            except PhotoError as error:
-                return error
-            return pixels, time.perf_counter() - started
+        try:
+            with self._watchdog.watching():
+                plan = plan_photo(photo, self._limits)
+            with self._memory.share(plan.memory), self._watchdog.watching():
+                return _timed(plan)
+        except PhotoError as error:
+            return error
+
+
+def _timed(plan: Plan) -> tuple[np.ndarray, float]:
+    """A photo's pixels and the seconds that they took."""
+    started = time.perf_counter()
+    return pixels_of(plan), time.perf_counter() - started
 
 
 def _beside(predictor: Predictor) -> str:
@@ -146,6 +173,34 @@ def _light(pixels: np.ndarray) -> tuple[list[float], list[float]]:
     # one pixel in sixty-four is enough to tell a dark photo from a light one
     some = pixels[:, ::8, ::8].reshape(len(pixels), -1).astype(np.float32)
     return some.mean(1).tolist(), some.std(1).tolist()
+
+
+class SharedMemory:
+    """An amount of memory that all photos being decoded share: one that asks for more than is left waits its turn."""
+
+    def __init__(self, size: float) -> None:
+        self._all = self._free = size
+        self._changed = threading.Condition()
+        self._waiting: deque[object] = deque()
+
+    @contextlib.contextmanager
+    def share(self, size: float) -> Iterator[None]:
+        """So many bytes of it. Whoever came first gets theirs first, so that no large photo waits for ever."""
+        size, turn = min(size, self._all), object()
+        with self._changed:
+            self._waiting.append(turn)
+            try:
+                self._changed.wait_for(lambda: self._waiting[0] is turn and self._free >= size)
+                self._free -= size
+            finally:
+                self._waiting.remove(turn)
+                self._changed.notify_all()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
 
 
 class Watchdog:

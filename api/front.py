@@ -38,7 +38,6 @@ from tornado.tcpserver import TCPServer
 from tornado.wsgi import WSGIContainer
 
 from api.errors import busy, fault, problem, problem_response
-from api.upload import BATCH_BYTES
 
 if sys.platform != "win32":
     import resource
@@ -66,8 +65,8 @@ CHUNKED_BODIES = 8
 CHUNKED_SECONDS = 1
 """A chunked body is slow only after so long."""
 
-BODIES_BYTES = 2 * BATCH_BYTES
-"""All bodies together that are being sent, waiting, or worked on."""
+BODIES = 2
+"""All bodies together that are being sent, waiting, or worked on may be so many times the largest one."""
 
 ANSWER_SECONDS = 20
 ANSWER_BYTES_A_SECOND = 16 * 1024
@@ -104,6 +103,8 @@ class Front(TCPServer):
         self.threads = threads
         self.working = 0
         """So many of them answer a request."""
+        self.most_bytes: int = app.config["MAX_CONTENT_LENGTH"]
+        """In the body of any request; a route may take less."""
         self._most = _connections()
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
@@ -120,7 +121,7 @@ class Front(TCPServer):
 
     def make_room(self) -> None:
         """Refuse the slowest of those that send bodies, while these are too large together."""
-        while self.body_bytes > BODIES_BYTES and (sending := self._in_phase(Phase.SENDING)):
+        while self.body_bytes > BODIES * self.most_bytes and (sending := self._in_phase(Phase.SENDING)):
             _slowest(sending).refuse(busy())
 
     def has_room_for_chunks(self) -> bool:
@@ -223,8 +224,9 @@ class Client(HTTPServerConnectionDelegate, HTTPMessageDelegate):
             self._bytes_lately += len(chunk)
             self._body.append(chunk)
             self._front.body_bytes += len(chunk)
-            if self._bytes > BATCH_BYTES:  # only a chunked body does not say so before
-                self.refuse(problem_response(413, f"At most {BATCH_BYTES // 2**20} MB in one request."))
+            if self._bytes > self._front.most_bytes:  # only a chunked body does not say so before
+                most = f"At most {self._front.most_bytes // 2**20} MB in one request."
+                self.refuse(problem_response(413, most))
             self._front.make_room()
         return self._drop_rest() if self.phase is Phase.REFUSED else asyncio.sleep(0)  # others' turn
 

@@ -15,8 +15,8 @@ from prometheus_client import (
 )
 
 from api.engine import Answered
+from decoder import PhotoError
 from model.classes import HEADS
-from model.preprocess import PhotoError
 
 
 class Metrics:

@@ -3,6 +3,7 @@
 import functools
 from typing import Any
 
+from decoder import FORMATS
 from model.classes import HEADS
 
 FILE = {"type": "string", "format": "binary"}
@@ -56,6 +57,19 @@ def document(batch_photos: int) -> dict[str, Any]:
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),
                         **_problems(*ALWAYS, 401, 408, 503),
+                    },
+                }
+            },
+            "/check": {
+                "post": {
+                    "summary": "Whether the server itself is sound: its golden photos, and a sample of each format",
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": _ref("Formats")}},
+                    },
+                    "responses": {
+                        "200": _json("Whether it is, or what is wrong", "Soundness"),
+                        **_problems(*ALWAYS, 401, 408, 415, 503),
                     },
                 }
             },
@@ -133,6 +147,8 @@ def _schemas() -> dict[str, Any]:
                 "uptime_seconds": {"type": "number"},
             }
         ),
+        "Formats": _object({"formats": {"type": "array", "items": {"enum": list(FORMATS)}}}),
+        "Soundness": _object({"sound": {"type": "boolean"}, "detail": {"type": "string"}}),
         "Stats": _object(
             {
                 "uptime_seconds": {"type": "number"},

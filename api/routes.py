@@ -13,22 +13,22 @@ from api.engine import Answered, Engine
 from api.errors import CODES, problem, problem_response
 from api.metrics import Metrics
 from api.openapi import document
-from api.settings import ApiSettings
-from api.upload import BATCH_BYTES, BATCH_PHOTOS, many_photos, one_photo
+from api.upload import BATCH_PHOTOS, batch_bytes, many_photos, one_photo, photo_bytes
+from api_settings import ApiSettings
+from decoder import FORMATS, PhotoError
 from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
-from model.preprocess import PhotoError
 
 blueprint = Blueprint("routes", __name__)
 
 OPEN_PATHS = ("/health",)
 """Answered without a token, so that monitors need none."""
 
-WORKING = ("routes.predict", "routes.predict_batch")
+WORKING = ("routes.predict", "routes.predict_batch", "routes.check")
 """What works on photos: not before there is a model, nor when too many wait."""
 
 UNUSED_BYTES = 65536
-"""So large a body may be that nobody reads."""
+"""So large a body may be that is no photo."""
 
 STARTED = time.time()
 
@@ -122,6 +122,19 @@ def predict_batch() -> Response:
     return jsonify(model_version=predictor.release.version, results=results)
 
 
+@blueprint.post("/check")
+def check() -> Response:
+    """Whether the server itself is sound: its golden photos, and a sample of each of the `formats` in a JSON object."""
+    _predictor()
+    content = request.get_json()
+    formats = content.get("formats") if isinstance(content, dict) else None
+    if not isinstance(formats, list) or not all(name in FORMATS for name in formats):
+        abort(400, f'Send {{"formats": […]}}, each one of {", ".join(FORMATS)}.')
+    with _engine().place():
+        fault = _engine().check(list(dict.fromkeys(formats)))
+    return jsonify(sound=not fault, detail=fault)
+
+
 @blueprint.get("/stats")
 def stats() -> Response:
     """What has been answered since the start, for people."""
@@ -188,9 +201,10 @@ def _has_token() -> bool:
 def _most_bytes() -> int:
     """The largest body that the route takes."""
     if request.endpoint == "routes.predict":
-        # base64 needs four bytes for three, and a form or JSON a little around them
-        return int(_settings().max_image_mb * 1024 * 1024 * 4 / 3) + 4096
-    return BATCH_BYTES if request.endpoint == "routes.predict_batch" else UNUSED_BYTES
+        return photo_bytes(_settings().max_image_mb, request.mimetype)
+    if request.endpoint == "routes.predict_batch":
+        return batch_bytes(_settings().max_image_mb)
+    return UNUSED_BYTES
 
 
 def _predictor() -> Predictor:

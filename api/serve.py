@@ -23,7 +23,7 @@ from tornado.netutil import bind_sockets
 from api import create_app
 from api.engine import REQUESTS_WAITING, Engine, usable_cores
 from api.front import Front
-from api.settings import ApiSettings
+from api_settings import ApiSettings
 
 log = logging.getLogger("nightsort.api")
 

@@ -7,6 +7,7 @@ photos as a tenth of decoding them takes, and refuses fields of 500 kB and forms
 import base64
 import binascii
 import contextlib
+import sys
 from collections.abc import Iterator
 from io import BytesIO
 from urllib.parse import parse_qs
@@ -19,12 +20,32 @@ BATCH_PHOTOS = 1024
 """The most photos in one request."""
 
 BATCH_BYTES = 256 * 1024 * 1024
-"""The largest body of any request."""
+"""The largest body of a request for many photos, unless one photo may be larger."""
 
 READ_BYTES = 1 << 18
 """So much of a form is read at a time: the pieces in which `front` has it."""
 
 FORM = "multipart/form-data"
+
+
+def photo_bytes(max_image_mb: float, mimetype: str = "") -> int:
+    """The largest body that one photo may come in.
+
+    base64 needs four bytes for three, each of which may be written `%2F` in a form or `\\/` in JSON: a white picture
+    is all slashes.
+    """
+    factor = 4 if mimetype in ("application/x-www-form-urlencoded", "application/json") else 4 / 3
+    return int(max_image_mb * 1024 * 1024 * factor) + 4096
+
+
+def batch_bytes(max_image_mb: float) -> int:
+    """The largest body of a request for many photos: one of the largest size allowed always fits."""
+    return max(BATCH_BYTES, photo_bytes(max_image_mb))
+
+
+def body_bytes(max_image_mb: float) -> int:
+    """The largest body of any request."""
+    return max(batch_bytes(max_image_mb), photo_bytes(max_image_mb, "application/json"))
 
 
 def one_photo() -> bytes:
@@ -72,8 +93,8 @@ def _parts() -> list[MultipartPart]:
             request.stream,
             request.mimetype_params.get("boundary", ""),
             part_limit=BATCH_PHOTOS + 16,
-            spool_limit=BATCH_BYTES,
-            memory_limit=BATCH_BYTES,
+            spool_limit=sys.maxsize,
+            memory_limit=sys.maxsize,
             buffer_size=READ_BYTES,
         )
         with _readable():

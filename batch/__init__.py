@@ -3,3 +3,5 @@
 `run` is one night; `sweep` one pass over the folder; `ledger` what is known of every photo.
 This package talks to the model server over HTTP only and imports no machine learning.
 """
+
+import telemetry  # noqa: F401 - before anything that would send some

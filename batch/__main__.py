@@ -4,11 +4,16 @@ import argparse
 import os
 import sys
 
-from batch import config, run
-from batch.commands import COMMANDS, perform
-from batch.logs import set_up
-from batch.settings import BatchSettings
-from settings import SettingError, load
+import this_python
+from utf8 import use_utf8
+
+try:
+    from batch import config, run
+    from batch.commands import COMMANDS, perform
+    from batch.logs import set_up
+    from settings import SettingError
+except ImportError as error:
+    this_python.end_without(error, "batch")
 
 EXIT_CODES = """
 exit codes:
@@ -24,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.command == "config":  # it looks at settings that may be too wrong to be loaded
         return config.check()
     try:
-        settings = load(BatchSettings)
+        settings = config.of_night()
         set_up(settings.log_dir, settings.log_format)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -61,4 +66,5 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

@@ -4,8 +4,9 @@ As safe as the night: what is to be done is written into the ledger before anyth
 between, the next night (or the next of these commands) finishes it.
 """
 
+import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
@@ -13,15 +14,23 @@ from pathlib import Path
 from typing import Literal
 
 from batch import export, filing
+from batch.companions import Folder, Taken
 from batch.ledger import Act, Ledger, Row
 from batch.logs import log
-from batch.scan import companions_of
 from batch.settings import BatchSettings
 
 AT_ONCE = 500
 """Photos that are written down together before they are moved."""
 
 INCOMING = "incoming"
+
+
+class NothingFitsError(Exception):
+    """No photo is one that was named; the message says what was named."""
+
+
+class WorkedOnError(Exception):
+    """What lies at a row's place does not have the row's bytes: it is somebody's, and left alone."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,7 @@ class Choice:
     failed: bool = False
     run: str = ""
     photo: str = ""
+    order: str = ""
     release: str = ""
     below: float | None = None
 
@@ -45,7 +55,9 @@ class Choice:
         if self.run:
             conditions.append(("run_id = ?", (self.run,)))
         if self.photo:
-            conditions.append(("(file_name = ? OR moved_to = ?)", (self.photo, self.photo)))
+            conditions.append(("nfc(?) IN (nfc(file_name), nfc(moved_to))", (filing.readable(self.photo),)))
+        if self.order:
+            conditions.append(('nfc("order") = nfc(?)', (filing.readable(self.order).strip("/"),)))
         if self.release:
             conditions.append(("model_version = ?", (self.release,)))
         if self.below is not None:
@@ -54,15 +66,39 @@ class Choice:
         sql = " AND ".join(condition for condition, _ in conditions)
         return ledger.matching(sql, *(value for _, values in conditions for value in values))
 
+    def found(self, ledger: Ledger) -> list[Row]:
+        """The same, with the duplicates that go back with them.
+
+        Raises:
+            NothingFitsError: a photo or an order was named, and no photo fits.
+        """
+        rows = list(with_duplicates(ledger, self.rows(ledger)))
+        named = {"photo": self.photo, "order": self.order}
+        words = " and ".join(f"{name} “{filing.readable(value)}”" for name, value in named.items() if value)
+        if words and not rows:
+            raise NothingFitsError(
+                f"No photo fits {words}: nothing was done. The names are in predictions.csv: a photo's in the column "
+                "file_name or moved_to, an order's in order."
+            )
+        return rows
+
 
 def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
     """Put photos back into `incoming`; the next night predicts them again. Returns how many.
 
     Their rows are superseded and leave the CSVs. The duplicates of a photo go with it, so that none points to a
     place where its first one lies no more. For one who holds the run's lock.
+
+    Raises:
+        NothingFitsError: what was named is not there.
     """
-    rows = _with_duplicates(ledger, choice.rows(ledger))
-    return _do(settings, ledger, (_plan("requeue", row, f"{INCOMING}/{row.file_name}") for row in rows))
+    rows = choice.found(ledger)
+    return _do(settings, ledger, (_plan("requeue", row, _place_in_incoming(row)) for row in rows))
+
+
+def _place_in_incoming(row: Row) -> str:
+    """Where the photo came from; never anywhere else, whatever the name: it may have been read from a CSV."""
+    return "/".join([INCOMING, *(part for part in row.file_name.split("/") if part not in ("", ".", ".."))])
 
 
 def old_photos(ledger: Ledger, days: int, statuses: Iterable[str]) -> Iterator[Row]:
@@ -94,7 +130,8 @@ def finish(settings: BatchSettings, ledger: Ledger) -> int:
     return _perform(settings, ledger, acts, again=True) if acts else 0
 
 
-def _with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
+def with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
+    """Photos, and the duplicates that go back with them."""
     firsts, chosen = set(), set()
     for row in rows:
         yield row
@@ -120,9 +157,14 @@ def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
     waiting = iter(planned)
     while some := list(islice(waiting, AT_ONCE)):
         reserved: set[str] = set()
+        look, taken = functools.cache(Folder), functools.cache(Taken)
         for act in some:
             if act.target:
-                act.target = filing.free_place(settings.data_dir, act.target, reserved)
+                name = os.path.basename(act.source)
+                companions = _companions(settings.data_dir, ledger, act, look)
+                act.target = filing.free_place(
+                    settings.data_dir, act.target, reserved, name, companions, taken
+                )
                 reserved.add(act.target)
         ledger.plan(some)
         done += _perform(settings, ledger, some, again=False)
@@ -133,12 +175,16 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
     export.needs_rebuild(ledger)
     done = []
+    look, taken = functools.cache(Folder), functools.cache(Taken)
     for act in acts:
+        companions = _companions(settings.data_dir, ledger, act, look)
         try:
-            if _perform_one(settings.data_dir, act, again=again):
+            if _perform_one(settings.data_dir, act, _row_of(ledger, act), companions, taken, again=again):
                 done.append(act)
                 continue
             problem = "it is not there any more"
+        except WorkedOnError:
+            problem = "another file, or a version that somebody has worked on, lies there"
         except OSError as error:
             problem = error.strerror or str(error)
         log.warning("%s was left as it is: %s.", act.source, problem)
@@ -151,40 +197,57 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
     return len(done)
 
 
-def _perform_one(data_dir: Path, act: Act, *, again: bool) -> bool:
-    """Move or delete one photo; False when it is gone. With `again` it may be half done already."""
+def _companions(data_dir: Path, ledger: Ledger, act: Act, look: Callable[[Path], Folder]) -> list[str]:
+    """The names of a photo's companions; not those with a row of their own, as older versions gave to some."""
+    folder, _, name = act.source.rpartition("/")
+    found = {f"{folder}/{companion}": companion for companion in look(data_dir / folder).companions_of(name)}
+    with_rows = ledger.known_places(filing.readable(place) for place in found)
+    return [companion for place, companion in found.items() if filing.readable(place) not in with_rows]
+
+
+def _row_of(ledger: Ledger, act: Act) -> Row:
+    row = ledger.row(act.photo_id)
+    assert row is not None  # rows of filed photos are never deleted
+    return row
+
+
+def _perform_one(
+    data_dir: Path, act: Act, row: Row, companions: list[str], taken: filing.Look, *, again: bool
+) -> bool:
+    """Move or delete one photo; False when it is gone. With `again` it may be half done already.
+
+    Raises:
+        WorkedOnError: what lies at the row's place is not the row's photo.
+        OSError: it cannot be moved or deleted.
+    """
     source, target = data_dir / act.source, data_dir / act.target
-    if act.action == "delete":
-        return _delete(source) or again
+    if again and act.target:
+        filing.clear_up(source, target, row.mtime_ns, row.size)
     if not os.path.lexists(source):
-        return again and os.path.lexists(target)
-    if again and os.path.lexists(target):
-        if target.lstat().st_size == 0:
-            target.unlink()  # the name was reserved, the photo not moved
-        elif filing.digest(target) == filing.digest(source):
-            source.unlink()  # copied to another disk, but not removed yet
+        if again and act.target and filing.has_bytes_of(target, row):
+            filing.finish_companions(source, target)
             return True
+        return again and act.action == "delete"
+    if not filing.has_bytes_of(source, row):
+        raise WorkedOnError
+    if act.action == "delete":
+        _delete(source, companions)
+        return True
     while True:
-        act.target = filing.free_place(data_dir, act.target)
+        act.target = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
         target = data_dir / act.target
         target.parent.mkdir(parents=True, exist_ok=True)
-        checksum = filing.digest(source) if source.lstat().st_dev != target.parent.stat().st_dev else ""
         try:
-            filing.move_photo(source, target, checksum)
+            filing.move_photo(source, target, row.sha256, companions)
             return True
         except FileExistsError:  # somebody put a file there just now: take another name
             continue
 
 
-def _delete(photo: Path) -> bool:
-    companions = companions_of(photo)
-    try:
-        photo.unlink()
-    except FileNotFoundError:
-        return False
-    for companion in companions:
-        companion.unlink(missing_ok=True)
-    return True
+def _delete(photo: Path, companions: list[str]) -> None:
+    for companion in companions:  # first: without their photo nobody knows whose they are
+        photo.with_name(companion).unlink(missing_ok=True)
+    photo.unlink(missing_ok=True)
 
 
 def _remove_empty_folders(folder: Path, data_dir: Path) -> None:

@@ -1,6 +1,5 @@
 """A copy of the ledger that is whole, even while a night writes to it."""
 
-import contextlib
 import os
 import sqlite3
 from pathlib import Path
@@ -16,19 +15,20 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
     (sqlite.org/backup.html), checked, and only then takes the place of an earlier copy.
 
     Raises:
-        LedgerError: there is no ledger, or its copy is not sound.
+        LedgerError: there is no ledger, its copy is not sound, or it would replace a device or the ledger itself.
         OSError: the copy cannot be written.
     """
     if not settings.ledger_path.exists():
         raise LedgerError(f"there is no ledger {settings.ledger_path} yet; nothing was copied.")
-    with Ledger(settings.ledger_path):
-        pass  # it is one of ours, and can be read
     if target.is_dir():
         target = target / settings.ledger_path.name
+    if target.exists() and (not target.is_file() or target.samefile(settings.ledger_path)):
+        raise LedgerError(f"{target} is the ledger itself, or no plain file; nothing was copied.")
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:
-        _copy(settings.ledger_path, new)
+        with Ledger(settings.ledger_path, look=True) as ledger:
+            ledger.copy_to(new)
     except sqlite3.Error as error:
         new.unlink(missing_ok=True)
         raise LedgerError(
@@ -36,15 +36,3 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
         ) from error
     os.replace(new, target)
     return target
-
-
-def _copy(ledger: Path, copy: Path) -> None:
-    with (
-        contextlib.closing(sqlite3.connect(f"{ledger.absolute().as_uri()}?mode=ro", uri=True)) as source,
-        contextlib.closing(sqlite3.connect(copy)) as target,
-    ):
-        source.backup(target, pages=2000)  # in steps, so that the night is never held up for long
-        target.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
-        (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
-        if verdict != "ok":
-            raise sqlite3.DatabaseError(verdict)

@@ -6,17 +6,27 @@ from itertools import pairwise
 from markupsafe import Markup, escape
 
 WIDTH, HEIGHT = 480, 170
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 14, 24
+LEFT, RIGHT, TOP, BOTTOM = 56, 8, 16, 24
 """Margins for the labels."""
 
 
-def stacked(columns: Sequence[tuple[str, Mapping[str, int]]], layers: Sequence[str]) -> Markup:
-    """One column a night, a layer for each status; the columns' names stand below the first and the last."""
-    highest = max((sum(counts.get(layer, 0) for layer in layers) for _, counts in columns), default=0) or 1
+def stacked(columns: Sequence[tuple[str, Mapping[str, int] | None]], layers: Sequence[str]) -> Markup:
+    """One column a night, a layer for each status; the columns' names stand below the first and the last.
+
+    A night that did not come (None) is a gap with a mark.
+    """
+    highest = (
+        max((sum((counts or {}).get(layer, 0) for layer in layers) for _, counts in columns), default=0) or 1
+    )
     step = (WIDTH - LEFT - RIGHT) / max(len(columns), 12)
     parts = [_grid([(0, "0"), (1, f"{highest:,}")])]
     for number, (name, counts) in enumerate(columns):
         base = 0
+        if counts is None:
+            parts.append(Markup("<g><title>{}: no run</title>").format(name))
+            parts.append(_rect(LEFT + number * step + 1, TOP, step - 2, _y(0) - TOP, "gap"))
+            parts.append(Markup("</g>"))
+            continue
         words = ", ".join(f"{layer} {counts[layer]:,}" for layer in layers if counts.get(layer))
         parts.append(Markup("<g><title>{}: {}</title>").format(name, words or "nothing"))
         for layer in layers:
@@ -29,7 +39,7 @@ def stacked(columns: Sequence[tuple[str, Mapping[str, int]]], layers: Sequence[s
             base += value
         parts.append(Markup("</g>"))
     parts.append(_names([name for name, _ in columns], step))
-    return _svg("photos a night", parts)
+    return _svg("Photos a night, as columns; the numbers are below", parts)
 
 
 def lines(names: Sequence[str], series: Mapping[str, Sequence[float | None]]) -> Markup:
@@ -38,25 +48,29 @@ def lines(names: Sequence[str], series: Mapping[str, Sequence[float | None]]) ->
     parts = [_grid([(0, "0 %"), (0.5, "50 %"), (1, "100 %")])]
     for label, values in series.items():
         points = [
-            (LEFT + (number + 0.5) * step, _y(value))
+            (LEFT + (number + 0.5) * step, _y(value)) if value is not None else None
             for number, value in enumerate(values)
-            if value is not None
         ]
-        for (x1, y1), (x2, y2) in pairwise(points):
+        for one, other in pairwise(points):
+            if one is None or other is None:
+                continue
+            (x1, y1), (x2, y2) = one, other
             parts.append(
                 Markup('<line x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}" class="line-{}"/>').format(
                     x1, y1, x2, y2, label
                 )
             )
-        for x, y in points:
+        for x, y in filter(None, points):
             parts.append(
                 Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2.6" class="dot-{}"/>').format(x, y, label)
             )
     parts.append(_names(names, step))
-    return _svg("shares over the nights", parts)
+    return _svg(
+        "How sure the model was, and the share for review, night by night; the numbers are below", parts
+    )
 
 
-def histogram(bins: Sequence[int], usual: Sequence[int], first: str, last: str) -> Markup:
+def histogram(bins: Sequence[int], usual: Sequence[int], first: str, last: str, title: str) -> Markup:
     """Columns of how often each value came, and as steps above them how often it usually comes."""
     shares, usually = _shares(bins), _shares(usual)
     highest = max([*shares, *usually, 0.01])
@@ -74,7 +88,7 @@ def histogram(bins: Sequence[int], usual: Sequence[int], first: str, last: str) 
         parts.append(Markup('<polyline points="{}" class="usual"/>').format(" ".join(corners)))
     parts.append(_text(LEFT, HEIGHT - 6, first, "start"))
     parts.append(_text(WIDTH - RIGHT, HEIGHT - 6, last, "end"))
-    return _svg("how often each value came", parts)
+    return _svg(f"{title}: how often each value came; the numbers are below", parts)
 
 
 def _shares(bins: Sequence[int]) -> list[float]:

@@ -1,12 +1,15 @@
 """Talking to the sidecar over HTTP: one request, one answer or one clear exception."""
 
+import base64
 import json
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, NamedTuple
+from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
@@ -45,6 +48,8 @@ class Answer:
 
     prediction: dict[str, Any] | None = None
     error: str = ""
+    status: int = 0
+    """The error's HTTP status: 415 for what is no photo that is supported; 0 without an error of the sidecar's."""
     model_version: str = ""
 
 
@@ -60,6 +65,14 @@ class Health:
     detail: str
 
 
+@dataclass(frozen=True)
+class Soundness:
+    """What `/check` says: whether golden photos and a sample of each format in question are answered rightly."""
+
+    sound: bool
+    detail: str
+
+
 class Client:
     """A connection to one sidecar; may be used from several threads.
 
@@ -68,9 +81,15 @@ class Client:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        self.url = url.rstrip("/")
+        parts = urlsplit(url)
+        credentials, _, host = parts.netloc.rpartition("@")
+        self.url = parts._replace(netloc=host).geturl().rstrip("/")
+        """Its address; a user and password in it are sent in a header, and shown nowhere."""
         self._headers = {"Accept-Encoding": "identity"}
-        if token:
+        if credentials:
+            basic = base64.b64encode(unquote_to_bytes(credentials)).decode()
+            self._headers["Authorization"] = f"Basic {basic}"
+        elif token:
             self._headers["Authorization"] = f"Bearer {token}"
 
     def health(self, seconds: float = 5) -> Health:
@@ -91,6 +110,17 @@ class Client:
         except (KeyError, TypeError, ValueError) as error:
             raise SidecarError(f"{self.url} does not answer as a model server does ({error!r})") from error
 
+    def main_of(self) -> dict[str, str]:
+        """The main category of each sub-category that the release in use tells apart.
+
+        Raises:
+            SidecarError: no answer, or none of our server's.
+        """
+        found = _content(self._send("GET", "/classes", CONNECT_SECONDS)).get("main_of")
+        if not isinstance(found, dict):
+            raise SidecarError(f"{self.url} does not say which categories there are")
+        return {_text(sub): _text(main) for sub, main in found.items()}
+
     def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> list[Answer]:
         """Ask about photos (the files' bytes); answers come in the same order, one for each.
 
@@ -100,16 +130,9 @@ class Client:
             SidecarError: no answer, or not the one that was agreed.
             RefusedError: it will never answer this client.
         """
-        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, _Form(photos))
-        if response.status in (429, 503):
-            raise SidecarBusyError(_seconds(response.headers.get("Retry-After", "")))
-        if response.status in (401, 403, 404, 405):
-            raise RefusedError(
-                f"the model server at {self.url} refused us ({_in_words(response.status)}); "
-                "check API_URL and API_TOKEN"
-            )
-        if response.status != 200:
-            raise SidecarError(f"the model server answered {_in_words(response.status)}")
+        form = _Form(photos)
+        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
+        self._require_success(response)
         found = _content(response)
         try:
             answers = [_answer(result, _text(found["model_version"])) for result in found["results"]]
@@ -119,7 +142,44 @@ class Client:
             raise SidecarError(f"the model server answered {len(answers)} results for {len(photos)} photos")
         return answers
 
-    def _send(self, method: str, path: str, seconds: float, form: "_Form | None" = None) -> "_Response":
+    def check(self, formats: Sequence[str]) -> Soundness:
+        """Have it answer its golden photos again, and a sample of each of these formats.
+
+        Raises:
+            SidecarBusyError, SidecarHangsError, SidecarError, RefusedError: as `predict` does.
+        """
+        question = json.dumps({"formats": list(formats)}).encode()
+        response = self._send("POST", "/check", ANSWER_SECONDS, question, "application/json")
+        if response.status in (404, 405):
+            return Soundness(False, "it is of an older version, which cannot be asked to check itself")
+        self._require_success(response)
+        found = _content(response)
+        if not isinstance(found.get("sound"), bool):
+            raise SidecarError("the model server's answer is not in the agreed form")
+        try:
+            return Soundness(found["sound"], _text(found.get("detail", "")))
+        except (TypeError, ValueError) as error:
+            raise SidecarError(f"the model server's answer is not in the agreed form ({error!r})") from error
+
+    def _require_success(self, response: "_Response") -> None:
+        if response.status in (429, 503):
+            raise SidecarBusyError(_seconds(response.headers.get("Retry-After", "")))
+        if response.status in (401, 403, 404, 405):
+            raise RefusedError(
+                f"the model server at {self.url} refused us ({_in_words(response.status)}); "
+                "check API_URL and API_TOKEN"
+            )
+        if response.status != 200:
+            raise SidecarError(f"the model server answered {_in_words(response.status)}")
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        seconds: float,
+        content: "_Form | bytes | None" = None,
+        content_type: str = "",
+    ) -> "_Response":
         """One request on a connection of its own, which `requests` does not promise to share between threads."""
         deadline = time.monotonic() + seconds
         try:
@@ -128,8 +188,8 @@ class Client:
                 response = session.request(
                     method,
                     self.url + path,
-                    headers=self._headers | ({"Content-Type": form.CONTENT_TYPE} if form is not None else {}),
-                    data=form,
+                    headers=self._headers | ({"Content-Type": content_type} if content_type else {}),
+                    data=content,
                     timeout=(CONNECT_SECONDS, seconds),
                     allow_redirects=False,
                     stream=True,
@@ -199,7 +259,10 @@ def _content(response: _Response) -> dict[str, Any]:
 
 def _answer(result: dict[str, Any], model_version: str) -> Answer:
     if "error" in result:
-        return Answer(error=_text(result["error"]["detail"]), model_version=model_version)
+        problem = result["error"]
+        return Answer(
+            error=_text(problem["detail"]), status=_status(problem["status"]), model_version=model_version
+        )
     heads = result["prediction"]
     for head in ("main", "sub", "background", "colour"):
         _text(heads[head]["class"])
@@ -217,8 +280,14 @@ def _text(value: object) -> str:
     return value
 
 
+def _status(value: object) -> int:
+    if not isinstance(value, int) or not 400 <= value <= 599:
+        raise TypeError(f"{value!r} is no HTTP status of an error")
+    return value
+
+
 def _seconds(text: str) -> float:
-    return min(30.0, float(text)) if text.isdigit() else 1.0
+    return min(30.0, float(text)) if re.fullmatch("[0-9]+", text) else 1.0
 
 
 def _in_words(status: int) -> str:

@@ -4,7 +4,8 @@ A command gets the settings and what was typed, and returns the exit code.
 """
 
 import argparse
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from batch import (
     acts,
     backup,
+    by_hand,
     config,
     demo,
     doctor,
@@ -25,10 +27,16 @@ from batch import (
     run,
     schedule,
 )
+from batch.data_folder import StrangeFolderError, adopt, open_ledger
+from batch.filing import readable
 from batch.ledger import Ledger, LedgerError
-from batch.lock import LockHeldError, run_lock
+from batch.lock import LockHeldError, refuse_if_at_work, run_lock
 from batch.logs import log
-from batch.settings import BatchSettings
+from batch.settings import ArchiveFolderError, BatchSettings, check_archive_folder
+from logformat import printable
+
+MOST = 36_500
+"""The largest number of days, hours or runs that can be asked for: a hundred years of nights."""
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
@@ -58,15 +66,21 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     return run.night(settings, wait=given.wait, if_missed=given.if_missed)
 
 
-def do_export(settings: BatchSettings, _: Arguments) -> int:
+def do_export(settings: BatchSettings, given: Arguments) -> int:
     """The CSVs from the ledger."""
-    return run.export_all(settings)
+    return run.export_all(settings, given.xlsx)
 
 
 def do_doctor(settings: BatchSettings, given: Arguments) -> int:
     """Ledger, CSV and folders against each other."""
-    settings.make_folders()
-    with run_lock(settings.data_dir):
+    if not given.fix and not given.adopt:
+        refuse_if_at_work(settings.ledger_path.parent)
+        return 0 if doctor.doctor(settings, fix=False) else run.EXIT_FAILED
+    with run_lock(settings.ledger_path.parent):
+        if given.adopt:
+            with Ledger(settings.ledger_path) as ledger:
+                adopt(settings, ledger)
+            log.info("%s is the data folder of %s from now on.", settings.data_dir, settings.ledger_path)
         return 0 if doctor.doctor(settings, fix=given.fix) else run.EXIT_FAILED
 
 
@@ -77,7 +91,7 @@ def do_demo(settings: BatchSettings, _: Arguments) -> int:
 
 def do_history(settings: BatchSettings, given: Arguments) -> int:
     """One line a run."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         runs = ledger.runs()[-given.last :]
     print(history.as_json(runs) if given.json else history.as_table(runs))
     return 0
@@ -85,7 +99,7 @@ def do_history(settings: BatchSettings, given: Arguments) -> int:
 
 def do_show(settings: BatchSettings, given: Arguments) -> int:
     """One run in full."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         found = history.find_run(ledger, given.run)
         print(history.as_json([found]) if given.json else history.in_full(ledger, found))
     return 0
@@ -93,26 +107,26 @@ def do_show(settings: BatchSettings, given: Arguments) -> int:
 
 def do_logs(settings: BatchSettings, given: Arguments) -> int:
     """What the logs hold of one run."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         run_id = history.find_run(ledger, given.run).run_id
     lines = logs.lines_of_run(settings.log_dir, run_id)
-    print("\n".join(lines) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
+    print(printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
     return 0
 
 
 def do_report(settings: BatchSettings, given: Arguments) -> int:
     """The report of a run or of the last days."""
-    with _ledger(settings) as ledger:
+    with _look(settings) as ledger:
         if given.days:
-            found = report.of_days(ledger, given.days)
+            found = report.of_days(settings, ledger, given.days)
         else:
-            found = report.of_run(ledger, history.find_run(ledger, given.run))
+            found = report.of_run(settings, ledger, history.find_run(ledger, given.run))
         if given.json:
             print(report.as_json(found))
         elif given.csv:
             print(report.daily_csv(found), end="")
         else:
-            print(report.write(settings, found))
+            print(report.write(settings, ledger, found))
     return 0
 
 
@@ -125,7 +139,6 @@ def do_health(settings: BatchSettings, given: Arguments) -> int:
 
 def do_schedule(settings: BatchSettings, given: Arguments) -> int:
     """A clock for machines without one."""
-    settings.make_folders()
     return schedule.keep(settings, given.at or settings.night_at, given.every)
 
 
@@ -164,44 +177,72 @@ def do_backup(settings: BatchSettings, given: Arguments) -> int:
 
 def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     """Photos back into `incoming`."""
-    if not (given.failed or given.run or given.photo or given.release or given.below is not None):
-        log.error("Say which photos: --failed, --run RUN, --photo NAME, --release VERSION or --below P.")
+    if not (
+        given.failed or given.run or given.photo or given.order or given.release or given.below is not None
+    ):
+        log.error(
+            "Say which photos: --failed, --run RUN, --photo NAME, --order ORDER, --release VERSION or --below P."
+        )
         return run.EXIT_USAGE
-    with run_lock(settings.data_dir), _ledger(settings) as ledger:
-        if given.run:
-            given.run = history.find_run(ledger, given.run).run_id
-        choice = acts.Choice(given.failed, given.run, given.photo, given.release, given.below)
-        if given.dry_run:
-            print(f"{sum(1 for _ in choice.rows(ledger))} photos would be put back, and their duplicates.")
-            return 0
-        acts.finish(settings, ledger)
-        count = acts.requeue(settings, ledger, choice)
-        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+    if given.dry_run:
+        with _rehearsal(settings) as ledger:
+            count = len(_choice(ledger, given).found(ledger))
+        print(f"{count} photos would be put back. Nothing was done.")
+        return 0
+    with _at_work(settings) as ledger:
+        count = acts.requeue(settings, ledger, _choice(ledger, given))
     log.info("Put %d photos back into %s; the next run sorts them again.", count, settings.incoming)
     return 0
 
 
+def _choice(ledger: Ledger, given: Arguments) -> acts.Choice:
+    run_id = history.find_run(ledger, given.run).run_id if given.run else ""
+    return acts.Choice(given.failed, run_id, given.photo, given.order, given.release, given.below)
+
+
 def do_prune(settings: BatchSettings, given: Arguments) -> int:
     """Old photos out of the filing folders."""
-    with run_lock(settings.data_dir), _ledger(settings) as ledger:
-        acts.finish(settings, ledger)
-        rows = acts.old_photos(ledger, given.days, given.status or ["processed", "duplicate"])
-        what = "deleted" if given.delete else f"moved below {given.archive}"
-        if not given.yes:
-            print(f"{sum(1 for _ in rows)} photos would be {what}. Nothing was done; --yes does it.")
-            return 0
+    if given.archive:
+        check_archive_folder(settings, given.archive)
+    statuses = given.status or ["processed", "duplicate"]
+    what = "deleted" if given.delete else f"moved below {given.archive}"
+    if not given.yes:
+        with _rehearsal(settings) as ledger:
+            count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
+        print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
+        return 0
+    with _at_work(settings) as ledger:
+        rows = acts.old_photos(ledger, given.days, statuses)
         if given.delete:
             count = acts.delete(settings, ledger, rows)
         else:
             count = acts.archive(settings, ledger, rows, settings.data_dir / given.archive)
-        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
     log.info("%d photos were %s; their rows stay.", count, what)
     return 0
 
 
-def _ledger(settings: BatchSettings) -> Ledger:
-    settings.make_folders()
-    return Ledger(settings.ledger_path)
+@contextlib.contextmanager
+def _at_work(settings: BatchSettings) -> Iterator[Ledger]:
+    """The ledger, for commands that move filed photos; its CSVs follow when they are done."""
+    with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
+        acts.finish(settings, ledger)
+        by_hand.follow(settings, ledger)
+        yield ledger
+        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+
+
+@contextlib.contextmanager
+def _rehearsal(settings: BatchSettings) -> Iterator[Ledger]:
+    """A copy of the ledger that knows what people moved, for commands that only say what they would do."""
+    refuse_if_at_work(settings.ledger_path.parent)
+    with Ledger(settings.ledger_path, scratch=True) as ledger:
+        by_hand.follow(settings, ledger)
+        yield ledger
+
+
+def _look(settings: BatchSettings) -> Ledger:
+    """The ledger, for commands that only show."""
+    return Ledger(settings.ledger_path, look=True)
 
 
 def _night_options(parser: Parser) -> None:
@@ -217,8 +258,22 @@ def _night_options(parser: Parser) -> None:
     )
 
 
+def _export_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--xlsx",
+        default="",
+        metavar="RUN",
+        help="also write the workbook of this run (its id, `last`, or `all`)",
+    )
+
+
 def _doctor_options(parser: Parser) -> None:
     parser.add_argument("--fix", action="store_true", help="repair what is safe to repair")
+    parser.add_argument(
+        "--adopt",
+        action="store_true",
+        help="take this DATA_DIR as the ledger's own, after the photos were moved to another disk on purpose",
+    )
 
 
 def _history_options(parser: Parser) -> None:
@@ -277,8 +332,15 @@ def _install_options(parser: Parser) -> None:
 def _requeue_options(parser: Parser) -> None:
     parser.add_argument("--failed", action="store_true", help="photos that failed")
     parser.add_argument("--run", default="", metavar="RUN", help="photos of one run (its id, or `last`)")
-    parser.add_argument("--photo", default="", metavar="NAME", help="one photo: its file_name or moved_to")
-    parser.add_argument("--release", default="", metavar="VERSION", help="what this release decided")
+    parser.add_argument(
+        "--photo", type=readable, default="", metavar="NAME", help="one photo: its file_name or moved_to"
+    )
+    parser.add_argument(
+        "--order", type=readable, default="", metavar="ORDER", help="photos of one order: its sub-folder"
+    )
+    parser.add_argument(
+        "--release", type=readable, default="", metavar="VERSION", help="what this release decided"
+    )
     parser.add_argument("--below", type=_probability, metavar="P", help="sub-category less sure than this")
     parser.add_argument("--dry-run", action="store_true", help="only say how many")
 
@@ -307,8 +369,8 @@ def _prune_options(parser: Parser) -> None:
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to {MOST}")
     return int(text)
 
 
@@ -321,7 +383,7 @@ def _time_of_day(text: str) -> time:
 
 def _span(text: str) -> timedelta:
     number, unit = text[:-1], text[-1:]
-    if not number.isdigit() or unit not in "mh" or int(number) < 1:
+    if not number.isdecimal() or unit not in ("m", "h") or not 1 <= int(number) <= MOST:
         raise argparse.ArgumentTypeError(f"{text!r} is no span like 15m or 2h")
     return timedelta(**{{"m": "minutes", "h": "hours"}[unit]: int(number)})
 
@@ -357,8 +419,9 @@ COMMANDS = (
         "export",
         "rebuild predictions.csv from the ledger",
         "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
-        "or open in a spreadsheet while a night wanted to write it.",
+        "or open in a spreadsheet while a night wanted to write it. Example:\n\n  python -m batch export --xlsx last",
         do_export,
+        _export_options,
     ),
     Command(
         "doctor",
@@ -450,7 +513,8 @@ COMMANDS = (
         "keeps them. The duplicates of a photo go back with it. Examples:\n\n"
         "  python -m batch requeue --failed\n"
         "  python -m batch requeue --release 2026-11-21 --below 0.6\n"
-        '  python -m batch requeue --photo "order 7/a.jpg"',
+        '  python -m batch requeue --photo "order 7/a.jpg"\n'
+        '  python -m batch requeue --order "order 7"',
         do_requeue,
         _requeue_options,
     ),
@@ -474,10 +538,12 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except LockHeldError as error:
         log.error("Not done: %s. Try again when it has ended.", error)
         return run.EXIT_LOCKED
-    except history.NoSuchRunError as error:
+    except (history.NoSuchRunError, ArchiveFolderError) as error:
         log.error("%s", error)
         return run.EXIT_USAGE
-    except (LedgerError, export.ExportError, install.InstallError) as error:
+    except acts.NothingFitsError as error:
+        log.error("%s", error)
+    except (LedgerError, StrangeFolderError, export.ExportError, install.InstallError) as error:
         log.error("Not done: %s", error)
     except BrokenPipeError:
         raise

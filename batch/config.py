@@ -1,17 +1,16 @@
 """Every setting, its value, where that comes from, and what is wrong with it."""
 
 import difflib
-import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
+from api_settings import ApiSettings
 from batch.settings import BatchSettings
-from settings import ROOT, Explained, SettingError, explain, load
+from logformat import entry
+from settings import Explained, SettingError, env_file, env_file_problem, explain, load
 
 OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
 """Names that may stand in `.env` for other programs."""
@@ -20,26 +19,53 @@ OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
 def check() -> int:
     """Print the settings; returns 0, or 2 when something is wrong."""
     found = settings()
-    problems = [setting.problem for setting in found if setting.problem] + list(
-        surroundings({setting.name for setting in found})
-    )
+    problems = [setting.problem for setting in found if setting.problem] + list(surroundings())
     print(as_table(found))
     for problem in problems:
-        print(f"WRONG: {problem}")
+        print(entry(f"WRONG: {problem}"))
     print("Something is wrong with the settings." if problems else "All settings are fine.")
     return 2 if problems else 0
+
+
+def of_night() -> BatchSettings:
+    """The settings of a night, when those of the server that it starts are right too.
+
+    Raises:
+        SettingError: one sentence for everything that is wrong with either.
+    """
+    if problems := [setting.problem for setting in settings() if setting.problem]:
+        raise SettingError("\n".join(problems))
+    return load(BatchSettings)
 
 
 def settings() -> list[Explained]:
     """The settings of the night and of its server, each once."""
     ours = explain(BatchSettings)
     known = {setting.name for setting in ours}
-    return ours + [setting for setting in _of_server() if setting.name not in known]
+    return ours + [setting for setting in explain(ApiSettings) if setting.name not in known]
 
 
-def surroundings(known: set[str]) -> Iterator[str]:
-    """What is wrong around the settings: names that mean nothing, folders that cannot be written, services unknown."""
-    yield from _unknown_names(known)
+def mistakes() -> Iterator[str]:
+    """Lines of `.env` that set nothing: a name that is mistyped, or no value."""
+    path = env_file(BatchSettings)
+    if path is None or not path.is_file() or env_file_problem(BatchSettings):
+        return
+    known = {name.upper() for kind in (BatchSettings, ApiSettings) for name in kind.model_fields}
+    with path.open(encoding="utf-8-sig") as file:
+        for line in parse_stream(file):
+            if line.error:
+                # without its text, which may be a secret
+                yield f"Line {line.original.line} of .env cannot be read; write NAME=value."
+            elif line.key and line.key.upper() not in known and line.key not in OTHERS:
+                alike = difflib.get_close_matches(line.key.upper(), known, 1)
+                yield f"{line.key} in .env is no setting{f'; is {alike[0]} meant?' if alike else '.'}"
+            elif line.key and line.value is None:
+                yield f"{line.key} in .env has no value; write {line.key}=value."
+
+
+def surroundings() -> Iterator[str]:
+    """What is wrong around the settings: lines that set nothing, folders that cannot be written, services unknown."""
+    yield from mistakes()
     try:
         loaded = load(BatchSettings)
     except SettingError:
@@ -48,7 +74,11 @@ def surroundings(known: set[str]) -> Iterator[str]:
     if loaded.metrics_file:
         folders["METRICS_FILE"] = loaded.metrics_file.parent
     for name, folder in folders.items():
-        there = _existing(folder)
+        try:
+            there = _existing(folder)
+        except OSError as error:
+            yield f"{name}: {error.strerror} ({folder})."
+            continue
         if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
             yield f"{name}: {there} cannot be written to."
     if loaded.notify_urls:
@@ -64,33 +94,9 @@ def as_table(found: list[Explained]) -> str:
     names = max(len(setting.name) for setting in found)
     values = min(48, max(len(setting.value) for setting in found))
     return "\n".join(
-        f"{setting.name.ljust(names)}  {setting.value.ljust(values)}  {setting.source}" for setting in found
+        entry(f"{setting.name.ljust(names)}  {setting.value.ljust(values)}  {setting.source}")
+        for setting in found
     )
-
-
-def _of_server() -> list[Explained]:
-    """What the server says of its settings; the night knows nothing of them but that."""
-    asked = subprocess.run(
-        [sys.executable, "-m", "api", "--settings"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    try:
-        return [Explained(**setting) for setting in json.loads(asked.stdout)]
-    except (ValueError, TypeError):
-        return [Explained("python -m api", "", "", f"it does not start: {asked.stderr.strip()[-300:]}")]
-
-
-def _unknown_names(known: set[str]) -> Iterator[str]:
-    env_file = BatchSettings.model_config.get("env_file")
-    if not env_file or not Path(str(env_file)).exists():
-        return
-    try:
-        names = dotenv_values(str(env_file))
-    except UnicodeDecodeError:
-        return  # said already
-    for name in names:
-        if name not in known and name not in OTHERS:
-            alike = difflib.get_close_matches(name.upper(), known, 1)
-            yield f"{name} in .env is no setting{f'; is {alike[0]} meant?' if alike else '.'}"
 
 
 def _existing(folder: Path) -> Path:

@@ -31,10 +31,11 @@ def demo(settings: BatchSettings) -> int:
     except LockHeldError as error:
         log.error("Not started: %s.", error)
         return run.EXIT_LOCKED
-    with Ledger(scratch.ledger_path) as ledger:
+    with Ledger(scratch.ledger_path, look=True) as ledger:
         rows = list(ledger.filed_rows())
     if rows:
-        log.info("\n%s\n%s", table(rows), score(rows, drawings))
+        for line in ["", *table(rows).splitlines(), score(rows, drawings)]:
+            log.info("%s", line)
         log.info(
             "Look into %s: the sorted photos, and predictions.csv. Now drop your own photos into %s and "
             "start ./full_batch.sh",

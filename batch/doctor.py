@@ -2,26 +2,23 @@
 
     python -m batch doctor [--fix]
 
-Photos that people took out of the filing folders, or worked on there, are theirs: counted, and no difference.
+Photos that people took out of the filing folders, moved between them, or worked on there, are theirs: counted, and no
+difference. No file is ever taken out of a filing folder here.
 """
 
-import csv
-import io
 import os
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from batch import acts, export, filing
-from batch.ledger import CSV_COLUMNS, DamagedLedgerError, Ledger, Row
+from batch import acts, by_hand, export, filing, takeover
+from batch.data_folder import StrangeFolderError, check
+from batch.ledger import DamagedLedgerError, Ledger, Row
 from batch.logs import log
-from batch.scan import is_companion
 from batch.settings import BatchSettings
 
-FOLDERS = ("processed", "review", "failed", "duplicates")
 SHOWN = 20
 """So many photos are named; the rest of them is counted."""
 
@@ -35,7 +32,9 @@ class Difference:
 
 
 def doctor(settings: BatchSettings, *, fix: bool) -> bool:
-    """Examine and explain, with `fix` repair; whether all is well now. For one who holds the run's lock.
+    """Examine and explain, with `fix` repair; whether all is well now.
+
+    Changes nothing without `fix`; with it, for one who holds the run's lock.
 
     Raises:
         LedgerError: the ledger is not ours, is newer than this program, or cannot be opened.
@@ -43,7 +42,7 @@ def doctor(settings: BatchSettings, *, fix: bool) -> bool:
         OSError: a folder cannot be read or written.
     """
     differences = left = 0
-    for difference in chain(_damage(settings), _examine(settings)):
+    for difference in chain(_damage(settings), _examine(settings, fix=fix)):
         differences += 1
         log.warning("%s", difference.text)
         if fix and difference.repair:
@@ -63,7 +62,7 @@ def doctor(settings: BatchSettings, *, fix: bool) -> bool:
 def _damage(settings: BatchSettings) -> Iterator[Difference]:
     """Whether the ledger can be used at all."""
     try:
-        with Ledger(settings.ledger_path) as ledger:
+        with Ledger(settings.ledger_path, look=True) as ledger:
             problems = ledger.check()
     except DamagedLedgerError as error:
         problems = [str(error)]
@@ -83,12 +82,20 @@ def _put_aside(ledger: Path) -> None:
             part.rename(ledger.with_name(f"{ledger.stem}.damaged-{stamp}{ledger.suffix}{ending}"))
 
 
-def _examine(settings: BatchSettings) -> Iterator[Difference]:
+def _examine(settings: BatchSettings, *, fix: bool) -> Iterator[Difference]:
     """The differences, one after the other: each is looked for when those before it may be repaired already."""
     try:
-        with Ledger(settings.ledger_path) as ledger:
-            for examination in (_unfinished, _unknown_to_ledger, _folders, _unlike_csv):
-                yield from examination(settings, ledger)
+        with Ledger(settings.ledger_path, look=not fix) as ledger:
+            check(settings, ledger)
+            yield from _unfinished(settings, ledger)
+            yield from _unknown_to_ledger(settings, ledger)
+            if fix and (moved := by_hand.follow(settings, ledger, whole=True)):
+                log.info("%d photos were moved by hand; their rows say where they are now.", moved)
+            yield from _folders(settings, ledger)
+            yield from _references(ledger)
+            yield from _unlike_csv(settings, ledger)
+    except StrangeFolderError as error:
+        yield Difference(f"{error}.")
     except DamagedLedgerError:
         log.info("The rest can be examined once there is a ledger.")
 
@@ -110,114 +117,103 @@ def _unfinished(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]
 
 def _unknown_to_ledger(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:
     """Rows of the CSV, or of one that was found (`export`), that the ledger does not have: it is a younger one."""
-    known = {hash((row.run_id, export.cell(row.file_name), row.sha256)) for row in ledger.all_rows()}
     csvs = [settings.csv_path, *sorted(settings.data_dir.glob(f"{settings.csv_path.stem}.found*.csv"))]
-    unknown = [
-        line
-        for line in chain.from_iterable(map(_csv_rows, csvs))
-        if hash((line["run_id"], line["file_name"], line["sha256"])) not in known
-    ]
-    if unknown:
+    if unknown := takeover.unknown_rows(ledger, csvs):
         yield Difference(
             f"The CSV has {len(unknown)} rows that the ledger does not know ({unknown[0]['file_name']} is one): "
-            "it was lost, or an older back-up took its place. Let --fix copy them into it.",
+            "it was lost, or an older back-up took its place. The next run, or --fix, copies them into it.",
             lambda: _copy_into(ledger, unknown, settings.data_dir),
         )
 
 
-def _copy_into(ledger: Ledger, lines: list[dict[str, str]], data_dir: Path) -> None:
-    ledger.record([_row(line, data_dir) for line in lines])
+def _copy_into(ledger: Ledger, lines: list[takeover.Line], data_dir: Path) -> None:
+    takeover.take_over(ledger, lines, data_dir)
     export.needs_rebuild(ledger)
 
 
-def _csv_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of `predictions.csv` that are whole."""
-    if not path.exists():
-        return []
-    text = path.read_text("utf-8", "replace")
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    if not rows or rows[0] != CSV_COLUMNS:
-        return []
-    if not text.endswith("\n"):
-        rows.pop()  # torn
-    return [dict(zip(CSV_COLUMNS, row, strict=True)) for row in rows[1:] if len(row) == len(CSV_COLUMNS)]
-
-
-def _row(line: dict[str, str], data_dir: Path) -> Row:
-    """A row of the ledger from one of the CSV."""
-    row = Row(file_name="", filed=True)
-    for column in CSV_COLUMNS:
-        text = line[column]
-        if column.endswith("_probability"):
-            setattr(row, column, float(text) if re.fullmatch(r"[01]\.\d+", text) else None)
-        elif column == "needs_review":
-            row.needs_review = text == "true"
-        else:
-            setattr(row, column, export.uncell(text))
-    row.source = os.fsencode(row.file_name)
-    place = data_dir / row.moved_to
-    if row.moved_to and place.is_file():
-        row.size, row.mtime_ns = place.stat().st_size, place.stat().st_mtime_ns
-    return row
-
-
 def _folders(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:
-    """Files without a row; and, counted only, rows whose photo people took away or worked on."""
-    sizes = {row.moved_to: row.size for row in ledger.filed_rows()}
-    strangers: list[str] = []
-    found = changed = 0
-    for path in _files(settings.data_dir):
-        place = os.fsencode(path.relative_to(settings.data_dir)).decode("utf-8", "backslashreplace")
-        if place in sizes:
-            found += 1
-            changed += path.lstat().st_size != sizes[place]
-        elif path.name.endswith((filing.COPYING, filing.COPIED)):
-            yield Difference(f"{place} is what is left of a copy that died; --fix removes it.", path.unlink)
-        elif not path.name.startswith(".") and not is_companion(path):
-            strangers.append(str(path))
-    for stranger in strangers[:SHOWN]:
-        yield _stranger(Path(stranger), settings)
-    if more := [Path(stranger) for stranger in strangers[SHOWN:]]:
+    """Files that are nobody's; and, counted only, what people moved, took away or worked on."""
+    seen = by_hand.look(settings, ledger, whole=True)
+    if seen.moved:
+        row, place = seen.moved[0]
+        log.info(
+            "%d photos were moved by hand (%s lies at %s now); their rows follow with the next run, or --fix.",
+            len(seen.moved), row.file_name, place,
+        )  # fmt: skip
+    yield from _named(
+        [
+            Difference(
+                f"{place} is the photo that was filed as {row.moved_to or 'nothing'} ({row.file_name}), and its folder "
+                "decides nothing. Move it into the folder of a category, or into review, and its row follows."
+            )
+            for row, place in seen.elsewhere
+        ]
+    )
+    for path in seen.leftovers:
+        place = by_hand.place_of(path, settings.data_dir)
+        yield Difference(f"{place} is what is left of a copy that died; --fix removes it.", path.unlink)
+    yield from _named([_unknown_file(place, settings.data_dir) for place in seen.unknown])
+    yield from _named(
+        [Difference(f"{place} cannot be read: {why}.") for place, why in seen.unreadable.items()]
+    )
+    _count(settings.data_dir, ledger, len(seen.moved) + len(seen.elsewhere))
+
+
+def _named(differences: list[Difference]) -> Iterator[Difference]:
+    """The first of them one by one, the others as one."""
+    yield from differences[:SHOWN]
+    if more := differences[SHOWN:]:
         yield Difference(
-            f"{len(more)} more files in the filing folders have no row either.",
-            lambda: _put_all_back(more, settings),
+            f"{len(more)} more of this kind.",
+            (lambda: [one.repair() for one in more if one.repair])
+            if any(one.repair for one in more)
+            else None,
         )
-    archived = sum(place == "" or not place.startswith(FOLDERS) for place in sizes)
-    log.info(
-        "%d photos lie where the ledger says, %d were taken away by people, %d worked on in place; %d are archived or "
-        "deleted; %d rows in all.",
-        found, len(sizes) - found - archived, changed, archived, len(sizes),
-    )  # fmt: skip
 
 
-def _files(data_dir: Path) -> Iterator[Path]:
-    for folder in FOLDERS:
-        for parent, _, names in os.walk(
-            data_dir / folder
-        ):  # a link to a folder is a name here, and not followed
-            yield from (Path(parent, name) for name in names)
-
-
-def _stranger(path: Path, settings: BatchSettings) -> Difference:
-    place = path.relative_to(settings.data_dir)
-    if path.lstat().st_size == 0:
+def _unknown_file(place: str, data_dir: Path) -> Difference:
+    path = data_dir / place
+    if path.is_file() and path.stat().st_size == 0:
         return Difference(
             f"{place} is empty and has no row: the trace of a move that died; --fix removes it.", path.unlink
         )
     return Difference(
-        f"{place} has no row: no night has put it there. Take it away, or let --fix move it to incoming, to be sorted.",
-        lambda: _put_back(path, settings),
+        f"{place} has no row: no night has put it there, or it is a copy of a photo that lies elsewhere. It stays. Take "
+        "it away, or move it into incoming to have it sorted."
     )
 
 
-def _put_all_back(paths: list[Path], settings: BatchSettings) -> None:
-    for path in paths:
-        _put_back(path, settings)
+def _count(data_dir: Path, ledger: Ledger, moved: int) -> None:
+    """Say how many photos lie where their rows say, and what became of the others."""
+    found = changed = gone = archived = 0
+    for row in ledger.filed_rows():
+        if not row.moved_to.startswith(tuple(f"{folder}/" for folder in filing.FOLDERS)):
+            archived += 1
+        elif not os.path.lexists(data_dir / row.moved_to):
+            gone += 1
+        elif filing.is_in_place(data_dir, row) or not row.sha256:
+            found += 1
+        else:
+            changed += 1
+    log.info(
+        "%d photos lie where the ledger says, %d were taken away by people, %d worked on in place, %d moved by hand; "
+        "%d are archived or deleted; %d rows in all.",
+        found + changed, gone - moved, changed, moved, archived, found + changed + gone + archived,
+    )  # fmt: skip
 
 
-def _put_back(path: Path, settings: BatchSettings) -> None:
-    free = filing.free_place(settings.data_dir, f"incoming/{path.name}")
-    filing.move_photo(path, settings.data_dir / free, filing.digest(path))
+def _references(ledger: Ledger) -> Iterator[Difference]:
+    if lost := ledger.lost_references():
+        yield Difference(
+            f"{len(lost)} duplicates name a first photo that is not there any more ({lost[0].file_name} is one); --fix "
+            "lets them name the one that is.",
+            lambda: _mend(ledger, lost),
+        )
+
+
+def _mend(ledger: Ledger, lost: list[Row]) -> None:
+    ledger.mend_references(row.sha256 for row in lost)
+    export.needs_rebuild(ledger)
 
 
 def _unlike_csv(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:

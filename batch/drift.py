@@ -6,10 +6,15 @@ far it lies from all the others. If nothing has changed, tonight is the farthest
 night is, whatever happens inside a night: with 19 earlier nights or more, a quiet night is called unusual with a
 probability of at most 5 % (a conformal test: Vovk, Gammerman, Shafer, Algorithmic Learning in a Random World,
 2005, chapter 2). Two such nights in a row are worth a warning.
+
+A measure (brightness, say) is called unusual when it alone would have made the night so: its distance is compared
+with the largest distance of any measure on each of the nights, so looking at seven measures does not ring seven
+times as often (the step of maxT in Westfall, Young, Resampling-Based Multiple Testing, 1993, section 2.6). Only
+what can be shown in numbers that differ is called unusual, which makes alarms rarer, never more frequent.
 """
 
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -33,6 +38,9 @@ PHOTOS_NEEDED = 30
 STREAK = 14
 """After so many unusual nights in a row the new is the usual."""
 
+TOLD = 3
+"""A night's sentences: those of the measures that are strangest."""
+
 RELEASE_FALSE_ALARMS = 0.001
 NOTEWORTHY = 0.2
 """A share of photos that would have to change their class is no news below this."""
@@ -51,20 +59,26 @@ class Verdict:
 
     rank: float | None = None
     sentences: list[str] = field(default_factory=list)
+    measures: list[str] = field(default_factory=list)
+    """What is unusual, the strangest first."""
     since: date | None = None
-    """The first of the unusual nights in a row that tonight ends."""
+    """The first of the unusual nights in a row that tonight ends, whatever was unusual on them."""
 
     @property
     def is_unusual(self) -> bool:
-        """Whether tonight lies farther from the others than a quiet night should."""
-        return self.rank is not None and self.rank <= FALSE_ALARMS
+        """Whether tonight lies farther from the others than a quiet night should, in something that can be told."""
+        return bool(self.measures)
 
 
-def judge(nights: Sequence[tuple[date, Summary]], unusual: Collection[date]) -> Verdict:
+Unusual = Mapping[date, Collection[str] | None]
+"""Earlier nights that were called unusual, and by which measures; None where nobody wrote that down."""
+
+
+def judge(nights: Sequence[tuple[date, Summary]], unusual: Unusual) -> Verdict:
     """Compare the last of the nights (oldest first) with those before.
 
-    `unusual` are earlier nights that were called so: an unbroken row of them just before tonight is left out of
-    what is usual, so that a change does not hide behind its own beginning.
+    An unbroken row of unusual nights just before tonight is left out of what is usual, so that a change does not
+    hide behind its own beginning. Each measure is dated by the nights on which it was unusual itself.
     """
     enough = [(night, seen) for night, seen in nights if seen.predicted >= PHOTOS_NEEDED]
     if not enough or enough[-1] != nights[-1]:
@@ -82,17 +96,31 @@ def judge(nights: Sequence[tuple[date, Summary]], unusual: Collection[date]) -> 
         used, measures = earlier[-NIGHTS_USED:], [measure for measure in MEASURES if measure.is_of_pixels]
     else:
         return Verdict()
-    rank, strangeness = _compare([*used, seen], measures)
-    if rank > FALSE_ALARMS:
-        return Verdict(rank)
-    since = min([tonight, *streak])
-    when = f" since {since:%a %d %b}" if streak else ""
-    strangest = sorted(measures, key=lambda measure: -strangeness[measure.name])
-    told = [
-        strangest[0],
-        *(m for m in strangest[1:2] if strangeness[m.name] > 0.8 * strangeness[strangest[0].name]),
-    ]
-    return Verdict(rank, [measure.say(seen, used, when) for measure in told], since)
+    ranks, strangeness = _compare([*used, seen], measures)
+    told = {}
+    for measure in sorted(measures, key=lambda measure: -strangeness[measure.name]):
+        since = _beginning(measure.name, streak, unusual)
+        sentence = measure.say(seen, used, f" since {since:%a %d %b}" if since else "")
+        if ranks[measure.name] <= FALSE_ALARMS and sentence:
+            told[measure.name] = sentence
+    since = min([tonight, *streak]) if told else None
+    return Verdict(min(ranks.values()), list(told.values())[:TOLD], list(told), since)
+
+
+def _beginning(measure: str, streak: Sequence[date], unusual: Unusual) -> date | None:
+    """The first of the nights just before tonight (`streak`, newest first) that were unusual by this measure.
+
+    None when there was none, and when it is not known how far back they go.
+    """
+    first = None
+    for night in streak:
+        measures = unusual[night]
+        if measures is None:
+            return None
+        if measure not in measures:
+            break
+        first = night
+    return first
 
 
 def against_release(seen: Summary, metrics_file: Path) -> list[str]:
@@ -120,10 +148,10 @@ def _other_mix(seen: Summary, tested: dict[str, int]) -> list[str]:
         return []
     shares = here / here.sum() - there / there.sum()
     name = names[int(np.abs(shares).argmax())]
-    share, usual = here[names.index(name)] / here.sum(), there[names.index(name)] / there.sum()
+    shown = _percents(here[names.index(name)] / here.sum(), there[names.index(name)] / there.sum())
+    example = f" ({name}: {shown[0]} of the photos here, {shown[1]} there)" if shown else ""
     return [
-        f"Other goods than the release was measured on ({name}: {_percent(share)} of the photos here, "
-        f"{_percent(usual)} there): its accuracy there says less about these."
+        f"Other goods than the release was measured on{example}: its accuracy there says less about these."
     ]
 
 
@@ -159,10 +187,12 @@ def p_of_mix(one: NDArray[np.float64], other: NDArray[np.float64], draws: int = 
     return float((1 + (distances >= total_variation(one, other) - 1e-12).sum()) / (draws + 1))
 
 
-def _compare(nights: Sequence[Summary], measures: "Sequence[Measure]") -> tuple[float, dict[str, float]]:
-    """The p-value of the last night, and how strange it is by each measure (median deviations).
+def _compare(
+    nights: Sequence[Summary], measures: "Sequence[Measure]"
+) -> tuple[dict[str, float], dict[str, float]]:
+    """The p-value of the last night by each measure, and how strange it is (median deviations).
 
-    Each step treats all nights alike, the last one included: that is what makes the p-value right.
+    Each step treats all nights alike, the last one included: that is what makes the p-values right.
     """
     photos = np.array([night.predicted for night in nights], float)
     by_measure = {}
@@ -171,14 +201,17 @@ def _compare(nights: Sequence[Summary], measures: "Sequence[Measure]") -> tuple[
         distances /= np.sqrt(1 / photos + 1 / 100)  # a small night strays by chance
         beyond = distances - np.median(distances)
         by_measure[measure.name] = beyond / max(float(np.median(np.abs(beyond))), STILL)
-    overall = np.max(list(by_measure.values()), axis=0)
-    rank = float((overall >= overall[-1]).mean())
-    return rank, {name: float(values[-1]) for name, values in by_measure.items()}
+    strangest = np.max(list(by_measure.values()), axis=0)
+    ranks = {name: float((strangest >= values[-1]).mean()) for name, values in by_measure.items()}
+    return ranks, {name: float(values[-1]) for name, values in by_measure.items()}
 
 
 @dataclass(frozen=True)
 class Measure:
-    """One thing that may change: how it is counted in a summary, and how it is put into words."""
+    """One thing that may change: how it is counted in a summary, and how it is put into words.
+
+    `say` gives "" when there is nothing to say: no numbers that differ once they are rounded.
+    """
 
     name: str
     counts: Callable[[Summary], dict[str, int] | list[int]]
@@ -211,38 +244,83 @@ def _usual_bin(nights: Sequence[Summary], name: str) -> float:
 
 
 def _say_brightness(seen: Summary, usual: Sequence[Summary], when: str) -> str:
-    here, there = _mean_bin(seen.brightness), _usual_bin(usual, "brightness")
-    words = "darker" if here < there else "brighter"
     grey = 256 / BRIGHTNESS_BINS
-    return (
-        f"Photos are {words} than usual{when} (mean {here * grey:.0f} instead of {there * grey:.0f} of 255): "
-        "another camera, another light?"
+    here, there = _mean_bin(seen.brightness) * grey, _usual_bin(usual, "brightness") * grey
+    if f"{here:.0f}" != f"{there:.0f}":
+        return (
+            f"Photos are {'darker' if here < there else 'brighter'} than usual{when} "
+            f"(mean {here:.0f} instead of {there:.0f} of 255): another camera, another light?"
+        )
+    return _say_spread(
+        seen, usual, "brightness", lambda edge: f"are darker than {edge * grey:.0f} of 255", when
     )
 
 
 def _say_contrast(seen: Summary, usual: Sequence[Summary], when: str) -> str:
-    here, there = _mean_bin(seen.contrast), _usual_bin(usual, "contrast")
-    words = "less" if here < there else "more"
     grey = 128 / CONTRAST_BINS
-    return (
-        f"Photos have {words} contrast than usual{when} (mean {here * grey:.0f} instead of {there * grey:.0f}): "
-        "another background, fog on the lens?"
-    )
+    here, there = _mean_bin(seen.contrast) * grey, _usual_bin(usual, "contrast") * grey
+    if f"{here:.0f}" != f"{there:.0f}":
+        return (
+            f"Photos have {'less' if here < there else 'more'} contrast than usual{when} "
+            f"(mean {here:.0f} instead of {there:.0f}): another background, fog on the lens?"
+        )
+    return _say_spread(seen, usual, "contrast", lambda edge: f"have a contrast below {edge * grey:.0f}", when)
 
 
 def _say_sizes(seen: Summary, usual: Sequence[Summary], when: str) -> str:
-    here, there = _mean_bin(seen.sizes), _usual_bin(usual, "sizes")
-    words = "smaller" if here < there else "larger"
-    return (
-        f"Files are {words} than usual{when} (typically {2 ** (here / 2) / 1e6:.2f} MB instead of "
-        f"{2 ** (there / 2) / 1e6:.2f} MB): another camera, another way of sending?"
+    here, there = 2 ** (_mean_bin(seen.sizes) / 2), 2 ** (_usual_bin(usual, "sizes") / 2)
+    unit = _unit(min(here, there))
+    if _size(here, unit) != _size(there, unit):
+        return (
+            f"Files are {'smaller' if here < there else 'larger'} than usual{when} (typically "
+            f"{_size(here, unit)} instead of {_size(there, unit)}): another camera, another way of sending?"
+        )
+    return _say_spread(
+        seen, usual, "sizes", lambda edge: f"are smaller than {_size(2 ** (edge / 2), unit)}", when
     )
+
+
+def _unit(size: float) -> str:
+    return next((unit for unit in ("GB", "MB", "kB") if size >= UNITS[unit]), "bytes")
+
+
+def _size(size: float, unit: str) -> str:
+    value = size / UNITS[unit]
+    return f"{value:.1f} {unit}" if value < 10 and unit != "bytes" else f"{value:.0f} {unit}"
 
 
 def _say_confidence(seen: Summary, usual: Sequence[Summary], when: str) -> str:
     here, there = seen.mean_confidence, float(np.mean([night.mean_confidence for night in usual]))
-    words = "less" if here < there else "more"
-    return f"The model is {words} sure than usual{when} (mean {here:.2f} instead of {there:.2f})."
+    if f"{here:.2f}" != f"{there:.2f}":
+        words = "less" if here < there else "more"
+        return f"The model is {words} sure than usual{when} (mean {here:.2f} instead of {there:.2f})."
+    return _say_spread(
+        seen,
+        usual,
+        "confidence",
+        lambda edge: f"have an answer less sure than {edge / CONFIDENCE_BINS:.2f}",
+        when,
+    )
+
+
+def _say_spread(
+    seen: Summary, usual: Sequence[Summary], name: str, words: Callable[[int], str], when: str
+) -> str:
+    """For photos that spread otherwise around the same mean: the share below the value where it differs most."""
+    here = _shares_below(getattr(seen, name))
+    there = np.mean([_shares_below(getattr(night, name)) for night in usual], axis=0)
+    edge = int(np.abs(here - there).argmax())
+    shown = _percents(float(here[edge]), float(there[edge]))
+    if not shown:
+        return ""
+    more = "More" if here[edge] > there[edge] else "Fewer"
+    return f"{more} photos than usual{when} {words(edge + 1)} ({shown[0]} instead of {shown[1]})."
+
+
+def _shares_below(bins: Sequence[int]) -> NDArray[np.float64]:
+    """The share of photos up to the end of each bin."""
+    values = np.array(bins, float)
+    return np.asarray(values.cumsum() / max(values.sum(), 1))
 
 
 def _say_class(what: str) -> Callable[[Summary, Sequence[Summary], str], str]:
@@ -252,10 +330,13 @@ def _say_class(what: str) -> Callable[[Summary, Sequence[Summary], str], str]:
         there = [_shares(measure.counts(night)) for night in usual]
         names = set(here).union(*there)
         means = {name: float(np.mean([night.get(name, 0.0) for night in there])) for name in names}
-        name = max(sorted(names), key=lambda name: abs(here.get(name, 0.0) - means[name]))
-        share = here.get(name, 0.0)
-        words = "More" if share > means[name] else "Fewer"
-        return f"{words} {what} “{name}” than usual{when} ({_percent(share)} instead of {_percent(means[name])})."
+        name = max(sorted(names), key=lambda name: abs(here.get(name, 0.0) - means[name]), default="")
+        share, mean = here.get(name, 0.0), means.get(name, 0.0)
+        shown = _percents(share, mean)
+        if not shown:
+            return ""
+        words = "More" if share > mean else "Fewer"
+        return f"{words} photos {what} “{name}” than usual{when} ({shown[0]} instead of {shown[1]})."
 
     return say
 
@@ -278,14 +359,21 @@ def _release(seen: Summary) -> str:
     return max(seen.releases, key=lambda release: seen.releases[release], default="")
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f} %"
+def _percents(one: float, other: float) -> tuple[str, str] | None:
+    """Two shares, with as few digits as let them differ; None when a tenth of a percent does not tell them apart."""
+    for digits in (0, 1):
+        shown = f"{100 * one:.{digits}f} %", f"{100 * other:.{digits}f} %"
+        if shown[0] != shown[1]:
+            return shown
+    return None
 
+
+UNITS = {"GB": 1e9, "MB": 1e6, "kB": 1e3, "bytes": 1.0}
 
 MEASURES = (
-    Measure("photos of the category", lambda seen: seen.subs, _say_class("photos of the category")),
-    Measure("photos in the colour", lambda seen: seen.colours, _say_class("photos in the colour")),
-    Measure("photos with the background", _backgrounds, _say_class("photos with the background")),
+    Measure("of the category", lambda seen: seen.subs, _say_class("of the category")),
+    Measure("in the colour", lambda seen: seen.colours, _say_class("in the colour")),
+    Measure("with the background", _backgrounds, _say_class("with the background")),
     Measure("confidence", lambda seen: seen.confidence, _say_confidence),
     Measure("brightness", lambda seen: seen.brightness, _say_brightness, is_of_pixels=True),
     Measure("contrast", lambda seen: seen.contrast, _say_contrast, is_of_pixels=True),

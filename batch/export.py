@@ -1,23 +1,22 @@
 """The CSVs: exports of the ledger, appended to when nothing else has changed, rebuilt whole otherwise."""
 
 import contextlib
-import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
-from types import SimpleNamespace
 
+from batch import spreadsheet, takeover
+from batch.cells import cells, is_ours, text_of_lines
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 from batch.logs import log
 from batch.rename import rename_new
 
 ROWS_AT_ONCE = 1000
 _MARK, _RUNS_MARK = "csv", "run csvs"
-_RISKY = ("=", "+", "-", "@")
 
 
 class ExportError(Exception):
@@ -30,8 +29,8 @@ def update_csv(ledger: Ledger, path: Path) -> None:
     Raises:
         ExportError: the file cannot be written (it may be open in a spreadsheet).
     """
-    mark = json.loads(ledger.note(_MARK) or "{}")
-    if not path.exists() or path.stat().st_size != mark.get("bytes"):
+    mark = _mark(ledger)
+    if mark.get("changed") or not is_as_left(ledger, path):
         rebuild_csv(ledger, path)
         return
     try:
@@ -44,60 +43,98 @@ def update_csv(ledger: Ledger, path: Path) -> None:
     _set_mark(ledger, path, last or mark["last_id"])
 
 
+def is_as_left(ledger: Ledger, path: Path) -> bool:
+    """Whether `predictions.csv` is the file that this ledger's last export left."""
+    mark = _mark(ledger)
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return False
+    return (facts.st_size, facts.st_mtime_ns) == (mark.get("bytes"), mark.get("mtime_ns"))
+
+
 def rebuild_csv(ledger: Ledger, path: Path) -> None:
     """Write `predictions.csv` anew from the ledger; readers see the old file until the new one is complete.
 
     Raises:
         ExportError: the file cannot be written.
     """
-    if not ledger.note(_MARK):
-        _keep_aside(path)
+    take_over_unknown(ledger, path)
     needs_rebuild(ledger)
     last = write_csv(ledger.filed_rows(), path)
     _set_mark(ledger, path, last)
 
 
+def take_over_unknown(ledger: Ledger, path: Path) -> None:
+    """Copy rows into the ledger that only the CSV has, before it is written anew: the CSV may be the only record.
+
+    Nothing is read when the CSV is as this ledger left it. One that is not ours is kept under another name.
+
+    Raises:
+        ExportError: the file cannot be read, or renamed.
+    """
+    if is_as_left(ledger, path):
+        return
+    try:
+        if not _mark(ledger) and not is_ours(path):
+            _keep_aside(path)
+            return
+        unknown = takeover.unknown_rows(ledger, [path])
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+    if unknown:
+        log.warning(
+            "%s has %d rows that the ledger does not know (%s is one): the ledger was lost, or an older back-up "
+            "took its place. They are copied into it; nothing is lost.",
+            path.name, len(unknown), unknown[0]["file_name"],
+        )  # fmt: skip
+        takeover.take_over(ledger, unknown, path.parent)
+
+
 def _keep_aside(path: Path) -> None:
-    """Rename a CSV that this ledger has never written: without its ledger it may be the only record there is."""
+    """Rename a file that is no CSV of ours."""
     number = 1
     while path.exists():
         aside = path.with_name(f"{path.stem}.found{f'-{number}' if number > 1 else ''}{path.suffix}")
         try:
             rename_new(path, aside)
-            log.warning("%s is not from this ledger; it is kept as %s.", path.name, aside.name)
+            log.warning("%s is no CSV of Nightsort's; it is kept as %s.", path.name, aside.name)
         except FileExistsError:
             number += 1
         except OSError as error:
             raise _cannot_write(path, error) from error
 
 
-def export_run(ledger: Ledger, folder: Path, run_id: str) -> None:
-    """Write one run's rows to `<folder>/<run>.csv`; a run without rows has no file.
+def export_run(ledger: Ledger, folder: Path, run_id: str, *, xlsx: bool = False) -> None:
+    """Write one run's rows to `<folder>/<run>.csv`, with `xlsx` to a workbook as well; a run without rows has none.
 
     Raises:
-        ExportError: the file cannot be written.
+        ExportError: the CSV cannot be written.
     """
-    path = folder / f"{run_id}.csv"
+    path, workbook = folder / f"{run_id}.csv", folder / f"{run_id}.xlsx"
     rows = ledger.filed_rows(run_id=run_id)
     first = next(rows, None)
     if first is not None:
         write_csv(chain([first], rows), path)
+        if xlsx:
+            spreadsheet.write(ledger.filed_rows(run_id=run_id), workbook, ledger.count_of_run(run_id))
         return
     try:
         path.unlink(missing_ok=True)  # all its photos were put back
+        workbook.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
 
-def update_run_csvs(ledger: Ledger, folder: Path) -> None:
-    """Write the CSVs of the runs that have rows since the last time: tonight's, and one's that died.
+def update_run_csvs(ledger: Ledger, folder: Path, *, xlsx: bool = False) -> None:
+    """Write the files of the runs that have rows since the last time: tonight's, and one's that died.
 
     Raises:
         ExportError: a file cannot be written.
     """
     newest = ledger.newest_rows(after=int(ledger.note(_RUNS_MARK) or 0))
     for run_id in newest:
-        export_run(ledger, folder, run_id)
+        export_run(ledger, folder, run_id, xlsx=xlsx)
     if newest:
         ledger.set_note(_RUNS_MARK, str(max(newest.values())))
 
@@ -112,7 +149,7 @@ def update_all(ledger: Ledger, path: Path, folder: Path) -> None:
     for run_id, moment in ledger.acted_on().items():
         run_csv = folder / f"{run_id}.csv"
         if run_csv.exists() and run_csv.stat().st_mtime < datetime.fromisoformat(moment).timestamp() + 1:
-            export_run(ledger, folder, run_id)
+            export_run(ledger, folder, run_id, xlsx=run_csv.with_suffix(".xlsx").exists())
 
 
 def write_csv(rows: Iterator[Row], path: Path) -> int:
@@ -125,7 +162,7 @@ def write_csv(rows: Iterator[Row], path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with new.open("wb") as file:
-            file.write(_text([CSV_COLUMNS]))
+            file.write(text_of_lines([CSV_COLUMNS]))
             last = _write(rows, file)
         new.replace(path)
     except OSError as error:
@@ -137,66 +174,37 @@ def write_csv(rows: Iterator[Row], path: Path) -> int:
 
 def text_of(rows: Iterator[Row]) -> Iterator[bytes]:
     """What a CSV of these rows holds, piece by piece."""
-    yield _text([CSV_COLUMNS])
+    yield text_of_lines([CSV_COLUMNS])
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        yield _text(map(cells, some))
+        yield text_of_lines(map(cells, some))
 
 
 def needs_rebuild(ledger: Ledger) -> None:
     """Let the next update write the whole CSV: rows before its end have changed."""
-    ledger.set_note(_MARK, "{}")
-
-
-def cells(row: Row) -> list[str]:
-    """A row as the CSV has it.
-
-    Probabilities have four decimals. A text that a spreadsheet might run as a formula gets a leading `'`
-    (owasp.org/www-community/attacks/CSV_Injection); the ledger keeps it exact.
-    """
-    return [cell(getattr(row, column)) for column in CSV_COLUMNS]
-
-
-def cell(value: object) -> str:
-    """One value as the CSV has it."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    text = str(value)
-    return f"'{text}" if _is_risky(text) else text
-
-
-def uncell(text: str) -> str:
-    """The text that was written as this cell."""
-    return text[1:] if text.startswith("'") and _is_risky(text[1:]) else text
-
-
-def _is_risky(text: str) -> bool:
-    return text.startswith(_RISKY) or (text != "" and text[0] < " ") or text.startswith("\x7f")
+    ledger.set_note(_MARK, json.dumps({**_mark(ledger), "changed": True}))
 
 
 def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
     """Write rows as CSV text, down to the disk; returns the last row's id, 0 when there was none."""
     last = 0
     while some := list(islice(rows, ROWS_AT_ONCE)):
-        file.write(_text(map(cells, some)))
+        file.write(text_of_lines(map(cells, some)))
         last = some[-1].id or 0
     file.flush()
     os.fsync(file.fileno())
     return last
 
 
-def _text(lines: Iterable[list[str]]) -> bytes:
-    """Lines of CSV. Told that lines end in CR LF, the writer quotes either in a cell; ours end in LF."""
-    written: list[str] = []
-    csv.writer(SimpleNamespace(write=written.append), lineterminator="\r\n").writerows(lines)
-    return "".join(f"{line[:-2]}\n" for line in written).encode()
+def _mark(ledger: Ledger) -> dict[str, int]:
+    """The file as the last export left it, the last row in it, and whether rows before that have changed since."""
+    kept: dict[str, int] = json.loads(ledger.note(_MARK) or "{}")
+    return kept
 
 
 def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
-    ledger.set_note(_MARK, json.dumps({"bytes": path.stat().st_size, "last_id": last}))
+    facts = path.stat()
+    mark = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "last_id": last}
+    ledger.set_note(_MARK, json.dumps(mark))
 
 
 def _cannot_write(path: Path, error: OSError) -> ExportError:

@@ -12,16 +12,28 @@ import re
 import shutil
 import stat
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
+from batch.companions import Folder, Taken, companions_of, place_beside
 from batch.ledger import Ledger, Row
 from batch.logs import log
 from batch.rename import StrPath, rename_new
-from batch.scan import companions_of
+
+FOLDERS = ("processed", "review", "failed", "duplicates")
+"""Where photos are moved to, below `DATA_DIR`."""
 
 NAME_BYTES = 255
 """The longest file name that common file systems take, in bytes."""
+
+STEM_BYTES = 64
+"""So much of a name stays before an extension that has to be cut itself."""
+
+COPY_BYTES = 1 << 20
+"""So much is copied at a time."""
+
+Look = Callable[[str], Taken]
+"""How to learn which names are taken in a folder: `Taken` itself, or what remembers it for many photos."""
 
 COPYING, COPIED = ".nightsort-copying", ".nightsort-copied"
 """End the hidden names of a copy that is not complete yet, and of the mark that it is: see `_copy`."""
@@ -54,19 +66,14 @@ def folder_of(row: Row) -> str:
     return "/".join([folder, *(_numbered(part, 1) for part in readable(parent).split("/") if part)])
 
 
-def choose_name(data_dir: Path, row: Row, reserved: Collection[str]) -> str:
+def choose_name(data_dir: Path, row: Row, reserved: Collection[str], look: Look | None = None) -> str:
     """A free name for the photo, relative to `DATA_DIR`: its own, or with ` (2)`, ` (3)` … before its extension.
 
-    `reserved` are names that photos will get which are not moved yet.
+    As `free_place` says, which it is.
     """
-    folder = folder_of(row)
-    name = readable(os.path.basename(os.fsdecode(row.source)))
-    number = 1
-    while True:
-        moved_to = f"{folder}/{_numbered(name, number)}"
-        if moved_to not in reserved and not os.path.lexists(os.path.join(data_dir, moved_to)):
-            return moved_to
-        number += 1
+    photo = os.path.basename(os.fsdecode(row.source))
+    place = f"{folder_of(row)}/{readable(photo)}"
+    return free_place(data_dir, place, reserved, photo, row.companions or (), look)
 
 
 def readable(name: str) -> str:
@@ -93,7 +100,7 @@ def file_photo(
         raise _changed(row)
     while True:
         try:
-            move_photo(source, os.path.join(data_dir, row.moved_to), row.sha256)
+            move_photo(source, os.path.join(data_dir, row.moved_to), row.sha256, row.companions)
             return
         except FileExistsError:  # somebody put a file there after the name was chosen
             row.moved_to, before = choose_name(data_dir, row, reserved), row.moved_to
@@ -105,27 +112,71 @@ def file_photo(
             raise kind(f"{row.file_name} could not be moved to {row.moved_to}: {error.strerror}") from error
 
 
-def move_photo(source: StrPath, target: StrPath, sha256: str) -> None:
-    """Move a photo, and its companions, to a place that must be free.
+def move_photo(
+    source: StrPath, target: StrPath, sha256: str, companions: Iterable[str] | None = None
+) -> None:
+    """Move a photo to a place that must be free, and its companions with it: these, or what lies beside it.
 
     Raises:
         FileExistsError: the place is taken.
         OSError: the photo cannot be moved, and is where it was.
     """
-    companions = companions_of(source)
+    if companions is None:
+        companions = [companion.name for companion in companions_of(source)]
     _move(source, target, sha256)
     for companion in companions:
-        _move_companion(companion, Path(source), Path(target))
+        _move_companion(Path(source).with_name(companion), Path(source), Path(target))
 
 
-def free_place(data_dir: Path, place: str, reserved: Collection[str] = ()) -> str:
-    """A place relative to `data_dir` that is free: the one that is wished for, or with ` (2)`, ` (3)` …"""
+def first_copy(ledger: Ledger, data_dir: Path, sha256: str) -> Row | None:
+    """The photo that others with the same bytes are duplicates of: the oldest that is still where its row says.
+
+    One that people took away, or worked on, makes no other photo a duplicate: its bytes are there no more.
+    """
+    return next((row for row in ledger.answered(sha256) if is_in_place(data_dir, row)), None)
+
+
+def is_in_place(data_dir: Path, row: Row) -> bool:
+    """Whether the row's photo lies at its place, as it was; its bytes are read only where its time has changed."""
+    try:
+        facts = os.lstat(data_dir / row.moved_to)
+    except (OSError, ValueError):
+        return False
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size != row.size:
+        return False
+    return facts.st_mtime_ns == row.mtime_ns or has_bytes_of(data_dir / row.moved_to, row)
+
+
+def free_place(
+    data_dir: Path,
+    place: str,
+    reserved: Collection[str] = (),
+    photo: str = "",
+    companions: Sequence[str] = (),
+    look: Look | None = None,
+) -> str:
+    """A place relative to `data_dir` that is free: the one that is wished for, or with ` (2)`, ` (3)` …
+
+    Free for the photo and its `companions` (with the name that the photo has now, `photo`), so that nobody takes one
+    photo's companions for another's: they come to lie under a stem of their own, and no photo under a stem that has
+    companions. `reserved` are places that photos will get which are not moved yet; a `look` that remembers knows them.
+    """
     folder, _, name = place.rpartition("/")  # in the ledger as everywhere: not the system's own separator
+    taken = (look or Taken)(os.path.join(data_dir, folder))
+    if look is None:  # nobody knows whether these have companions
+        taken.add(
+            (place.rpartition("/")[2] for place in reserved if place.startswith(f"{folder}/")), claimed=True
+        )
     number = 1
     while True:
-        free = f"{folder}/{_numbered(name, number)}"
-        if free not in reserved and not os.path.lexists(data_dir / free):
-            return free
+        free = _numbered(name, number, photo, companions)
+        names = [place_beside(companion, photo, free) for companion in companions]
+        places = [f"{folder}/{name}" for name in (free, *names)]
+        if taken.has_room_for(free, names) and not any(
+            place in reserved or os.path.lexists(os.path.join(data_dir, place)) for place in places
+        ):
+            taken.add([free, *names])
+            return places[0]
         number += 1
 
 
@@ -138,6 +189,7 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
         OSError: a folder cannot be read, so that nobody can tell what is done.
     """
     rows = ledger.unfiled()
+    _find_companions(rows, incoming, data_dir)
     reserved = {row.moved_to for row in rows}
     withdrawn: set[str] = set()
     for row in rows:
@@ -154,14 +206,26 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
     return len(rows)
 
 
+def _find_companions(rows: Iterable[Row], incoming: Path, data_dir: Path) -> None:
+    """Learn which companions photos have, whether these lie in `incoming` still or are moved already."""
+    moved: dict[str, dict[str, StrPath]] = {}
+    for row in rows:
+        folder, name = os.path.split(os.fsdecode(row.source))
+        moved.setdefault(folder, {})[name] = data_dir / row.moved_to
+    folders = {folder: Folder(incoming / folder, photos) for folder, photos in moved.items()}
+    for row in rows:
+        folder, name = os.path.split(os.fsdecode(row.source))
+        row.companions = tuple(folders[folder].companions_of(name))
+
+
 def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str]) -> None:
     source, target = incoming / os.fsdecode(row.source), data_dir / row.moved_to
-    was_reserved = _clear_up(source, target, row.mtime_ns)
-    if _has_bytes_of(target, row):
+    was_reserved = clear_up(source, target, row.mtime_ns, row.size)
+    if has_bytes_of(target, row):
         if not os.path.lexists(source):
-            _finish_companions(source, target)
+            finish_companions(source, target, row.companions)
         # else: moved, and the same bytes were dropped again since: a photo of its own, for the sweep
-    elif _is_unchanged(source, row) or _has_bytes_of(source, row):
+    elif _is_unchanged(source, row) or has_bytes_of(source, row):
         row.mtime_ns = source.lstat().st_mtime_ns  # the same bytes, perhaps touched since
         ledger.set_mtime(row)  # first: an empty photo is told from a reserved name by nothing else
         file_photo(row, incoming, data_dir, ledger, reserved)
@@ -170,11 +234,18 @@ def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reser
     # else: moved, and people took it away or worked on it since: the row stands
 
 
-def _clear_up(source: Path, target: Path, mtime_ns: int) -> bool:
-    """Remove what a move that died left beside the photo; True when it had reserved the name and no more."""
+def clear_up(source: Path, target: Path, mtime_ns: int, size: int) -> bool:
+    """Remove what a move that died left beside the photo; True when it had reserved the name and no more.
+
+    The original goes only where the mark says that its copy is whole and in place: without the mark, two equal files
+    are two photos.
+    """
     copy, copied = _beside(target)
-    copy.unlink(missing_ok=True)
-    was_reserved = _is_reservation(target, mtime_ns)
+    if copy.exists():  # so it was never renamed: whatever lies at the target is somebody else's
+        copied.unlink(missing_ok=True)
+        copy.unlink()
+    # an empty photo that is gone from its place was moved, though its time may be another one there
+    was_reserved = (size > 0 or os.path.lexists(source)) and _is_reservation(target, mtime_ns)
     if was_reserved:
         target.unlink()
     elif copied.exists() and _are_equal(source, target):
@@ -187,10 +258,19 @@ def _are_equal(one: Path, other: Path) -> bool:
     return os.path.lexists(one) and os.path.lexists(other) and digest(one) == digest(other)
 
 
-def _finish_companions(photo: Path, target: Path) -> None:
-    for companion in companions_of(photo):
-        place = _companion_place(companion, photo, target, 1)
-        _clear_up(companion, place, companion.lstat().st_mtime_ns)
+def finish_companions(photo: Path, target: Path, companions: Iterable[str] | None = None) -> None:
+    """Let the companions of a photo that was moved follow it, should the move have died before they had."""
+    if companions is None:
+        companions = Folder(photo.parent, {photo.name: target}).companions_of(photo.name)
+    for name in companions:
+        companion, place = (
+            photo.with_name(name),
+            target.with_name(place_beside(name, photo.name, target.name)),
+        )
+        if not os.path.lexists(companion):
+            continue
+        facts = companion.lstat()
+        clear_up(companion, place, facts.st_mtime_ns, facts.st_size)
         if os.path.lexists(companion):
             _move_companion(companion, photo, target)
 
@@ -201,7 +281,11 @@ def sync_folders(folders: Iterable[StrPath]) -> None:
         return
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
-            handle = os.open(folder, os.O_RDONLY)
+            try:
+                handle = os.open(folder, os.O_RDONLY)
+            except PermissionError:  # it may be written in, but not be looked into
+                os.sync()
+                continue
             try:
                 os.fsync(handle)
             except OSError as error:
@@ -211,11 +295,15 @@ def sync_folders(folders: Iterable[StrPath]) -> None:
                 os.close(handle)
 
 
-def remove_empty(incoming: Path, folders: list[str]) -> None:
-    """Remove those sub-folders of `incoming` that are empty now, the deepest first."""
-    for folder in reversed(folders):
-        with contextlib.suppress(OSError):  # not empty, or gone, or in use: it stays
-            (incoming / folder).rmdir()
+def remove_empty(folder: Path) -> bool:
+    """Remove a folder that is empty; whether it was. What another disk is mounted on stays."""
+    try:
+        if os.path.ismount(folder):  # Windows would take the disk away
+            return False
+        folder.rmdir()
+    except OSError:  # not empty, or gone, or in use
+        return False
+    return True
 
 
 def digest(path: Path) -> str:
@@ -257,15 +345,16 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
     The mark beside the target says that the copy is whole and only the original has to go, should this process
     die before it has: two equal photos without the mark are two photos.
     """
-    if not stat.S_ISREG(source.lstat().st_mode):
+    before = source.lstat()
+    if not stat.S_ISREG(before.st_mode):
         raise OSError(errno.EXDEV, "links and devices cannot be moved to another file system", str(source))
     copy, copied = _beside(target)
+    copy.unlink(missing_ok=True)  # of a copy that died; it may be one that cannot be written to
     try:
-        shutil.copy2(source, copy)
-        with copy.open("rb+") as file:
-            os.fsync(file.fileno())
-        if sha256 and digest(copy) != sha256:
+        copied_sha256 = _copy_bytes(source, copy)
+        if digest(copy) != (sha256 or copied_sha256):
             raise OSError(errno.EIO, "the copy differs from the photo", str(copy))
+        _copy_times_and_rights(source, copy)
         copied.touch()
         rename_new(copy, target)
     except BaseException:
@@ -274,12 +363,43 @@ def _copy(source: Path, target: Path, sha256: str) -> None:
         raise
     try:
         sync_folders([target.parent])
+        if _state(source.lstat()) != _state(before):
+            raise OSError(errno.EBUSY, "it was changed while it was copied", str(source))
         source.unlink()
     except BaseException:  # the original has to stay, so it is the copy that goes
         target.unlink()
         copied.unlink(missing_ok=True)
         raise
     copied.unlink()
+
+
+def _copy_bytes(source: Path, copy: Path) -> str:
+    """Write what a file holds to disk under another name; returns the checksum of what was read."""
+    read = hashlib.sha256()
+    with source.open("rb") as file, copy.open("wb") as written:
+        while part := file.read(COPY_BYTES):
+            read.update(part)
+            written.write(part)
+        written.flush()
+        os.fsync(written.fileno())
+    return read.hexdigest()
+
+
+def _copy_times_and_rights(source: Path, copy: Path) -> None:
+    """As far as the other disk lets us: where all files are another user's (a share, some NAS), only that user may.
+
+    So a photo's time may be another one after it was moved.
+    """
+    try:
+        shutil.copystat(source, copy)
+    except OSError as error:
+        log.debug("%s: times and rights could not be kept (%s)", copy.parent, error.strerror)
+        with contextlib.suppress(OSError):
+            shutil.copymode(source, copy)
+
+
+def _state(facts: os.stat_result) -> tuple[int, int]:
+    return facts.st_size, facts.st_mtime_ns
 
 
 def _beside(target: Path) -> tuple[Path, Path]:
@@ -289,27 +409,26 @@ def _beside(target: Path) -> tuple[Path, Path]:
 
 
 def _move_companion(companion: Path, photo: Path, target: Path) -> None:
-    """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word."""
-    number = 1
+    """Lay a companion beside its photo, under the photo's new stem; one that cannot be moved stays, with a word.
+
+    Should somebody have put a file there meanwhile, it gets a name that only its own photo can claim.
+    """
+    name = place_beside(companion.name, photo.name, target.name)
+    number = 0
     while True:
         try:
-            _move(companion, _companion_place(companion, photo, target, number), "")
+            _move(companion, target.with_name(name), "")
             return
         except FileExistsError:
             number += 1
+            name = _numbered(target.name + companion.suffix, number)
         except OSError as error:
+            if not os.path.lexists(companion):
+                return  # taken away meanwhile
             log.warning(
                 "%s could not follow its photo to %s: %s", companion.name, target.parent, error.strerror
             )
             return
-
-
-def _companion_place(companion: Path, photo: Path, target: Path, number: int) -> Path:
-    """`IMG_1.xmp` goes with `IMG_1 (2).jpg` as `IMG_1 (2).xmp`, `IMG_1.jpg.xmp` as `IMG_1 (2).jpg.xmp`."""
-    old, new = (
-        (photo.name, target.name) if companion.name.startswith(photo.name) else (photo.stem, target.stem)
-    )
-    return target.with_name(_numbered(new + companion.name[len(old) :], number))
 
 
 def _changed(row: Row) -> PhotoChangedError:
@@ -326,7 +445,8 @@ def _is_unchanged(path: StrPath, row: Row) -> bool:
     return (facts.st_size, facts.st_mtime_ns) == (row.size, row.mtime_ns)
 
 
-def _has_bytes_of(path: Path, row: Row) -> bool:
+def has_bytes_of(path: Path, row: Row) -> bool:
+    """Whether the row's photo lies there, byte for byte."""
     try:
         return path.lstat().st_size == row.size and digest(path) == row.sha256
     except (FileNotFoundError, NotADirectoryError):
@@ -349,11 +469,24 @@ def _component(name: str) -> str:
     return name
 
 
-def _numbered(name: str, number: int) -> str:
-    """The name with ` (number)` before its extension, from 2 on, cut to what a file system takes."""
+def _numbered(name: str, number: int, photo: str = "", companions: Iterable[str] = ()) -> str:
+    """The name with ` (number)` before its extension, from 2 on, cut to what a file system takes.
+
+    So that the names of its companions fit as well; `photo` is the name that they go by until now.
+    """
     stem, extension = os.path.splitext(name)
-    ending = f" ({number}){extension}" if number > 1 else extension
-    room = NAME_BYTES - len(ending.encode())
+    mark = f" ({number})" if number > 1 else ""
+    longest = max((len(place_beside(companion, photo, name).encode()) for companion in companions), default=0)
+    # what comes after the stem: the extension, or more of a companion's name
+    after = max(len(extension.encode()), longest - len(stem.encode()))
+    room = NAME_BYTES - len(mark) - after
     if room < 1:  # nearly all extension: cut that
-        stem, ending, room = name, f" ({number})" if number > 1 else "", NAME_BYTES - 8
-    return stem.encode()[:room].decode("utf-8", "ignore") + ending
+        stem = _cut(stem, STEM_BYTES)
+        beyond = after - len(extension.encode())
+        extension = _cut(extension, NAME_BYTES - len(mark) - len(stem.encode()) - beyond)
+        room = NAME_BYTES
+    return _cut(stem, room) + mark + extension
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode("utf-8", "ignore")

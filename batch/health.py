@@ -9,18 +9,17 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batch import history, install, schedule, summary
+from batch import history, install, nights, schedule, summary, waiting
 from batch.client import Client, RefusedError, SidecarError
+from batch.data_folder import StrangeFolderError, check
 from batch.ledger import Ledger, LedgerError, Run
-from batch.lock import LockHeldError, run_lock
+from batch.lock import LockHeldError, refuse_if_at_work
 from batch.scan import Scan
 from batch.settings import BatchSettings
+from logformat import entry, printable
 
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
-
-GRACE = timedelta(hours=1)
-"""A night may begin so much later than it was due: a machine may be busy starting."""
 
 LONG_NIGHT = timedelta(hours=12)
 WAITING_WARNING, WAITING_CRITICAL = timedelta(hours=26), timedelta(hours=50)
@@ -35,6 +34,7 @@ FULL_WARNING, FULL_CRITICAL = 14.0, 3.0
 
 LEAST_FREE = 1_000_000_000
 GROWTH_DAYS = 14
+"""The pace at which the disk fills is that of so many nights, or of those that there were since the first photo."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +53,16 @@ class Finding:
 def findings(settings: BatchSettings, now: datetime | None = None) -> list[Finding]:
     """Everything that was looked at, the worst first."""
     now = now or datetime.now().astimezone()
-    found = [*_of_disk(settings), *_of_incoming(settings, now), *_of_model(settings)]
+    found = [
+        *_of_data_folder(settings),
+        *_of_disk(settings),
+        *_of_incoming(settings, now),
+        *_of_model(settings),
+    ]
     try:
-        runs = _runs(settings, now)
+        with Ledger(settings.ledger_path, look=True) as ledger:
+            runs = _runs(ledger, now)
+            found.append(_of_review(settings, ledger))
     except (LedgerError, OSError) as error:
         found.append(Finding(CRITICAL, "ledger", str(error)))
     else:
@@ -70,7 +77,7 @@ def as_text(found: list[Finding]) -> str:
         for finding in found
         if finding.value is not None
     )
-    lines = [str(finding) for finding in found]
+    lines = [entry(str(finding)) for finding in found]
     return "\n".join([f"{lines[0]} | {numbers}" if numbers else lines[0], *lines[1:]])
 
 
@@ -82,7 +89,7 @@ def as_json(found: list[Finding]) -> str:
         "code": level,
         "findings": [{**asdict(finding), "status": WORDS[finding.level]} for finding in found],
     }
-    return json.dumps(content, indent=2, ensure_ascii=False)
+    return printable(json.dumps(content, indent=2, ensure_ascii=False))
 
 
 def worst(found: list[Finding]) -> int:
@@ -90,14 +97,21 @@ def worst(found: list[Finding]) -> int:
     return max((finding.level for finding in found), default=OK)
 
 
-def _runs(settings: BatchSettings, now: datetime) -> list[Run]:
+def _runs(ledger: Ledger, now: datetime) -> list[Run]:
     """The runs that matter, oldest first: the last one, and those that say what is usual."""
-    if not settings.ledger_path.exists():
-        return []  # and looking does not make one
-    with Ledger(settings.ledger_path) as ledger:
-        today = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        last = ledger.last_run()
-        return ledger.runs(since=history.days_before(today, history.REMEMBERED)) or ([last] if last else [])
+    today = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    last = ledger.last_run()
+    return ledger.runs(since=history.days_before(today, history.REMEMBERED)) or ([last] if last else [])
+
+
+def _of_review(settings: BatchSettings, ledger: Ledger) -> Finding:
+    """All photos that wait for a person: people's own business, so never an alarm."""
+    count, since = waiting.for_review(ledger, settings.data_dir)
+    if not count:
+        return Finding(OK, "to review", "nothing waits", 0)
+    oldest = history.at(since)
+    photos = "1 photo waits" if count == 1 else f"{count} photos wait"
+    return Finding(OK, "to review", f"{photos}, the oldest since {oldest:%a %d %b}", count)
 
 
 def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Iterator[Finding]:
@@ -109,7 +123,7 @@ def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Itera
     yield _outcome(settings, last, now)
     swept = [run for run in runs if summary.from_json(run.summary).swept]
     if swept:
-        yield from _quality(swept)
+        yield from _quality(settings, swept)
     if last.counts.get("left_behind"):
         count = last.counts["left_behind"]
         yield Finding(
@@ -121,7 +135,8 @@ def _punctuality(settings: BatchSettings, last: Run, now: datetime) -> Finding:
     due = schedule.last_due(settings.night_at, now)
     started = history.at(last.started_at)
     when = f"the last run began {started:%a %d %b %H:%M}"
-    if started >= due - GRACE or (now < due + GRACE and started >= due - timedelta(days=1) - GRACE):
+    begins = due - schedule.EARLY
+    if started >= begins or (now < due + schedule.LATE and started >= begins - timedelta(days=1)):
         return Finding(OK, "last night", f"{when}; {_schedule()}")
     missed = 1 + (due - started - timedelta(seconds=1)).days
     level = WARNING if missed == 1 else CRITICAL
@@ -159,15 +174,15 @@ def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
 
 def _is_at_work(settings: BatchSettings) -> bool:
     try:
-        run_lock(settings.data_dir).release()
+        refuse_if_at_work(settings.ledger_path.parent)
     except LockHeldError:
         return True
     return False
 
 
-def _quality(swept: list[Run]) -> Iterator[Finding]:
-    nights = history.by_night(swept)
-    seen, before = nights[-1][1], [night for _, night in nights[:-1]][-30:]
+def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
+    by_night = nights.by_night(swept, settings.night_at)
+    seen, before = by_night[-1][1], [night for _, night in by_night[:-1]][-30:]
     failed = seen.statuses.get("failed", 0)
     share = failed / seen.swept
     level = CRITICAL if share > FAILED_CRITICAL else WARNING if share > FAILED_WARNING else OK
@@ -188,8 +203,18 @@ def _quality(swept: list[Run]) -> Iterator[Finding]:
     latest = swept[-1].summary
     if latest.get("unusual"):
         since = latest.get("unusual_since", "")
-        streak = since and since < str(history.at(swept[-1].started_at).date())
+        streak = since and since < str(by_night[-1][0])
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+
+
+def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:
+    try:
+        with Ledger(settings.ledger_path, look=True) as ledger:
+            check(settings, ledger)
+    except StrangeFolderError as error:
+        yield Finding(CRITICAL, "data folder", str(error))
+    except (LedgerError, OSError):
+        return  # said elsewhere
 
 
 def _of_disk(settings: BatchSettings) -> Iterator[Finding]:
@@ -200,15 +225,18 @@ def _of_disk(settings: BatchSettings) -> Iterator[Finding]:
 
 def _of_growth(settings: BatchSettings, runs: list[Run], now: datetime) -> Iterator[Finding]:
     usage = shutil.disk_usage(_existing(settings.data_dir))
-    since = now - timedelta(days=GROWTH_DAYS)
-    recent = [run for run in runs if history.at(run.started_at) > since]
-    grown = sum(summary.from_json(run.summary).bytes for run in recent)
-    if not grown:
+    grown = {night: seen.bytes for night, seen in nights.by_night(runs, settings.night_at) if seen.bytes}
+    today = schedule.last_due(settings.night_at, now).date()
+    first = max(min(grown, default=today), today - timedelta(days=GROWTH_DAYS - 1))
+    total = sum(size for night, size in grown.items() if night >= first)
+    if not total:
         yield Finding(OK, "days left", f"{usage.free / 1e9:.1f} GB free")
         return
-    days = usage.free / (grown / GROWTH_DAYS)
+    past = max(1, (today - first).days + 1)
+    days = usage.free / (total / past)
     level = CRITICAL if days < FULL_CRITICAL else WARNING if days < FULL_WARNING else OK
-    text = f"{usage.free / 1e9:.1f} GB free, enough for {days:.0f} days of photos as of late"
+    pace = "last night" if past == 1 else f"the last {past} nights"
+    text = f"{usage.free / 1e9:.1f} GB free, enough for {days:.0f} days with as many photos as {pace}"
     yield Finding(
         level,
         "days left",
@@ -219,7 +247,9 @@ def _of_growth(settings: BatchSettings, runs: list[Run], now: datetime) -> Itera
 
 def _of_incoming(settings: BatchSettings, now: datetime) -> Iterator[Finding]:
     if not settings.incoming.is_dir():
-        yield Finding(OK, "incoming", "empty", 0)
+        yield Finding(
+            WARNING, "incoming", f"missing: there is no folder {settings.incoming}, so nobody can drop photos"
+        )
         return
     count, oldest = 0, now.timestamp()
     try:
@@ -240,7 +270,7 @@ def _of_incoming(settings: BatchSettings, now: datetime) -> Iterator[Finding]:
 
 def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     if settings.api_url:
-        yield _of_server(settings)
+        yield _of_server(str(settings.api_url.get_secret_value()), settings)
         return
     current = settings.model_dir / "CURRENT"
     try:
@@ -257,10 +287,10 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
         yield Finding(OK, "model", f"release {folder.name}, every file as it was released")
 
 
-def _of_server(settings: BatchSettings) -> Finding:
+def _of_server(url: str, settings: BatchSettings) -> Finding:
     token = settings.api_token.get_secret_value() if settings.api_token else ""
     try:
-        health = Client(str(settings.api_url), token).health()
+        health = Client(url, token).health()
     except (SidecarError, RefusedError) as error:
         return Finding(CRITICAL, "model", str(error))
     if health.ready:

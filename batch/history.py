@@ -1,13 +1,13 @@
 """What the nights did: one line a run, or one run in full."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 
 from batch import summary
 from batch.ledger import Ledger, Run
-from batch.summary import Summary
+from logformat import entry, printable
 
 OUTCOMES = {
     0: "done",
@@ -30,21 +30,22 @@ class NoSuchRunError(Exception):
 
 
 def find_run(ledger: Ledger, run_id: str) -> Run:
-    """The run with this id, or the last one that swept a photo for `last`.
+    """The run with this id, or for `last` the one that started last, whatever became of it.
 
     Raises:
         NoSuchRunError: there is none.
     """
-    runs = ledger.runs()
-    if run_id == "last":
-        swept = [run for run in runs if run.counts.get("swept")]
-        if swept or runs:
-            return (swept or runs)[-1]
-    for run in runs:
+    newest = ledger.last_run()
+    if newest is None:
+        raise NoSuchRunError("No night has run yet, so there is nothing to show.")
+    if run_id in ("last", newest.run_id):
+        return newest
+    for run in ledger.runs():
         if run.run_id == run_id:
             return run
-    last = f" The last one is {runs[-1].run_id}." if runs else " No night has run yet."
-    raise NoSuchRunError(f"There is no run {run_id}.{last} `python -m batch history` lists them.")
+    raise NoSuchRunError(
+        f"There is no run {run_id}. The last one is {newest.run_id}. `python -m batch history` lists them."
+    )
 
 
 def as_table(runs: list[Run]) -> str:
@@ -59,17 +60,19 @@ def as_table(runs: list[Run]) -> str:
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     right = {"took", "swept", "processed", "review", "failed", "duplicates"}
     return "\n".join(
-        "  ".join(
-            cell.rjust(width) if name in right else cell.ljust(width)
-            for cell, width, name in zip(line, widths, header, strict=True)
-        ).rstrip()
+        entry(
+            "  ".join(
+                cell.rjust(width) if name in right else cell.ljust(width)
+                for cell, width, name in zip(line, widths, header, strict=True)
+            ).rstrip()
+        )
         for line in lines
     )
 
 
 def as_json(runs: list[Run]) -> str:
     """The same, whole, for programs."""
-    return json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False)
+    return printable(json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False))
 
 
 def in_full(ledger: Ledger, run: Run) -> str:
@@ -97,18 +100,27 @@ def in_full(ledger: Ledger, run: Run) -> str:
             parts.append(f"  and {len(failed) - 50} more; predictions/{run.run_id}.csv has all")
     words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
     parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
-    parts += _block("Settings", run.settings)
-    return "\n".join(parts)
+    parts += _block("Settings", settings_used(run.settings))
+    return "\n".join(map(entry, parts))
 
 
-def by_night(runs: Iterable[Run]) -> list[tuple[date, Summary]]:
-    """What was seen on each date (of the machine's time zone) that had a run, oldest first."""
-    found: dict[date, list[Summary]] = {}
-    for run in runs:
-        seen = found.setdefault(at(run.started_at).date(), [])
-        if run.summary:
-            seen.append(summary.from_json(run.summary))
-    return [(night, summary.add_up(seen)) for night, seen in sorted(found.items())]
+NEEDED = {
+    "PING_FAILED_PHOTOS": "PING_URL",
+    "NOTIFY_WHEN": "NOTIFY_URLS",
+}
+"""Settings that mean nothing without another one."""
+
+
+def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
+    """Of the settings that a run was told, those that it had a use for.
+
+    >>> settings_used({"NOTIFY_WHEN": "always", "API_URL": "http://gpu:5000", "MODEL_DIR": "model/releases"})
+    {'API_URL': 'http://gpu:5000'}
+    """
+    unused = {name for name, needed in NEEDED.items() if needed not in settings}
+    if "API_URL" in settings:  # that server has a release of its own
+        unused.add("MODEL_DIR")
+    return {name: value for name, value in settings.items() if name not in unused}
 
 
 def days_before(moment: str, days: int) -> str:

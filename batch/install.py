@@ -4,6 +4,7 @@ What is installed is made from the files that lie ready in `deploy/` and `cronta
 paths and NIGHT_AT filled in. A plan is shown first; only `carry_out` changes anything.
 """
 
+import contextlib
 import os
 import re
 import shlex
@@ -61,31 +62,43 @@ def carry_out(plan: Plan) -> None:
         for path in plan.removed:
             path.unlink(missing_ok=True)
         for command in plan.commands:
-            subprocess.run(command, input=plan.stdin, text=True, check=True, capture_output=True)
+            subprocess.run(command, input=_in_bytes(plan.stdin), check=True, capture_output=True)
     except PermissionError as error:
         raise InstallError(f"{error.filename} cannot be written; do it as root (sudo)") from error
     except OSError as error:
         raise InstallError(f"{error.filename}: {error.strerror}") from error
     except subprocess.CalledProcessError as error:
-        words = (error.stderr or error.stdout or "").strip()
+        words = _in_words(error.stderr or error.stdout or b"").strip()
         raise InstallError(f"{shlex.join(error.cmd)} ended with {error.returncode}: {words}") from error
 
 
 def cron(settings: BatchSettings, *, remove: bool = False) -> Plan:
-    """The user's crontab, with a marked block for the night, or without."""
+    """The user's crontab, with a marked block for the night, or without.
+
+    Raises:
+        InstallError: the crontab cannot be read.
+    """
     before = _crontab()
-    others = _without_block(before)
-    block = (
-        "" if remove else "\n".join([BEGIN, *_cron_lines(settings.night_at, settings.log_dir), END]) + "\n"
-    )
-    after = others + block
+    others = _without_ours(before)
+    block = "".join(f"{line}\n" for line in _block(settings))
+    if not remove and others and not others.endswith("\n"):
+        block = f"\n{block}"
+    after = others if remove else others + block
     if after == before:
         return Plan()
     return Plan(commands=[["crontab", "-"]], stdin=after) if after else Plan(commands=[["crontab", "-r"]])
 
 
 def systemd(settings: BatchSettings, *, remove: bool = False) -> Plan:
-    """A timer and a hardened service for the whole machine."""
+    """A timer and a hardened service for the whole machine.
+
+    Raises:
+        InstallError: the units there are another copy's.
+    """
+    if (there := UNITS / "nightsort.service").exists() and not _starts_ours(
+        there.read_text("utf-8", "replace")
+    ):
+        raise InstallError(f"{there} starts another copy of Nightsort; remove it there first")
     if remove:
         return Plan(
             removed=[UNITS / "nightsort.timer", UNITS / "nightsort.service"],
@@ -124,8 +137,9 @@ KINDS = {"cron": cron, "systemd": systemd, "task-scheduler": task_scheduler}
 def installed() -> list[str]:
     """Which schedules of the night are in place on this machine, for this copy of the project."""
     found = []
-    if BEGIN in _crontab() and str(ROOT) in _crontab().replace("\\%", "%"):
-        found.append("cron")
+    with contextlib.suppress(InstallError):
+        if any(_starts_ours(line) for line in _crontab().split("\n") if not line.lstrip().startswith("#")):
+            found.append("cron")
     service = UNITS / "nightsort.service"
     if (UNITS / "timers.target.wants" / "nightsort.timer").exists() and service.exists():
         found.append("systemd")
@@ -149,22 +163,84 @@ def _in_crontab(path: Path) -> str:
 
 
 def _crontab() -> str:
+    """The user's crontab; nothing when there is none.
+
+    Raises:
+        InstallError: there may be one, but it cannot be read. To write a new one would lose it.
+    """
     if not shutil.which("crontab"):
         return ""
-    asked = subprocess.run(["crontab", "-l"], capture_output=True, text=True, check=False)
-    return asked.stdout if asked.returncode == 0 else ""
+    asked = subprocess.run(
+        ["crontab", "-l"], env=os.environ | {"LC_ALL": "C"}, capture_output=True, check=False
+    )
+    if asked.returncode == 0:
+        return _in_words(asked.stdout)
+    words = _in_words(asked.stderr).strip()
+    if re.search("no crontab|can't open.*no such file", words, re.IGNORECASE):
+        return ""
+    raise InstallError(f"the crontab cannot be read ({words or f'crontab -l ended with {asked.returncode}'})")
 
 
-def _without_block(crontab: str) -> str:
-    kept, inside = [], False
-    for line in crontab.splitlines(keepends=True):
-        if line.strip() == BEGIN:
-            inside = True
-        if not inside:
+def _block(settings: BatchSettings) -> list[str]:
+    """Our lines between their marks, which name this copy: another one may have its own."""
+    return [f"{BEGIN} {ROOT}", *_cron_lines(settings.night_at, settings.log_dir), f"{END} {ROOT}"]
+
+
+def _without_ours(crontab: str) -> str:
+    """A crontab without what this copy of the project wrote into it, whatever people have made of it since.
+
+    Of the lines between our marks only those that start this copy's script are ours; the others stay. Where one of the
+    two marks is gone, the block reaches as far as the next one, or as the lines above are ours.
+    """
+    kept: list[str] = []
+    block: list[str] = []
+    for line in re.findall(r"[^\n]*\n|[^\n]+", crontab):
+        if _is_mark(line, BEGIN):
+            kept += _others(block)
+            block = [line]
+        elif block:
+            block.append(line)
+            if _is_mark(line, END):
+                kept += _others(block)
+                block = []
+        elif _is_mark(line, END):
+            above = len(kept)
+            while above and _starts_ours(kept[above - 1]):
+                above -= 1
+            kept[above:] = _others([*kept[above:], line])
+        else:
             kept.append(line)
-        if line.strip() == END:
-            inside = False
-    return "".join(kept)
+    return "".join(kept + _others(block))
+
+
+def _others(block: list[str]) -> list[str]:
+    """What is not ours of a block with its marks; all of it when another copy of the project made it."""
+    marks = [line for line in block if _is_mark(line, BEGIN) or _is_mark(line, END)]
+    ours = [line for line in block if _starts_ours(line)]
+    are_ours = any(line.strip() in (f"{BEGIN} {ROOT}", f"{END} {ROOT}") for line in marks)
+    if ours or are_ours or len(block) == len(marks) == 2:
+        return [line for line in block if line not in marks and line not in ours]
+    return block
+
+
+def _is_mark(line: str, mark: str) -> bool:
+    """Whether a line is this mark, with the folder of a copy or, as it was before, without."""
+    return line.strip() == mark or line.strip().startswith(f"{mark} /")
+
+
+def _starts_ours(text: str) -> bool:
+    """Whether a line of a crontab, or a unit, starts this copy's script."""
+    script = ROOT / "full_batch.sh"
+    names = "|".join(re.escape(name) for name in (_in_crontab(script), _in_unit(script)))
+    return re.search(rf"(?<![^\s=;&|(\"'])({names})(?![\w/.-])", text) is not None
+
+
+def _in_words(output: bytes) -> str:
+    return output.decode("utf-8", "surrogateescape")
+
+
+def _in_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _service(settings: BatchSettings) -> str:

@@ -6,16 +6,22 @@ A photo's row is written before the photo is moved (`filed` false) and marked af
 
 import contextlib
 import json
+import shutil
 import sqlite3
+import tempfile
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
-VERSION = 2
+VERSION = 3
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
+Decision = Literal["", "accepted", "corrected"]
+"""What a person said of the model's answer; nothing while nobody has."""
 
 
 class LedgerError(Exception):
@@ -49,6 +55,13 @@ class Row:
     processed_at: str = ""
     model_version: str = ""
     duplicate_of: str = ""
+    doubts: str = ""
+    order: str = ""
+    """The first sub-folder below `incoming`, or nothing."""
+    decided_by: str = ""
+    """Who decided; nothing for a photo that was moved in a file manager, where nobody signs."""
+    decided_at: str = ""
+    decision: Decision = ""
     source: bytes = b""
     """The exact path below `incoming`, as the file system has it."""
     size: int = 0
@@ -57,20 +70,31 @@ class Row:
     """Every class's probability of every head, as JSON."""
     measures: str = ""
     """What the sidecar measured while it answered (seconds, brightness, contrast), as JSON."""
+    model_answer: str = ""
+    """What the model had answered, as JSON (`MODEL_ANSWER`), once a person has decided otherwise or the same."""
     filed: bool = False
     superseded: bool = False
     """Put back or corrected since: another row counts now."""
     id: int | None = field(default=None, compare=False)
     ctime_ns: int | None = field(default=None, compare=False)
     """When the file's contents, name or rights last changed; of use to this run only, so it is not kept."""
+    inode: tuple[int, int] | None = field(default=None, compare=False)
+    """Device and inode of a file that has other names, too; not kept either."""
+    companions: tuple[str, ...] | None = field(default=None, compare=False)
+    """The names of the files that go with it, where they are known; not kept: a later run looks again."""
 
 
-COLUMNS = [column.name for column in fields(Row) if column.name not in ("id", "ctime_ns")]
+_NOT_KEPT = ("id", "ctime_ns", "inode", "companions")
+COLUMNS = [column.name for column in fields(Row) if column.name not in _NOT_KEPT]
 _JSON_OF_RUNS = ("counts", "settings", "summary")
 CSV_COLUMNS = COLUMNS[: COLUMNS.index("source")]
-_INSERT = (
-    f"INSERT INTO photos (id, {', '.join(COLUMNS)}) VALUES (:id, {', '.join(f':{name}' for name in COLUMNS)})"
-)
+MODEL_ANSWER = (*COLUMNS[COLUMNS.index("main_category") : COLUMNS.index("error") + 1], "duplicate_of")
+"""What a person's decision may change, and the ledger keeps of the model's answer."""
+_MARKS = ", ".join(f":{name}" for name in COLUMNS)
+_NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
+"""Quoted: ORDER is a word of SQL's own."""
+_INSERT = f"INSERT INTO photos (id, {_NAMES}) VALUES (:id, {_MARKS})"
+_UPDATE = f"UPDATE photos SET ({_NAMES}) = ({_MARKS}) WHERE id = :id"
 _FLAGS = {"needs_review", "filed", "superseded"}
 
 
@@ -107,42 +131,62 @@ class Act:
     id: int | None = field(default=None, compare=False)
 
 
-_ACTS = """
-CREATE TABLE acts (
+_BESIDE = """
+CREATE TABLE IF NOT EXISTS acts (
     id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target TEXT, at TEXT, done INTEGER
 );
-CREATE INDEX acts_undone ON acts (id) WHERE NOT done;
-CREATE INDEX acts_photo ON acts (photo_id);
+CREATE INDEX IF NOT EXISTS acts_undone ON acts (id) WHERE NOT done;
+CREATE INDEX IF NOT EXISTS acts_photo ON acts (photo_id);
+CREATE TABLE IF NOT EXISTS folders (place TEXT PRIMARY KEY, mtime_ns INTEGER) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256) WHERE NOT superseded;
+CREATE INDEX IF NOT EXISTS photos_place ON photos (moved_to COLLATE NOCASE) WHERE NOT superseded;
 """
+"""What older versions do not have, beside columns."""
 
 _SCHEMA = f"""
 CREATE TABLE photos (
     id INTEGER PRIMARY KEY,
-    {", ".join(COLUMNS)}
+    {_NAMES}
 );
-CREATE INDEX photos_predicted ON photos (sha256) WHERE status IN ('processed', 'review') AND NOT superseded;
 CREATE INDEX photos_run ON photos (run_id);
 CREATE INDEX photos_unfiled ON photos (id) WHERE NOT filed;
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, started_at TEXT, finished_at TEXT, exit_code INTEGER,
     model_version TEXT, seconds REAL, counts TEXT, message TEXT, settings TEXT, summary TEXT
 );
-{_ACTS}
+{_BESIDE}
 CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 
-_UPGRADES = {
-    1: f"""
-ALTER TABLE photos ADD COLUMN measures DEFAULT '';
-ALTER TABLE runs ADD COLUMN settings TEXT DEFAULT '{{}}';
-ALTER TABLE runs ADD COLUMN summary TEXT DEFAULT '{{}}';
-{_ACTS}
-PRAGMA user_version = 2;
-""",
+_ADDED = {
+    "photos": dict.fromkeys(
+        ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), ""
+    ),
+    "runs": dict.fromkeys(("settings", "summary"), "{}"),
 }
-"""What brings a ledger of each older version one version further."""
+"""Columns that were not there in the first version, and what older rows have in them."""
+
+_FIRST = (
+    "SELECT moved_to FROM photos AS first WHERE first.sha256 = photos.sha256 AND NOT first.superseded"
+    " AND first.status IN ('processed', 'review') AND first.moved_to != ''"
+)
+"""The places of the photos that a duplicate may be one of."""
+
+_LOST = (
+    "status = 'duplicate' AND NOT superseded AND "
+    f"duplicate_of IS NOT coalesce(({_FIRST} AND first.moved_to = photos.duplicate_of), ({_FIRST} ORDER BY first.id), '')"
+)
+"""Duplicates that name a place without a row, or nothing although there is a first one."""
+
+_UPGRADE = f"""
+DROP INDEX IF EXISTS photos_predicted;
+{_BESIDE}
+UPDATE photos SET "order" = substr(file_name, 1, instr(file_name, '/') - 1) WHERE instr(file_name, '/');
+UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '') WHERE {_LOST};
+PRAGMA user_version = {VERSION};
+"""
 
 
 class Ledger:
@@ -152,32 +196,35 @@ class Ledger:
     ...     ledger.record([Row(file_name="a.jpg")])
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, look: bool = False, scratch: bool = False) -> None:
         """Open the ledger, making it when there is none.
+
+        With `look` it is only read, and the files stay byte for byte as they are: where there is none, or one of an
+        older version, an empty or upgraded copy is looked at in its place. With `scratch` it is a copy whatever
+        happens, which may be written to and is forgotten: for commands that only say what they would do.
 
         Raises:
             DamagedLedgerError: it is no whole database any more.
-            LedgerError: it is of a newer version, no ledger at all, or cannot be written.
+            LedgerError: it is of a newer version, no ledger at all, or cannot be opened.
         """
         self.path = path
-        with self._explained():
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
-        self._db.row_factory = sqlite3.Row
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._db = sqlite3.connect(":memory:")
         try:
-            self._open()
+            self._connect(look=look, scratch=scratch)
         except sqlite3.OperationalError as error:  # the disk, the rights, another program
-            self._db.close()
+            self.close()
             raise LedgerError(
                 f"the ledger {path} cannot be opened ({error}); no photo was touched"
             ) from error
         except sqlite3.DatabaseError as error:  # what the file holds
-            self._db.close()
+            self.close()
             raise DamagedLedgerError(
                 f"the ledger {path} is damaged ({error}). Put a back-up in its place, or let `python -m batch doctor "
                 "--fix` make a new one from predictions.csv; until then no photo is touched"
             ) from error
-        except LedgerError:
-            self._db.close()
+        except BaseException:
+            self.close()
             raise
 
     def __enter__(self) -> "Ledger":
@@ -189,35 +236,105 @@ class Ledger:
     def close(self) -> None:
         """Close the file; everything recorded is on disk already."""
         self._db.close()
+        if self._folder:
+            self._folder.cleanup()
 
-    def _open(self) -> None:
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        application = self._db.execute("PRAGMA application_id").fetchone()[0]
-        tables = self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-        if tables and application != APPLICATION_ID:
+    def _connect(self, *, look: bool, scratch: bool) -> None:
+        if not look and not scratch:
+            self._use(sqlite3.connect(self.path, isolation_level=None, timeout=30))
+            # WAL with a full sync at every commit: a power cut takes back no committed row (sqlite.org/wal.html)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._bring_up_to_date()
+            return
+        if self.path.exists():
+            self._use(_open_to_look(self.path) or self._copy())
+        if scratch or self._version() < VERSION:
+            if not self._folder:
+                self._use(self._copy())
+            self._bring_up_to_date()
+
+    def _use(self, db: sqlite3.Connection) -> None:
+        """Work on this database from now on.
+
+        Raises:
+            LedgerError: it is not ours, or of a newer version.
+        """
+        if db is not self._db:
+            self._db.close()
+        self._db = db
+        db.row_factory = sqlite3.Row
+        # for comparing names: `é` may be one character or two, depending on who wrote it (unicode.org/reports/tr15)
+        db.create_function("nfc", 1, lambda text: unicodedata.normalize("NFC", text), deterministic=True)
+        application = db.execute("PRAGMA application_id").fetchone()[0]
+        if self._has_tables() and application != APPLICATION_ID:
             raise LedgerError(f"{self.path} is not a Nightsort ledger; set LEDGER to another path.")
-        if version > VERSION:
+        if self._version() > VERSION:
             raise LedgerError(
-                f"the ledger {self.path} was written by a newer Nightsort (version {version}, this one knows "
+                f"the ledger {self.path} was written by a newer Nightsort (version {self._version()}, this one knows "
                 f"{VERSION}). Update the program; no photo was touched."
             )
-        # WAL with a full sync at every commit: a power cut takes back no committed row (sqlite.org/wal.html)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        if not tables:
+
+    def _copy(self) -> sqlite3.Connection:
+        """A copy of the database in a folder for temporary files, which goes when this ledger is closed."""
+        self._folder = tempfile.TemporaryDirectory(prefix="nightsort-")
+        path = Path(self._folder.name) / "ledger.sqlite3"
+        wal = self.path.with_name(f"{self.path.name}-wal")
+        if self._has_tables():
+            copy = sqlite3.connect(path, isolation_level=None)
+            self._db.backup(copy)
+            return copy
+        if wal.exists():  # and its -shm does not, so nobody has it open
+            shutil.copyfile(wal, path.with_name(f"{path.name}-wal"))
+            shutil.copyfile(self.path, path)
+        return sqlite3.connect(path, isolation_level=None)
+
+    def _bring_up_to_date(self) -> None:
+        if not self._has_tables():
             self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-        for older in range(version, VERSION) if tables else ():
-            self._db.executescript(f"BEGIN IMMEDIATE;{_UPGRADES[older]}COMMIT;")
+        elif self._version() < VERSION:
+            columns = "".join(
+                f"ALTER TABLE {table} ADD COLUMN \"{name}\" DEFAULT '{value}';"
+                for table, added in _ADDED.items()
+                for name, value in added.items()
+                if name not in self._columns(table)
+            )
+            self._db.executescript(f"BEGIN IMMEDIATE;{columns}{_UPGRADE}COMMIT;")
+
+    def _columns(self, table: str) -> set[str]:
+        return {str(column["name"]) for column in self._db.execute(f"PRAGMA table_info({table})")}
+
+    def _version(self) -> int:
+        return int(self._db.execute("PRAGMA user_version").fetchone()[0])
+
+    def _has_tables(self) -> bool:
+        return bool(self._db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0])
 
     def record(self, rows: Iterable[Row], *, filed: Iterable[int] = ()) -> None:
         """Write new rows (their `id` is set) and mark earlier ones as filed, in one transaction."""
-        rows = list(rows)
         with self._transaction() as db:
-            last = db.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0]
-            for number, row in enumerate(rows, last + 1):
-                row.id = number
-            db.executemany(_INSERT, map(vars, rows))
+            _insert(db, list(rows))
             db.executemany("UPDATE photos SET filed = 1 WHERE id = ?", [(number,) for number in filed])
+
+    def take_over(self, rows: list[Row], runs: Iterable[Run]) -> None:
+        """Write rows of photos that were filed before, and the runs that they are of, in one transaction.
+
+        A row that has the same place until now counts no longer.
+        """
+        with self._transaction() as db:
+            db.executemany(
+                "UPDATE photos SET superseded = 1 WHERE moved_to = ? AND moved_to != '' AND NOT superseded",
+                [(row.moved_to,) for row in rows],
+            )
+            _insert(db, rows)
+            for run in runs:
+                if not db.execute("SELECT 1 FROM runs WHERE run_id = ?", (run.run_id,)).fetchone():
+                    _insert_run(db, run)
+
+    def keys_of_run(self, run_id: str) -> set[tuple[str, str]]:
+        """Name and checksum of every row that a run has written, whether it still counts or not."""
+        found = self._read("SELECT file_name, sha256 FROM photos WHERE run_id = ?", run_id)
+        return {(str(name), str(checksum)) for name, checksum in found}
 
     def move_elsewhere(self, row: Row, before: str) -> None:
         """Change where a photo that is not filed yet is to go; its duplicates point there too."""
@@ -238,13 +355,111 @@ class Ledger:
         with self._transaction() as db:
             db.executemany("DELETE FROM photos WHERE id = ? AND NOT filed", [(row.id,) for row in rows])
 
-    def predicted(self, sha256: str) -> Row | None:
-        """The current row of a photo with these bytes that has a prediction."""
-        return self._one(
-            "SELECT * FROM photos WHERE sha256 = ? AND status IN ('processed', 'review') AND NOT superseded"
-            " AND moved_to != '' ORDER BY id LIMIT 1",  # a deleted photo is nobody's first
-            sha256,
+    def answered(self, sha256: str) -> list[Row]:
+        """The current rows of photos with these bytes that have an answer and a place, oldest first."""
+        return list(
+            self._rows(
+                "SELECT * FROM photos WHERE sha256 = ? AND NOT superseded AND status IN ('processed', 'review')"
+                " AND moved_to != '' ORDER BY id",  # a deleted photo is nobody's first
+                sha256,
+            )
         )
+
+    def current(self, sha256: str) -> list[Row]:
+        """The current rows of filed photos with these bytes, whatever became of them, oldest first."""
+        return list(
+            self._rows(
+                "SELECT * FROM photos WHERE sha256 = ? AND NOT superseded AND filed ORDER BY id", sha256
+            )
+        )
+
+    def known_places(self, places: Iterable[str]) -> set[str]:
+        """Those of these places (relative to `DATA_DIR`) that current rows name, filed or not yet."""
+        found: set[str] = set()
+        waiting = iter(places)
+        while some := list(islice(waiting, 500)):
+            marks = ", ".join("?" * len(some))
+            query = (
+                f"SELECT moved_to FROM photos WHERE NOT superseded AND moved_to COLLATE NOCASE IN ({marks})"
+            )
+            found.update(str(place) for (place,) in self._read(query, *some))
+        return found
+
+    def at_place(self, place: str) -> list[Row]:
+        """The current rows of this place, or of one that differs only in the case of its ASCII letters."""
+        return list(
+            self._rows("SELECT * FROM photos WHERE NOT superseded AND moved_to = ? COLLATE NOCASE", place)
+        )
+
+    def lying_in(self, folder: str) -> Iterator[Row]:
+        """The current rows of filed photos below one of the filing folders, in no order."""
+        return self._rows(
+            "SELECT * FROM photos WHERE filed AND NOT superseded"
+            " AND moved_to >= ? COLLATE NOCASE AND moved_to < ? COLLATE NOCASE",
+            f"{folder}/",
+            f"{folder}0",  # the character after the slash
+        )
+
+    def latest(self, number: int) -> list[Row]:
+        """The current rows of the photos that were filed last, newest first; only those that have a place."""
+        return list(
+            self._rows(
+                "SELECT * FROM photos WHERE filed AND NOT superseded AND moved_to != '' ORDER BY id DESC LIMIT ?",
+                number,
+            )
+        )
+
+    def has_rows(self) -> bool:
+        """Whether any photo was ever recorded."""
+        return bool(self._read("SELECT 1 FROM photos LIMIT 1"))
+
+    def categories(self) -> set[tuple[str, str]]:
+        """Every main and sub-category that a photo has been given, by the model or by people."""
+        found = self._read(
+            "SELECT main_category, sub_category FROM photos WHERE status IN ('processed', 'review') UNION "
+            "SELECT json_extract(model_answer, '$.main_category'), json_extract(model_answer, '$.sub_category') "
+            "FROM photos WHERE model_answer != ''"
+        )
+        return {(str(main), str(sub)) for main, sub in found}
+
+    def follow(self, row: Row, before: str) -> None:
+        """Write a row again whose photo was moved from there; its duplicates name the new place."""
+        with self._transaction() as db:
+            db.execute(_UPDATE, vars(row))
+            _repoint(db, row.sha256, before, row.moved_to)
+            _point_to_firsts(db, [row.sha256])
+
+    def lost_references(self) -> list[Row]:
+        """Duplicates whose `duplicate_of` names no photo with the same bytes, though there may be one."""
+        return list(self._rows(f"SELECT * FROM photos WHERE filed AND {_LOST} ORDER BY id"))
+
+    def mend_references(self, checksums: Iterable[str]) -> None:
+        """Let duplicates with these bytes that name a place without a row name the first that there is, if any."""
+        with self._transaction() as db:
+            _point_to_firsts(db, checksums)
+
+    def folder_times(self) -> dict[str, int]:
+        """The filing folders as they were last looked at: when each had changed last, in nanoseconds."""
+        return {str(place): int(time) for place, time in self._read("SELECT place, mtime_ns FROM folders")}
+
+    def set_folder_times(self, times: dict[str, int]) -> None:
+        """Remember the filing folders as they are now; those that are not named are forgotten."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM folders")
+            db.executemany("INSERT INTO folders VALUES (?, ?)", times.items())
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the whole ledger to a new file, in steps, so that a night at work is never held up for long.
+
+        Raises:
+            sqlite3.Error: the copy cannot be written, or is not sound.
+        """
+        with contextlib.closing(sqlite3.connect(path)) as target:
+            self._db.backup(target, pages=2000)
+            target.execute("PRAGMA journal_mode = DELETE")  # one file, with nothing beside it
+            (verdict,) = target.execute("PRAGMA quick_check(1)").fetchone()
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(verdict)
 
     def check(self) -> list[str]:
         """What SQLite finds wrong when it reads the whole file; nothing if all is well."""
@@ -269,6 +484,17 @@ class Ledger:
             f"SELECT * FROM photos WHERE id > ? AND filed AND NOT superseded {condition} ORDER BY id",
             after,
             *values,
+        )
+
+    def count_of_run(self, run_id: str) -> int:
+        """How many current rows of filed photos a run has."""
+        query = "SELECT count(*) FROM photos WHERE run_id = ? AND filed AND NOT superseded"
+        return int(self._read(query, run_id)[0][0])
+
+    def last_decided(self, run_id: str) -> str:
+        """When a run decided its last photo, or `""`."""
+        return str(
+            self._read("SELECT coalesce(max(processed_at), '') FROM photos WHERE run_id = ?", run_id)[0][0]
         )
 
     def newest_rows(self, *, after: int) -> dict[str, int]:
@@ -327,12 +553,21 @@ class Ledger:
                     db.execute("UPDATE photos SET superseded = 1 WHERE id = ?", (act.photo_id,))
 
     def finish(self, acts: Iterable[Act]) -> None:
-        """Note that planned acts are done: where an archived photo lies now, that a deleted one lies nowhere."""
+        """Note that planned acts are done: where an archived photo lies now, that a deleted one lies nowhere.
+
+        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing.
+        """
         with self._transaction() as db:
+            checksums = []
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
                 if act.action != "requeue":
                     db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (act.target, act.photo_id))
+                found = db.execute("SELECT sha256 FROM photos WHERE id = ?", (act.photo_id,)).fetchone()
+                checksums.append(str(found[0]))
+                if act.target and act.action != "requeue":
+                    _repoint(db, checksums[-1], act.source, act.target)
+            _point_to_firsts(db, checksums)
 
     def undo(self, act: Act) -> None:
         """Forget a planned act that cannot be done; the photo's row counts again."""
@@ -377,11 +612,8 @@ class Ledger:
             db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
     def _save_run(self, run: Run) -> None:
-        values = asdict(run)
-        values |= {name: json.dumps(values[name]) for name in _JSON_OF_RUNS}
-        marks = ", ".join(f":{name}" for name in values)
         with self._transaction() as db:
-            db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
+            _insert_run(db, run)
 
     def _one(self, query: str, *values: object) -> Row | None:
         with self._explained():
@@ -420,6 +652,55 @@ class Ledger:
                 f"the ledger {self.path} cannot be read or written ({error}). If its disk is full, make room; "
                 "otherwise `python -m batch doctor` says what is wrong. What is done is kept, the rest stays in incoming"
             ) from error
+
+
+def _open_to_look(path: Path) -> sqlite3.Connection | None:
+    """The database, opened so that nothing of it changes; None where SQLite knows no such way.
+
+    SQLite's own read-only mode writes beside the file: it makes a WAL and its index where there are none, and
+    repairs the index that a dead process left. So a file at rest is opened as immutable (sqlite.org/uri.html), and
+    one with a WAL with an index that is not written to (`readonly_shm`, sqlite.org/wal.html#read_only_databases).
+    """
+    wal, index = (path.with_name(path.name + ending) for ending in ("-wal", "-shm"))
+    if wal.exists() and not index.exists():
+        return None
+    how = "readonly_shm=1" if wal.exists() else "immutable=1"
+    uri = f"{path.absolute().as_uri()}?mode=ro&{how}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, timeout=30)
+
+
+def _insert(db: sqlite3.Connection, rows: list[Row]) -> None:
+    """Add rows; each gets its `id`."""
+    last = db.execute("SELECT coalesce(max(id), 0) FROM photos").fetchone()[0]
+    for number, row in enumerate(rows, last + 1):
+        row.id = number
+    db.executemany(_INSERT, map(vars, rows))
+    _point_to_firsts(db, (row.sha256 for row in rows if row.status in ("processed", "review")))
+
+
+def _insert_run(db: sqlite3.Connection, run: Run) -> None:
+    values = asdict(run)
+    values |= {name: json.dumps(values[name]) for name in _JSON_OF_RUNS}
+    marks = ", ".join(f":{name}" for name in values)
+    db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
+
+
+def _repoint(db: sqlite3.Connection, sha256: str, before: str, after: str) -> None:
+    """Let duplicates of a photo that was moved name its new place."""
+    db.execute(
+        "UPDATE photos SET duplicate_of = ? WHERE duplicate_of = ? AND duplicate_of != '' AND sha256 = ?"
+        " AND NOT superseded",
+        (after, before, sha256),
+    )
+
+
+def _point_to_firsts(db: sqlite3.Connection, checksums: Iterable[str]) -> None:
+    """Let duplicates that name a place without a row name the oldest photo with the same bytes, or nothing."""
+    db.executemany(
+        f"UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '')"
+        f" WHERE sha256 = ? AND {_LOST}",
+        [(checksum,) for checksum in checksums],
+    )
 
 
 def _run(found: sqlite3.Row) -> Run:

@@ -6,11 +6,15 @@ Standard library only: `batch.environment` takes the lock before the environment
 import contextlib
 import os
 import sys
+import time
 from pathlib import Path
 from typing import BinaryIO
 
 LOCK_NAME = ".nightsort.lock"
 HANDED_OVER = "NIGHTSORT_LOCK_FD"
+
+LOOKER_SECONDS = 0.5
+"""Who only looks whether somebody is at work holds the lock for an instant; that must not keep a night from starting."""
 
 
 class LockHeldError(Exception):
@@ -33,12 +37,17 @@ class Lock:
         """
         self.path = path
         self._file = _handed_over(path) or path.open("a+b")
-        try:
-            _lock(self._file, wait=wait)
-        except (BlockingIOError, PermissionError):  # as POSIX and as Windows say it
-            holder = _read_holder(self._file)
-            self._file.close()
-            raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
+        until = time.monotonic() + LOOKER_SECONDS
+        while True:
+            try:
+                _lock(self._file, wait=wait)
+                break
+            except (BlockingIOError, PermissionError):  # as POSIX and as Windows say it
+                if time.monotonic() > until:
+                    holder = _read_holder(self._file)
+                    self._file.close()
+                    raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
+                time.sleep(LOOKER_SECONDS / 10)
         self._write_holder()
 
     def __enter__(self) -> "Lock":
@@ -66,15 +75,29 @@ class Lock:
         return {HANDED_OVER: str(self._file.fileno())}
 
 
-def run_lock(data_dir: Path) -> Lock:
-    """The lock of one run on `data_dir`.
+def run_lock(folder: Path) -> Lock:
+    """The lock of one run: beside the ledger, on a local disk (a share may be missing, or know no locks).
 
     Raises:
         LockHeldError: another run is at work there.
         OSError: the folder cannot be written to.
     """
-    data_dir.mkdir(parents=True, exist_ok=True)
-    return Lock(data_dir / LOCK_NAME)
+    folder.mkdir(parents=True, exist_ok=True)
+    return Lock(folder / LOCK_NAME)
+
+
+def refuse_if_at_work(folder: Path) -> None:
+    """For who only looks: nothing is written, and nobody is kept from starting.
+
+    Raises:
+        LockHeldError: a run is at work there.
+        OSError: the lock cannot be read.
+    """
+    with contextlib.suppress(FileNotFoundError), (folder / LOCK_NAME).open("rb") as file:
+        try:
+            _lock(file, wait=False, shared=True)
+        except (BlockingIOError, PermissionError):
+            raise LockHeldError(f"another run{_read_holder(file)} is at work on {folder}") from None
 
 
 def _handed_over(path: Path) -> BinaryIO | None:
@@ -92,11 +115,10 @@ def _handed_over(path: Path) -> BinaryIO | None:
 
 if sys.platform == "win32":
     import msvcrt
-    import time
 
     _BYTE = 1 << 30  # a byte far behind the text: Windows forbids reading a locked one
 
-    def _lock(file: BinaryIO, *, wait: bool) -> None:
+    def _lock(file: BinaryIO, *, wait: bool, shared: bool = False) -> None:  # noqa: ARG001 - it knows no shared one
         while True:
             file.seek(_BYTE)
             try:
@@ -109,8 +131,9 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-    def _lock(file: BinaryIO, *, wait: bool) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    def _lock(file: BinaryIO, *, wait: bool, shared: bool = False) -> None:
+        kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+        fcntl.flock(file, kind if wait else kind | fcntl.LOCK_NB)
 
 
 def _read_holder(file: BinaryIO) -> str:

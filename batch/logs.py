@@ -3,10 +3,12 @@
 Standard library only: `batch.environment` uses it before the environment with our packages exists.
 """
 
+import contextlib
 import json
 import logging
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -15,6 +17,9 @@ import logformat
 
 LOG_NAME, SIDECAR_LOG_NAME = "nightsort.log", "sidecar.log"
 MAX_BYTES, KEPT = 5_000_000, 5
+
+FEW = 20
+"""Lines of one kind that are written out; see `first_few`."""
 
 log = logging.getLogger("nightsort")
 
@@ -27,7 +32,7 @@ def set_up(log_dir: Path, log_format: str = "") -> None:
     """
     log_dir.mkdir(parents=True, exist_ok=True)
     terminal = logging.StreamHandler(sys.stdout)
-    terminal.setFormatter(logging.Formatter("%(message)s"))
+    terminal.setFormatter(logformat.Text("%(message)s"))
     file = RotatingFileHandler(
         log_dir / LOG_NAME, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
     )
@@ -35,6 +40,27 @@ def set_up(log_dir: Path, log_format: str = "") -> None:
     log.handlers[:] = [terminal, file]
     log.setLevel(logging.INFO)
     log.propagate = False
+
+
+@contextlib.contextmanager
+def first_few() -> Iterator[None]:
+    """Write the first lines of each kind and count the rest: ten thousand photos may have one and the same trouble."""
+    seen: Counter[str] = Counter()
+    first: dict[str, str] = {}
+
+    def is_among_the_first(record: logging.LogRecord) -> bool:
+        first.setdefault(record.msg, record.getMessage())
+        seen[record.msg] += 1
+        return seen[record.msg] <= FEW
+
+    log.addFilter(is_among_the_first)
+    try:
+        yield
+    finally:
+        log.removeFilter(is_among_the_first)
+        for kind, count in seen.items():
+            if count > FEW:
+                log.warning("%d more lines like this: %s", count - FEW, first[kind])
 
 
 def lines_of_run(log_dir: Path, run_id: str) -> list[str]:

@@ -6,11 +6,14 @@ from dataclasses import dataclass
 
 import requests
 
-from batch import health, history
+from batch import health, history, report
 from batch.health import Finding
-from batch.ledger import Ledger, LedgerError, Run
+from batch.ledger import Ledger, LedgerError
 from batch.logs import log
+from batch.morning import Task, counted
+from batch.report import Report
 from batch.settings import BatchSettings
+from logformat import entry
 
 PING_SECONDS = 10
 PINGS = 3
@@ -31,6 +34,8 @@ class Outcome:
 def watched(settings: BatchSettings) -> Iterator[Outcome]:
     """Call PING_URL at the start and, with the exit code, at the end, as healthchecks.io has it.
 
+    Exit code 3, some files could not be read, is told as 0 unless PING_FAILED_PHOTOS says otherwise.
+
     >>> with watched(settings) as outcome:
     ...     outcome.code = 0
     """
@@ -40,7 +45,8 @@ def watched(settings: BatchSettings) -> Iterator[Outcome]:
     try:
         yield outcome
     finally:
-        _ping(url, str(outcome.code))
+        is_told_as_done = outcome.code == 3 and settings.ping_failed_photos == "success"
+        _ping(url, "0" if is_told_as_done else str(outcome.code))
 
 
 def after_night(settings: BatchSettings, code: int) -> None:
@@ -53,16 +59,17 @@ def after_night(settings: BatchSettings, code: int) -> None:
             run = ledger.last_run()
             has_worsened = health.worst(found) > int(ledger.note(_LEVEL) or health.OK)
             ledger.set_note(_LEVEL, str(health.worst(found)))
+            night = report.of_run(settings, ledger, run) if run else None
     except (LedgerError, OSError):  # told below by the findings
-        run, has_worsened = None, True
+        run, night, has_worsened = None, None, True
     if code in (0, 3) and not has_worsened and settings.notify_when == "trouble":
         return
-    report = settings.reports / f"{run.run_id}.html" if run else None
+    page = settings.reports / f"{run.run_id}.html" if run else None
     send(
         settings,
-        title=_title(run, code, found),
-        text=_text(run, found),
-        attachment=str(report) if report and report.exists() else "",
+        title=_title(night, code, found),
+        text=_text(night, found),
+        attachment=str(page) if page and page.exists() else "",
     )
 
 
@@ -92,28 +99,35 @@ def _ping(url: str, path: str) -> None:
     for _ in range(PINGS):
         try:
             requests.get(f"{url}/{path}", timeout=PING_SECONDS).raise_for_status()
-        except requests.RequestException as error:
+        except (requests.RequestException, ValueError) as error:  # requests cannot read every address
             problem = type(error).__name__  # its text would hold the address, which is a secret
         else:
             return
     log.warning("PING_URL could not be called (%s); the night goes on.", problem)
 
 
-def _title(run: Run | None, code: int, found: list[Finding]) -> str:
-    words = history.OUTCOMES.get(code, f"exit code {code}")
-    swept = run.counts.get("swept", 0) if run else 0
+def _title(night: Report | None, code: int, found: list[Finding]) -> str:
+    words = [history.OUTCOMES.get(code, f"exit code {code}")]
+    if night:
+        words.append(counted(night.seen.swept, "file"))
+        if night.seen.predicted:
+            words.append(f"{night.seen.review_share * 100:.0f} % to review")
     worst = health.WORDS[health.worst(found)]
-    return f"Nightsort: {words}, {swept} photos" + ("" if worst == "OK" else f" ({worst})")
+    return f"Nightsort: {', '.join(words)}" + ("" if worst == "OK" else f" ({worst})")
 
 
-def _text(run: Run | None, found: list[Finding]) -> str:
+def _text(night: Report | None, found: list[Finding]) -> str:
+    """How the night went, what to do next, what else is wrong."""
     lines = []
-    if run:
-        lines.append(f"Run {run.run_id}, started {history.local(run.started_at)}, took {history.took(run)}.")
-        lines.append(
-            ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in run.counts.items() if count)
+    if night:
+        lines += [f"{night.title}: {night.sentence}", *night.troubles, ""]
+        lines += (
+            ["To do:", *(f"- {_task(task)}" for task in night.tasks)] if night.tasks else ["Nothing to do."]
         )
-        lines += [run.message] if run.message else []
-        lines += run.summary.get("drift", [])
-    wrong = [str(finding) for finding in found if finding.level]
-    return "\n".join(filter(None, [*lines, "", *(wrong or ["Everything else is well."])]))
+        lines += ["", f"{night.when}, run {night.name}.", *night.drift]
+    wrong = [entry(str(finding)) for finding in found if finding.level]
+    return "\n".join([*lines, "", *(wrong or ["Everything else is well."])])
+
+
+def _task(task: Task) -> str:
+    return f"{task.text} (in {task.folder}/)" if task.folder else task.text

@@ -9,24 +9,36 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
-from batch import acts, drift, export, filing, history, metrics, notify, report, schedule, summary
+from batch import (
+    acts,
+    by_hand,
+    config,
+    drift,
+    export,
+    filing,
+    history,
+    metrics,
+    nights,
+    notify,
+    report,
+    schedule,
+    summary,
+    waiting,
+)
+from batch.data_folder import StrangeFolderError, claim, open_ledger
 from batch.ledger import Ledger, LedgerError, Run
 from batch.lock import LockHeldError, run_lock
-from batch.logs import log
+from batch.logs import first_few, log
 from batch.scan import Scan
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
-from batch.sweep import Sweep, SweepError, Tally
+from batch.sweep import Sweep, SweepError, Tally, found_in
 
 EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1, 2, 3, 75
 
 
 class NightError(Exception):
-    """The night could not do all its work; the message says why and what to do, `tally` what it did."""
-
-    def __init__(self, message: str, tally: Tally) -> None:
-        super().__init__(message)
-        self.tally = tally
+    """The night could not do all its work; the message says why and what to do."""
 
 
 def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = False) -> int:
@@ -35,10 +47,12 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
     Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
     """
     try:
-        with run_lock(settings.data_dir):
+        with run_lock(settings.ledger_path.parent):
             if if_missed and not _was_missed(settings):
                 log.info("No night was missed: nothing to catch up.")
                 return EXIT_ALL_SWEPT
+            for mistake in config.mistakes():
+                log.warning("%s", mistake)
             with notify.watched(settings) as outcome:
                 outcome.code = sort(settings, wait=wait)
         with _aside("METRICS_FILE"):
@@ -57,7 +71,7 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
 def sort(settings: BatchSettings, *, wait: bool = False) -> int:
     """The night itself, for one who holds the run's lock; returns the exit code."""
     try:
-        settings.make_folders()
+        settings.ledger_path.parent.mkdir(parents=True, exist_ok=True)
         with Ledger(settings.ledger_path) as ledger:
             return _run(settings, ledger, wait=wait)
     except LedgerError as error:
@@ -68,17 +82,29 @@ def sort(settings: BatchSettings, *, wait: bool = False) -> int:
         return EXIT_FAILED
 
 
-def export_all(settings: BatchSettings) -> int:
-    """Rebuild `predictions.csv` whole from the ledger; returns the exit code."""
+def export_all(settings: BatchSettings, xlsx: str = "") -> int:
+    """Rebuild `predictions.csv` whole from the ledger; returns the exit code.
+
+    `xlsx` names the run (or `last`, or `all` of them) that gets a workbook, too.
+
+    Raises:
+        NoSuchRunError: there is no such run.
+    """
     try:
-        with run_lock(settings.data_dir), Ledger(settings.ledger_path) as ledger:
+        with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
+            wanted = history.find_run(ledger, xlsx).run_id if xlsx not in ("", "all") else xlsx
             export.rebuild_csv(ledger, settings.csv_path)
             for run in ledger.runs():
-                export.export_run(ledger, settings.data_dir / "predictions", run.run_id)
+                export.export_run(
+                    ledger,
+                    settings.data_dir / "predictions",
+                    run.run_id,
+                    xlsx=wanted in ("all", run.run_id),
+                )
     except LockHeldError as error:
         log.error("Not exported: %s.", error)
         return EXIT_LOCKED
-    except (LedgerError, export.ExportError) as error:
+    except (LedgerError, StrangeFolderError, export.ExportError) as error:
         log.error("Not exported: %s", error)
         return EXIT_FAILED
     log.info("Rebuilt %s from the ledger.", settings.csv_path)
@@ -87,8 +113,7 @@ def export_all(settings: BatchSettings) -> int:
 
 def _was_missed(settings: BatchSettings) -> bool:
     try:
-        settings.make_folders()
-        with Ledger(settings.ledger_path) as ledger:
+        with Ledger(settings.ledger_path, look=True) as ledger:
             return schedule.is_missed(ledger.last_run(), settings.night_at, datetime.now().astimezone())
     except (LedgerError, OSError):
         return True  # the night itself says what is wrong
@@ -97,7 +122,7 @@ def _was_missed(settings: BatchSettings) -> bool:
 def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
-    with Ledger(settings.ledger_path) as ledger:
+    with Ledger(settings.ledger_path, look=True) as ledger:
         run = ledger.last_run()
     if run:
         metrics.write(run, settings.metrics_file)
@@ -115,28 +140,82 @@ def _aside(what: str) -> Iterator[None]:
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     now = datetime.now(UTC)
     run = Run(run_id=now.strftime("%Y%m%dT%H%M%SZ"), started_at=_now(), settings=told(settings))
+    tally = Tally()
+    problems: list[str] = []
+    is_ours = False  # the data folder: nothing is written to one that is not the ledger's
+    with _interruptible() as interrupted, _one_row(ledger, run, tally):
+        with first_few():
+            with _told_in(problems):
+                claim(settings, ledger)
+                is_ours = True
+                problems += _recover(settings, ledger, run)
+                _sweep(settings, ledger, run, tally, interrupted, wait=wait)
+            if is_ours:
+                with _told_in(problems):
+                    problems += _export(settings, ledger)
+        problems += [tally.why_left_behind()] if tally.left_behind else []
+        for problem in problems:
+            log.error("%s", problem)
+        run.exit_code = _exit_code(tally, problems, interrupted)
+        run.finished_at, run.counts = _now(), tally.counts()
+        run.message = "; ".join([*problems, *filter(None, [tally.remark])])
+        ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
+    if is_ours:
+        with _aside("Summing up the night"):
+            _look_back(settings, ledger, run)
+        _report(settings, ledger, run)
+    log.info("%s", last_line(run, tally, settings, _to_review(settings, ledger)))
+    return run.exit_code
+
+
+@contextlib.contextmanager
+def _one_row(ledger: Ledger, run: Run, tally: Tally) -> Iterator[None]:
+    """A row of the ledger for the run, which is finished whatever ends it: Ctrl-C, `sys.exit` or a full disk."""
     ledger.start_run(run)
     logformat.run_id = run.run_id
-    tally, problems = Tally(), []
-    with _interruptible() as interrupted:
-        try:
-            _recover(settings, ledger, run)
-            tally = _sweep(settings, ledger, run, interrupted, wait=wait)
-        except NightError as error:
-            problems.append(str(error))
-            tally = error.tally
-        problems += _export(settings, ledger)
-    if tally.left_behind:
-        problems.append(f"{tally.left_behind} photos could not be read or moved and are still in incoming")
-    for problem in problems:
-        log.error("%s", problem)
-    run.exit_code = _exit_code(tally, problems, interrupted)
-    run.finished_at, run.counts, run.message = _now(), tally.counts(), "; ".join(problems)
-    ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
-    _look_back(settings, ledger, run)
-    _report(settings, ledger, run)
-    log.info("%s", last_line(run, tally, settings))
-    return run.exit_code
+    try:
+        yield
+    except BaseException as error:
+        run.exit_code, run.finished_at = _code_of(error), _now()
+        run.counts, run.message = tally.counts(), f"Stopped: {_in_words(error)}"
+        with contextlib.suppress(LedgerError):  # then the next run does it
+            ledger.end_run(run)
+        raise
+
+
+@contextlib.contextmanager
+def _told_in(problems: list[str]) -> Iterator[None]:
+    """Let what ends this part of the night become a sentence; what it did is kept, and the night goes to its end."""
+    try:
+        yield
+    except (NightError, LedgerError, StrangeFolderError) as error:
+        problems.append(str(error))
+    except OSError as error:
+        problems.append(f"The run could not go on: {_in_words(error)}. What is done is kept")
+    except MemoryError:
+        problems.append("The run could not go on: this machine's memory is used up. What is done is kept")
+    except Exception as error:  # noqa: BLE001 - it is told, and the run's row needs its end
+        log.exception("The night has come upon a fault of the program; what is done is kept.")
+        problems.append(
+            f"Stopped by a fault of the program ({_in_words(error)}); please report it with what "
+            "`python -m batch logs last` shows"
+        )
+
+
+def _code_of(error: BaseException) -> int:
+    if isinstance(error, KeyboardInterrupt):
+        return 128 + signal.SIGINT
+    if isinstance(error, SystemExit) and isinstance(error.code, int):
+        return error.code or EXIT_FAILED
+    return EXIT_FAILED
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, OSError):
+        return f"{error.strerror or error} ({error.filename})"
+    if isinstance(error, LedgerError):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 
 def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
@@ -152,29 +231,36 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
-    unusual = {history.at(earlier.started_at).date() for earlier in runs if earlier.summary.get("unusual")}
-    verdict = drift.judge(history.by_night(runs), unusual)
+    verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
     sentences = verdict.sentences
     if run.model_version:
         sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,
+        "unusual_measures": verdict.measures,
         "unusual_since": str(verdict.since or ""),
     }
     ledger.end_run(run)
 
 
 def _report(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
-    """Write what people read in the morning; a night that swept nothing has nothing to tell."""
-    if not run.summary and run.exit_code == EXIT_ALL_SWEPT:
-        return
+    """Write what people read in the morning."""
     with _aside("The report"):
-        log.info("The report: %s", report.write(settings, report.of_run(ledger, run)))
+        if report.is_wanted(settings, ledger, run):
+            log.info("The report: %s", report.write(settings, ledger, report.of_run(settings, ledger, run)))
 
 
-def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
-    """Finish what earlier runs and commands had begun when they died."""
+def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
+    """Finish what earlier runs and commands had begun when they died, and learn what people did since.
+
+    Returns what went wrong with it.
+    """
+    problems = []
+    try:
+        export.take_over_unknown(ledger, settings.csv_path)
+    except export.ExportError as error:
+        problems.append(str(error))
     finished = filing.recover(ledger, settings.incoming, settings.data_dir)
     finished += acts.finish(settings, ledger)
     if finished:
@@ -185,34 +271,54 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
             earlier.summary = seen.to_json()
             if earlier.exit_code is None:
                 earlier.counts = {"swept": seen.swept, **seen.statuses}
-                earlier.message = "It died; the next run finished its moves"
+                earlier.exit_code, earlier.message = EXIT_FAILED, "It died; the next run finished its moves"
+                earlier.finished_at = ledger.last_decided(earlier.run_id) or earlier.started_at
             ledger.end_run(earlier)
+    if moved := by_hand.follow(settings, ledger):
+        log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
+    return problems
 
 
 def _sweep(
-    settings: BatchSettings, ledger: Ledger, run: Run, interrupted: "Interruption", *, wait: bool
-) -> Tally:
-    waiting = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
-    if next(iter(waiting), None) is None and not waiting.restless and not (wait and waiting.young):
-        return Tally(too_young=waiting.young, left_alone=waiting.left_alone)  # no need to start a server
+    settings: BatchSettings,
+    ledger: Ledger,
+    run: Run,
+    tally: Tally,
+    interrupted: "Interruption",
+    *,
+    wait: bool,
+) -> None:
     sidecar = Sidecar(
         log_dir=settings.log_dir,
-        url=str(settings.api_url or ""),
+        url=str(settings.api_url.get_secret_value()) if settings.api_url else "",
         token=settings.api_token.get_secret_value() if settings.api_token else "",
         run_id=run.run_id,
     )
-    sweep = Sweep(settings, ledger, sidecar, run)
+    sweep = Sweep(settings, ledger, sidecar, run, tally)
     interrupted.on_signal(sweep.stop.set)
     try:
+        if not _is_work(settings, tally, wait=wait):
+            return  # no need to start a server
         with sidecar:
             run.model_version = sidecar.model_version
+            with _aside("Asking the model server for its categories"):
+                ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
             started = time.monotonic()
             try:
-                return sweep.all_photos(wait=wait)
+                sweep.all_photos(wait=wait)
             finally:
                 run.seconds = time.monotonic() - started
     except (SidecarDownError, SweepError, LedgerError) as error:
-        raise NightError(f"Stopped: {error}", sweep.tally) from error
+        raise NightError(f"Stopped: {error}") from error
+
+
+def _is_work(settings: BatchSettings, tally: Tally, *, wait: bool) -> bool:
+    """Whether anything waits in `incoming`; counts what is not for this night."""
+    scan = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
+    if next(found_in(scan), None) or scan.restless or scan.unreadable or (wait and scan.young):
+        return True
+    tally.too_young, tally.left_alone = scan.young, scan.left_alone
+    return False
 
 
 def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
@@ -220,7 +326,7 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     folder = settings.data_dir / "predictions"
     problems = []
     try:
-        export.update_run_csvs(ledger, folder)
+        export.update_run_csvs(ledger, folder, xlsx=settings.xlsx == "yes")
     except (export.ExportError, LedgerError) as error:
         problems.append(str(error))
     try:
@@ -230,26 +336,39 @@ def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     return problems
 
 
-def last_line(run: Run, tally: Tally, settings: BatchSettings) -> str:
-    """The last line of a night."""
-    words = {0: "Done", EXIT_FAILED_PHOTOS: "Done, with failed photos", EXIT_FAILED: "NOT DONE"}
+def _to_review(settings: BatchSettings, ledger: Ledger) -> int:
+    """How many photos wait for a person, of all nights."""
+    count = 0
+    with _aside("Counting what waits for review"):
+        count, _ = waiting.for_review(ledger, settings.data_dir)
+    return count
+
+
+def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 0) -> str:
+    """The last line of a night; `to_review` photos wait for a person, of all nights."""
+    words = {
+        EXIT_ALL_SWEPT: "Done",
+        EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done, with failed photos",
+        EXIT_FAILED: "NOT DONE",
+    }
     rate = tally.swept / run.seconds if run.seconds else 0.0
     rest = [
         f"{tally.too_young} too young" if tally.too_young else "",
-        f"{tally.left_behind} left in incoming" if tally.left_behind else "",
-        f"{tally.left_alone} other files left alone" if tally.left_alone else "",
+        f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
+        f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
     ]
     return (
         f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "
         f"(processed {tally.processed}, for review {tally.review}, failed {tally.failed}, "
         f"duplicates {tally.duplicate}{''.join(', ' + part for part in rest if part)}) "
-        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; CSV: {settings.csv_path}"
+        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; "
+        f"{f'{to_review} to review in all; ' if to_review else ''}CSV: {settings.csv_path}"
     )
 
 
 def told(settings: BatchSettings) -> dict[str, str]:
     """The settings as text, without secrets: a run remembers what it was told."""
-    values = json.loads(settings.model_dump_json())
+    values = settings.model_dump(mode="json")
     shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from types import FrameType
 
 import schedule
@@ -15,6 +15,12 @@ from batch.ledger import Ledger, Run
 from batch.logs import log
 from batch.settings import BatchSettings
 from settings import ROOT
+
+EARLY = timedelta(hours=1)
+"""A run that begins so much before a night is due is that night's: cron and NIGHT_AT need not agree to the minute."""
+
+LATE = timedelta(hours=1)
+"""A night may begin so much later than it was due: a machine may be busy starting."""
 
 TICK_SECONDS = 20
 """How often the clock is looked at: a machine that slept, or whose clock was set, is noticed after so long."""
@@ -29,6 +35,14 @@ def last_due(night_at: time, now: datetime) -> datetime:
     if today <= now:
         return today
     return datetime.combine(now.astimezone().date() - timedelta(days=1), night_at).astimezone()
+
+
+def night_of(moment: str, night_at: time) -> date:
+    """The night that a run belongs to which began at this moment of the ledger: the date on which it was due.
+
+    Whatever runs until the next night is due belongs to it, too.
+    """
+    return last_due(night_at, history.at(moment) + EARLY).date()
 
 
 def is_missed(last: Run | None, night_at: time, now: datetime) -> bool:
@@ -53,7 +67,7 @@ def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> i
         f", and every {every} in between" if every else "",
         clock.next_run,
     )
-    with Ledger(settings.ledger_path) as ledger:
+    with Ledger(settings.ledger_path, look=True) as ledger:
         last = ledger.last_run()
     if is_missed(last, at, datetime.now().astimezone()):
         log.info("The last night was missed: catching up.")

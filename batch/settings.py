@@ -1,17 +1,44 @@
 """What a night can be told: every setting of `batch`, with its default and its limits."""
 
+import ctypes
+import os
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import time
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
-from settings import ProjectPath, Settings
+from settings import Address, ProjectPath, Settings, Token
 
-NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "afs", "ncpfs", "fuse.sshfs", "davfs", "glusterfs")
+NETWORK_FILE_SYSTEMS = (
+    "nfs*", "cifs", "smb*", "afpfs", "afs", "coda", "ncp*", "webdav", "davfs*", "autofs",
+    "ceph", "glusterfs", "lustre", "beegfs*", "gpfs", "orangefs", "pvfs2",
+    "9p", "drvfs", "vboxsf", "vmhgfs", "prl_fs",
+    "fuse.*ssh*", "fuse.*smb*", "fuse.*nfs*", "fuse.*ftpfs", "fuse.*dav*", "fuse.gvfsd*", "fuse.kio*",
+    "fuse.rclone", "fuse.s3*", "fuse.*-s3", "fuse.goofys", "fuse.gcsfuse", "fuse.blobfuse*", "fuse.*drive*",
+    "fuse.ceph*", "fuse.*glusterfs", "fuse.mfs*", "fuse.juicefs", "fuse.seaweedfs", "fuse.hdfs*", "fuse.vmhgfs*",
+)  # fmt: skip
+"""Kinds, as the list of mounts names them, whose disk is another machine's: several may write there at once, and locks
+are not to be relied on. Folders that a virtual machine's host shares are among them; so is a mount that comes by itself
+(autofs), as long as it has not come."""
+
+DRIVE_REMOTE = 4
+"""From Windows' <fileapi.h>; see GetDriveTypeW."""
+
+NOT_FOR_ARCHIVES = (
+    "incoming", "processed", "review", "failed", "duplicates", "predictions", "reports", "demo",
+)  # fmt: skip
+"""Folders in DATA_DIR with a purpose of their own."""
+
+
+class ArchiveFolderError(Exception):
+    """Photos cannot be archived in this folder; the message says why."""
 
 
 class BatchSettings(Settings):
@@ -22,16 +49,18 @@ class BatchSettings(Settings):
     model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
     """Only looked at: the sidecar is who loads a release."""
     ledger: ProjectPath | None = None
-    api_url: HttpUrl | None = None
-    api_token: SecretStr | None = None
+    api_url: Address | None = None
+    api_token: Token | None = None
     max_image_mb: float = Field(50, gt=0, le=1024)
     settle_seconds: float = Field(10, ge=0, le=86400)
     audit_share: float = Field(0.01, ge=0, le=1)
     error_budget: float = Field(0.5, gt=0, le=1)
-    ignore: Annotated[tuple[str, ...], NoDecode] = ()
+    ignore: Annotated[tuple[str, ...], NoDecode] = Field((), validate_default=True)
+    xlsx: Literal["yes", "no"] = "yes"
     night_at: time = time(2)
     log_format: Literal["text", "json"] = "text"
     ping_url: SecretStr | None = None
+    ping_failed_photos: Literal["success", "failure"] = "success"
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
@@ -56,6 +85,17 @@ class BatchSettings(Settings):
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("ignore")
+    @classmethod
+    def _is_read_whole(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        comment = "" if os.environ.get("IGNORE") else comment_in(cls.model_config.get("env_file"), "IGNORE")
+        if comment:
+            raise ValueError(
+                f"in .env a blank and a # begin a comment, so {comment!r} is not read; put the whole list between "
+                f'quotes: IGNORE="{", ".join([*value, comment])}"'
+            )
+        return value
 
     @model_validator(mode="after")
     def _ledger_is_on_a_local_disk(self) -> Self:
@@ -102,19 +142,91 @@ class BatchSettings(Settings):
             folder.mkdir(parents=True, exist_ok=True)
 
 
-def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
-    """The kind of network share that `path` lies on, or `""` for a local disk (or where it cannot be told)."""
-    if str(path).startswith(("\\\\", "//")):
-        return "UNC path"
-    try:
-        lines = mounts.read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:  # no such list on this system: assume the usual, a local disk
+def comment_in(env_file: object, name: str) -> str:
+    """What a comment hides of a setting in `.env` that may have been meant as part of it: `#recycle`, not `# my own`."""
+    if not env_file or not Path(str(env_file)).exists():
         return ""
-    best_point, best_kind = "", ""
+    lines = Path(str(env_file)).read_text("utf-8").splitlines()
+    found = ""
     for line in lines:
-        _, point, kind, *_ = line.split(" ")
-        point = point.encode("latin-1", "replace").decode("unicode_escape")  # blanks are written \040
-        inside = point == "/" or str(path) == point or str(path).startswith(point.rstrip("/") + "/")
-        if inside and len(point) >= len(best_point):
-            best_point, best_kind = point, kind
-    return best_kind if any(fnmatch(best_kind, f"{name}*") for name in NETWORK_FILE_SYSTEMS) else ""
+        setting = re.fullmatch(rf"\s*(?:export\s+)?{name}\s*=(?P<value>.*)", line, re.IGNORECASE)
+        if setting:  # the last one counts
+            unquoted = not setting["value"].lstrip().startswith(('"', "'"))
+            hidden = re.search(r"\s(#\S.*)", setting["value"]) if unquoted else None
+            found = hidden[1].strip() if hidden else ""
+    return found
+
+
+def check_archive_folder(settings: BatchSettings, folder: Path) -> None:
+    """Make sure that photos can be archived below `folder` (relative to DATA_DIR), wherever links lead.
+
+    Raises:
+        ArchiveFolderError: it is DATA_DIR itself, belongs to the night's own folders, is a file, or is no text.
+    """
+    target = Path(os.path.realpath(settings.data_dir / folder))
+    if any("\ud800" <= character <= "\udfff" for character in str(folder)):  # rows hold text
+        raise ArchiveFolderError(f"{folder} is not UTF-8 text; name another folder")
+    if _is_same(target, settings.data_dir):
+        raise ArchiveFolderError(
+            f"{target} is DATA_DIR itself; name a folder in it, such as archive, or one elsewhere"
+        )
+    for place in (target, *target.parents):
+        for name in NOT_FOR_ARCHIVES:
+            if _is_same(place, settings.data_dir / name):
+                raise ArchiveFolderError(
+                    f"{target} belongs to {name}, whose files are the night's; name another folder, such as archive"
+                )
+        if place.exists() and not place.is_dir():
+            raise ArchiveFolderError(f"{place} is a file, so no photo can be archived below it")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one folder; on a disk that ignores case, names that differ in nothing else do."""
+    try:
+        return os.path.samefile(one, other)
+    except OSError:  # one of them does not exist
+        return str(one).casefold() == os.path.realpath(other).casefold()
+
+
+def network_file_system(path: Path, mounts: Path = Path("/proc/mounts")) -> str:
+    """The kind of network share that `path` lies on, or `""` for a local disk (or where it cannot be told).
+
+    Links are followed. `path` need not exist. `mounts` is Linux' list of what is mounted, in its order.
+    """
+    real = os.path.realpath(path)  # also makes what autofs mounts on demand come
+    if any(re.match(r"\\\\(?![?.]\\(?!UNC\\))", name) for name in (str(path), real)):
+        return "UNC path"
+    if sys.platform == "win32":
+        drive = os.path.splitdrive(real)[0] + "\\"
+        return "network drive" if ctypes.windll.kernel32.GetDriveTypeW(drive) == DRIVE_REMOTE else ""
+    found, inside = "", os.fsencode(real) + b"/"
+    for point, kind in _mounted(mounts):
+        # a later one hides what was mounted there before; only the root may be listed after what lies in it
+        if (point == b"/" and not found) or (point != b"/" and inside.startswith(point + b"/")):
+            found = kind
+    return found if any(fnmatch(found, pattern) for pattern in NETWORK_FILE_SYSTEMS) else ""
+
+
+def _mounted(mounts: Path) -> Iterator[tuple[bytes, str]]:
+    """Where something is mounted, and its kind, in the order of mounting."""
+    try:
+        lines = mounts.read_bytes().split(b"\n")
+    except OSError:  # no Linux: macOS and the BSDs have a program that tells
+        yield from _told_by_program()
+        return
+    for line in filter(None, lines):
+        _, point, kind, *_ = line.split(b" ")
+        yield (
+            re.sub(rb"\\([0-7]{3})", lambda byte: bytes([int(byte[1], 8)]), point),
+            kind.decode("utf-8", "replace"),
+        )
+
+
+def _told_by_program() -> Iterator[tuple[bytes, str]]:
+    """The same from lines like `//me@nas/photos on /Volumes/photos (smbfs, nodev)`."""
+    try:
+        told = subprocess.run(["mount"], capture_output=True, timeout=10, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):  # assume the usual, a local disk
+        return
+    for found in re.finditer(rb"^.*? on (/.*) \((\w+)[,)]", told, re.MULTILINE):
+        yield found[1], found[2].decode()

@@ -119,11 +119,13 @@ def from_json(kept: dict[str, Any]) -> Summary:
 
 def _add_predicted(total: Summary, row: Row) -> None:
     _count(total.categories.setdefault(row.main_category, {}), row.sub_category)
-    _count(total.backgrounds.setdefault(row.sub_category, {}), row.background_quality)
-    _count(total.colours, row.colour)
+    if row.background_quality:  # a release that learned no backgrounds, or no colours, answers nothing
+        _count(total.backgrounds.setdefault(row.sub_category, {}), row.background_quality)
+    if row.colour:
+        _count(total.colours, row.colour)
     _count(total.releases, row.model_version)
-    for doubt in filter(None, row.review_reason.split("; ")):
-        _count(total.doubts, _without_numbers(doubt))
+    for doubt in filter(None, re.split("[;,] ", _without_numbers(row.review_reason))):
+        _count(total.doubts, doubt)
     _bin(total.confidence, (row.sub_category_probability or 0) * CONFIDENCE_BINS)
     _bin(total.sizes, 2 * math.log2(max(row.size, 1)))
     measures = json.loads(row.measures) if row.measures else {}

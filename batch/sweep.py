@@ -5,6 +5,7 @@ asked, so that of two equal photos the first one is always recorded first. Threa
 """
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -12,33 +13,50 @@ import stat
 import sys
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
 from batch import filing
-from batch.client import Answer, RefusedError, SidecarBusyError, SidecarError, SidecarHangsError
+from batch.budget import ErrorBudget
+from batch.client import (
+    Answer,
+    Client,
+    RefusedError,
+    SidecarBusyError,
+    SidecarError,
+    SidecarHangsError,
+    Soundness,
+)
+from batch.companions import Taken
+from batch.emptied import Emptied
 from batch.ledger import Ledger, Row, Run
 from batch.logs import log
-from batch.scan import Found, Scan
+from batch.refusals import Refusals, in_words, words_of_unread
+from batch.scan import Found, Memory, Scan, complaints
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
+from photo_formats import BEGINNING, RAW_EXTENSIONS, format_of
+
+T = TypeVar("T")
 
 PHOTOS_PER_REQUEST = 64
 BYTES_PER_REQUEST = 6_000_000
 REQUESTS_IN_FLIGHT = 2 * (os.cpu_count() or 1)
+BYTES_IN_FLIGHT = 256_000_000
+"""No further photo is read while so many bytes of them wait for an answer: MAX_IMAGE_MB may allow large ones."""
 
-BUDGET_FROM = 50
-"""The error budget counts from this many photos on: fewer say nothing about the night."""
+UNSUPPORTED = 415
+"""The status of what is no photo that the sidecar reads: it is not damaged, and says nothing about the sidecar."""
 
-MOVES_FAILED_IN_A_ROW = 10
-"""So many photos that cannot be moved are no accident: the disk is full, or the folder is not ours."""
+PLACES_NAMED = 5
+"""A night that leaves photos behind names so many of the folders that they lie in or cannot go to."""
 
 BUSY_SECONDS = 600
 """How long an overloaded sidecar is waited for."""
@@ -51,6 +69,9 @@ PROBE_PAUSES = (0, 1, 2, 4, 8)
 
 PROBE_SECONDS = 30
 """How long a probe's answer may take: the photos of other clients may stand before it."""
+
+EMPTYING = "emptying"
+"""The ledger's note of the runs that may have left folders in `incoming` which they emptied."""
 
 END_SECONDS = 20
 """How long an interrupted night waits for the answers to what is in flight."""
@@ -76,8 +97,10 @@ class Tally:
     duplicate: int = 0
     too_young: int = 0
     left_alone: int = 0
-    left_behind: int = 0
-    """Photos that could not be read or moved and still lie in `incoming`."""
+    left_behind: Counter[str] = field(default_factory=Counter)
+    """Photos that could not be read or moved and still lie in `incoming`, by why."""
+    remark: str = ""
+    """What people should know of a night that did its work all the same."""
 
     @property
     def swept(self) -> int:
@@ -86,7 +109,19 @@ class Tally:
 
     def counts(self) -> dict[str, int]:
         """All counts by name, for the ledger."""
-        return {"swept": self.swept, **asdict(self)}
+        numbers = {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        return {"swept": self.swept, **numbers, "left_behind": self.left_behind.total()}
+
+    def why_left_behind(self) -> str:
+        """A sentence that names the folders and says what to do about them; nothing when no photo was left."""
+        if not self.left_behind:
+            return ""
+        by_count = self.left_behind.most_common()
+        reasons = [f"{count} {words}" for words, count in by_count[:PLACES_NAMED]]
+        if others := by_count[PLACES_NAMED:]:
+            reasons.append(f"{sum(count for _, count in others)} in {len(others)} other folders")
+        total = self.left_behind.total()
+        return f"{total} file{'s' if total > 1 else ''} had to stay in incoming: {'; '.join(reasons)}"
 
 
 @dataclass
@@ -95,7 +130,8 @@ class _Item:
 
     row: Row
     photo: bytes | None = None
-    looks_like_a_photo: bool = False
+    format: str = ""
+    """The one that it begins like; nothing for what is no photo, or none that is supported."""
 
 
 @dataclass
@@ -122,11 +158,15 @@ class _Request:
 class Sweep:
     """A pass, or several, over `incoming`.
 
-    >>> tally = Sweep(settings, ledger, sidecar, run).all_photos()
+    >>> tally = Tally()
+    >>> Sweep(settings, ledger, sidecar, run, tally).all_photos()
     """
 
-    def __init__(self, settings: BatchSettings, ledger: Ledger, sidecar: Sidecar, run: Run) -> None:
-        self.tally = Tally()
+    def __init__(
+        self, settings: BatchSettings, ledger: Ledger, sidecar: Sidecar, run: Run, tally: Tally
+    ) -> None:
+        """`tally` is filled in on the way, so that it says what was done whatever ends the sweep."""
+        self.tally = tally
         self.stop = sidecar.interrupted
         """Set it to end early: what is in flight is recorded and filed, the rest stays."""
         self._settings = settings
@@ -134,39 +174,61 @@ class Sweep:
         self._sidecar = sidecar
         self._run = run
         self._gate = _Gate()
-        self._seen: dict[str, tuple[tuple[int, int, int], float]] = {}
-        """The scans' memory of files that are not at rest."""
+        self._emptied = Emptied(settings.incoming, settings.settle_seconds)
+        self._memory = Memory(folders=self._emptied)
+        self._taken = functools.cache(Taken)
+        """The names in the filing folders; each is looked at once, until a photo does not come to lie where it was to."""
         self._restless = 0
         self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
         self._asked: set[str] = set()
         """Checksums of photos in flight."""
-        self._left: set[str] = set()
-        """Names of photos that could not be read or moved: not tried twice in one night."""
+        self._refusals = Refusals(settings.incoming, settings.data_dir)
+        self._left: dict[str, str] = {}
+        """Photos that could not be read or moved, by name, and why: not tried twice in one night."""
+        self._left_with: dict[tuple[str, str], str] = {}
+        """Why copies of a photo, by checksum and folder, cannot go where it could not go."""
+        self._again = False
+        """Photos were passed over that another pass can do."""
         self._failed: dict[str, Row] = {}
         """Photos that failed in this run, by checksum: copies of them are not asked about again tonight."""
         self._moved: list[int] = []
-        """Rows whose photos are moved, in folders that may not be on disk yet: these."""
-        self._unsynced: set[str] = set()
+        """Rows whose photos are moved, from and to folders that may not be on disk yet: these."""
+        self._moved_from: set[str] = set()
+        self._moved_to: set[str] = set()
         self._synced_at = time.monotonic()
         self._filed: list[int] = []
         """Rows whose photos are moved for good, to be marked with the next transaction."""
-        self._moves_failed = 0
-        self._photos = self._photos_failed = 0
+        self._budget = ErrorBudget(settings.error_budget)
 
-    def all_photos(self, *, wait: bool = False) -> Tally:
+    def all_photos(self, *, wait: bool = False) -> None:
         """Sweep until nothing is left to do; with `wait` also what is still too young at first.
 
         Raises:
             SweepError: it cannot go on.
         """
+        self._remember_emptied()
         with self._progress() as progress:
             try:
                 self._passes(progress, wait)
             finally:
                 self.stop.set()  # threads that wait to ask again end
+                self.tally.left_behind = Counter(self._left.values()) + self._refusals.skipped()
                 self._sync()
                 self._ledger.record([], filed=self._filed)
-        return self.tally
+                self._remove_emptied()
+
+    def _remember_emptied(self) -> None:
+        """Learn which folders a night that died had emptied: this one removes them."""
+        runs = self._ledger.note(EMPTYING).split()
+        for run_id in runs:
+            for row in self._ledger.filed_rows(run_id=run_id):
+                self._emptied.took_before(_folder_of(row))
+        self._ledger.set_note(EMPTYING, " ".join([*runs, self._run.run_id]))
+
+    def _remove_emptied(self) -> None:
+        stays = self._emptied.remove()
+        if not stays:
+            self._ledger.set_note(EMPTYING, "")
 
     def _passes(self, progress: "tqdm[NoReturn]", wait_for_young: bool) -> None:
         """Go through `incoming` until nothing is left to do.
@@ -184,16 +246,20 @@ class Sweep:
             wait_for_young_ones = wait_for_young and self.tally.too_young > 0
             if wait_for_restless or wait_for_young_ones:
                 self.stop.wait(min(self._settings.settle_seconds, 1))
-            elif not swept:
+            elif not swept and not self._again:
                 break
 
     def _one_pass(self, progress: "tqdm[NoReturn]") -> int:
         """Go through `incoming` once; returns how many photos got a row."""
         swept_before = self.tally.swept
-        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._seen)
+        scan = Scan(
+            self._settings.incoming, self._settings.settle_seconds, self._settings.ignore, self._memory
+        )
         request = _Request()
+        self._again = False
+        self._refusals.start_pass()
         try:
-            for found in scan:
+            for found in self._worth_a_try(scan):
                 if self.stop.is_set():
                     break
                 item = self._read(found)
@@ -203,33 +269,43 @@ class Sweep:
                 if request.is_full:
                     self._launch(request)
                     request = _Request()
-                    while len(self._in_flight) >= REQUESTS_IN_FLIGHT:
+                    while (
+                        len(self._in_flight) >= REQUESTS_IN_FLIGHT
+                        or self._bytes_in_flight() > BYTES_IN_FLIGHT
+                    ):
                         self._finish_oldest(progress)
             if not self.stop.is_set():
                 self._launch(request)
             while self._in_flight:
                 self._finish_oldest(progress)
-        except OSError as error:
-            raise SweepError(f"{error.strerror}: {error.filename}") from error
         finally:
             self._restless = scan.restless
             self.tally.too_young, self.tally.left_alone = scan.young + scan.restless, scan.left_alone
-        for folder, why in scan.unreadable.items():
-            if folder not in self._left:
-                self._leave(folder, f"the folder {filing.readable(folder)} cannot be read: {why}")
-        filing.remove_empty(self._settings.incoming, scan.folders)
+        unreadable = {name: why for name, why in scan.unreadable.items() if name not in self._left}
+        for complaint in complaints(unreadable):
+            log.warning("%s; it is left in incoming.", complaint)
+        for name, why in unreadable.items():
+            self._leave_unread(name, why)
         return self.tally.swept - swept_before
+
+    def _worth_a_try(self, scan: Scan) -> Iterator[Found]:
+        """What is found, without the photos that could not be read or moved or are unlikely to be."""
+        for found in found_in(scan):
+            if found.name not in self._left and not self._refusals.skips(found):
+                yield found
+        yield from self._refusals.last_skipped()
 
     def _read(self, found: Found) -> _Item | None:
         """Open one photo; None when it is not there any more, not as it was, or cannot be read."""
-        if found.name in self._left:
-            return None
         row = Row(
             file_name=filing.readable(found.name),
+            order=filing.readable(found.name.partition("/")[0]) if "/" in found.name else "",
             source=os.fsencode(found.name),
             size=found.size,
             mtime_ns=found.mtime_ns,
             ctime_ns=found.ctime_ns,
+            inode=found.inode,
+            companions=found.companions,
             run_id=self._run.run_id,
         )
         if not found.regular:
@@ -245,31 +321,33 @@ class Sweep:
                 row.sha256 = filing.digest(Path(path))
                 return _Item(row)
             photo = _read_unchanged(path, found)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
-            self._leave(found.name, f"{row.file_name} cannot be read: {error.strerror}")
+            self._complain(found.name, in_words(error))
+            return None
+        except MemoryError:
+            self._complain(found.name, "too little memory")
             return None
         if photo is None:
             return None
         row.sha256 = hashlib.sha256(photo).hexdigest()
-        if row.sha256 in self._asked or row.sha256 in self._failed or self._ledger.predicted(row.sha256):
+        if why := self._left_with.get((row.sha256, os.path.dirname(found.name))):
+            self._left[found.name] = why
+            return None
+        if row.sha256 in self._asked or row.sha256 in self._failed or self._first(row.sha256):
             return _Item(row)
         self._asked.add(row.sha256)
-        return _Item(row, photo, looks_like_a_photo(photo))
+        is_raw = found.name.lower().endswith(RAW_EXTENSIONS)
+        return _Item(row, photo, "" if is_raw else format_of(photo[:BEGINNING]))
 
     def _launch(self, request: _Request) -> None:
         if request.items:
-            future: Future[list[Answer]] = Future()
-            self._in_flight.append((request, future))
-            # a daemon: an answer that does not come must not keep an interrupted night from ending
-            threading.Thread(target=self._answer, args=(future, request.photos), daemon=True).start()
+            photos = request.photos
+            self._in_flight.append((request, _in_background(lambda: self._ask(photos))))
 
-    def _answer(self, future: "Future[list[Answer]]", photos: list[bytes]) -> None:
-        try:
-            future.set_result(self._ask(photos))
-        except BaseException as error:  # noqa: BLE001 - the main thread raises it
-            future.set_exception(error)
+    def _bytes_in_flight(self) -> int:
+        return sum(request.size for request, _ in self._in_flight)
 
     def _finish_oldest(self, progress: "tqdm[NoReturn]") -> None:
         """Wait for the oldest request's answers, record its photos, file them."""
@@ -284,7 +362,7 @@ class Sweep:
         reserved: set[str] = set()
         try:
             for row in rows:
-                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved)
+                row.moved_to = filing.choose_name(self._settings.data_dir, row, reserved, self._taken)
                 reserved.add(row.moved_to)
         except filing.FilingError as error:
             raise SweepError(str(error)) from error
@@ -295,7 +373,7 @@ class Sweep:
         self._asked.difference_update(item.row.sha256 for item in request.items)
         progress.update(len(rows))
 
-    def _wait_for(self, future: "Future[list[Answer]]") -> None:
+    def _wait_for(self, future: "Future[T]") -> None:
         """Return when there is an answer; an interrupted night does not wait for long."""
         while not self.stop.is_set() and not future.done():
             wait([future], timeout=0.2)
@@ -318,16 +396,17 @@ class Sweep:
                 else:
                     fill_in(row, answer.prediction, self._settings.audit_share)
                 decided[row.sha256] = row
-                self._photos += item.looks_like_a_photo
-                self._photos_failed += item.looks_like_a_photo and row.status == "failed"
+                if item.format and answer.status != UNSUPPORTED:
+                    self._budget.count(item.format, failed=row.status == "failed")
                 item.photo = None  # free the memory
             elif not row.error and not self._copy_first(row, decided):
-                continue  # the first one is gone after all: the next pass asks about this one
+                self._again = True  # the first one was not filed after all: ask about this one
+                continue
             yield row
 
     def _copy_first(self, row: Row, decided: dict[str, Row]) -> bool:
         """Give a photo with known bytes the answers of the first one with these bytes."""
-        first = decided.get(row.sha256) or self._failed.get(row.sha256) or self._ledger.predicted(row.sha256)
+        first = decided.get(row.sha256) or self._failed.get(row.sha256) or self._first(row.sha256)
         if first is None:
             return False
         for name in _ANSWERS:
@@ -338,76 +417,130 @@ class Sweep:
             row.status, row.duplicate_of = "duplicate", first.moved_to
         return True
 
+    def _first(self, sha256: str) -> Row | None:
+        return filing.first_copy(self._ledger, self._settings.data_dir, sha256)
+
     def _check_budget(self) -> None:
-        """Stop before a fault that is not the photos' own files a whole day's photos as failed."""
-        budget = self._settings.error_budget
-        if budget < 1 and self._photos >= BUDGET_FROM and self._photos_failed > budget * self._photos:
+        """When too many photos fail, have the sidecar check itself before any more is filed.
+
+        Raises:
+            SweepError: it is not sound, or nobody can tell; then a whole day's photos might be filed as failed.
+        """
+        if not self._budget.is_exceeded:
+            return
+        budget = self._budget
+        too_many = f"{budget.failed} of {budget.photos} photos failed, more than ERROR_BUDGET ({budget.share:g}) allows"
+        checked = _in_background(lambda: self._check_sidecar(budget.formats))
+        self._wait_for(checked)
+        try:
+            answer = checked.result()
+        except (SidecarError, SidecarDownError, RefusedError) as error:
+            answer = Soundness(False, str(error))
+        if not answer.sound:
             raise SweepError(
-                f"{self._photos_failed} of {self._photos} photos failed, more than ERROR_BUDGET "
-                f"({budget:g}) allows: "
-                "something is wrong with the model server rather than with the photos. "
+                f"{too_many}, and the model server does not pass its own check: {answer.detail}. "
                 f"The rest stays in incoming; see {self._settings.log_dir / 'sidecar.log'}"
             )
+        if not self.tally.remark:
+            log.warning("%s. The model server passed its own check: the night goes on.", too_many)
+        self.tally.remark = (
+            f"More photos failed than ERROR_BUDGET ({budget.share:g}) allows. The model server passed its own check, "
+            "so the files themselves are at fault; `error` in predictions.csv says why for each"
+        )
+        budget.renew()
 
     def _file(self, rows: list[Row], reserved: set[str]) -> None:
-        """Move recorded photos; a row whose photo could not be moved is withdrawn."""
-        withdrawn: set[str] = set()
+        """Move recorded photos; a row whose photo could not be moved is withdrawn.
+
+        Raises:
+            SweepError: no photo can be moved any more.
+        """
+        withdrawn: list[Row] = []
         moved: list[Row] = []
-        problem = ""
+        is_over = False
         for number, row in enumerate(rows):
+            if row.status == "duplicate" and any(
+                row.sha256 == first.sha256 and first.status != "duplicate" for first in withdrawn
+            ):
+                withdrawn.append(row)
+                self._again = True
+                continue
             try:
-                if row.status == "duplicate" and row.sha256 in withdrawn:
-                    raise filing.PhotoChangedError(f"the photo that {row.file_name} equals was not filed")
-                filing.file_photo(
-                    row, self._settings.incoming, self._settings.data_dir, self._ledger, reserved
-                )
+                self._move(row, reserved)
             except filing.PhotoChangedError:
-                self._ledger.withdraw([row])
-                withdrawn.add(row.sha256)
-            except filing.DiskError as error:
-                self._ledger.withdraw(rows[number:])
-                problem = f"{error}; the rest stays in incoming"
-                break
-            except filing.FilingError as error:
-                self._ledger.withdraw([row])
-                withdrawn.add(row.sha256)
-                self._moves_failed += 1
-                self._leave(os.fsdecode(row.source), str(error))
+                withdrawn.append(row)
+            except (filing.FilingError, OSError) as error:
+                withdrawn.append(row)
+                self._leave_unmoved(row, error)
+                if is_over := self._refusals.nothing_can_be_filed():
+                    withdrawn += rows[number + 1 :]
+                    break
             else:
-                self._moves_failed = 0
+                self._refusals.moved(_folder_of(row))
                 moved.append(row)
                 setattr(self.tally, row.status, getattr(self.tally, row.status) + 1)
+        if withdrawn:
+            self._ledger.withdraw(withdrawn)
+        if any(row.companions for row in withdrawn) or any(row.moved_to not in reserved for row in moved):
+            self._taken.cache_clear()  # what lies there now is not what was meant to
+        self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
-        self._unsynced.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
-        self._unsynced.update(
-            os.path.dirname(os.path.join(incoming, os.fsdecode(row.source))) for row in moved
-        )
+        self._moved_to.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
+        self._moved_from.update(os.path.join(incoming, _folder_of(row)) for row in moved)
         self._moved += [row.id or 0 for row in moved]
         if time.monotonic() - self._synced_at >= SYNC_SECONDS:
             self._sync()
-        if self._moves_failed >= MOVES_FAILED_IN_A_ROW:
-            problem = f"{self._moves_failed} photos in a row could not be moved; the rest stays in incoming"
-        if problem:
-            raise SweepError(problem)
+        if is_over:
+            raise SweepError("no folder takes photos any more; the rest stays in incoming")
+
+    def _move(self, row: Row, reserved: set[str]) -> None:
+        """Move one recorded photo; that other names of its file were moved meanwhile has not changed it."""
+        incoming, links = self._settings.incoming, self._memory.links
+        names = [os.fsdecode(row.source)] if row.inode else []
+        names += [os.path.join(_folder_of(row), companion) for companion in row.companions or ()]
+        if row.inode:
+            row.ctime_ns = links.is_now(row.inode, row.ctime_ns)
+        with links.moving(os.path.join(incoming, name) for name in names):
+            filing.file_photo(row, incoming, self._settings.data_dir, self._ledger, reserved)
 
     def _sync(self) -> None:
         """Bring the moves to disk; from then on they are done for good.
+
+        A folder that photos were taken from may fail: at worst one comes back after a power cut, as a copy.
 
         Raises:
             SweepError: the disk does not take them. The next run looks at these photos again.
         """
         try:
-            filing.sync_folders(self._unsynced)
+            filing.sync_folders(self._moved_to)
         except OSError as error:
-            raise SweepError(f"{error.strerror}: {error.filename}") from error
+            raise SweepError(f"{in_words(error)}: {error.filename}") from error
+        for folder in self._moved_from:
+            try:
+                filing.sync_folders([folder])
+            except OSError as error:
+                log.warning("%s could not be brought to disk: %s.", folder, in_words(error))
         self._filed += self._moved
-        self._moved, self._unsynced = [], set()
+        self._moved, self._moved_from, self._moved_to = [], set(), set()
         self._synced_at = time.monotonic()
 
-    def _leave(self, name: str, why: str) -> None:
-        self._left.add(name)
-        self.tally.left_behind += 1
-        log.warning("%s; it is left in incoming.", why)
+    def _leave_unread(self, name: str, why: str) -> None:
+        """Leave a photo, or a folder, that cannot be read."""
+        is_folder = os.path.isdir(os.path.join(self._settings.incoming, name))
+        self._left[name] = words_of_unread(name if is_folder else os.path.dirname(name), why)
+
+    def _complain(self, name: str, why: str) -> None:
+        """Leave a photo that cannot be read, with a word."""
+        self._leave_unread(name, why)
+        log.warning("%s cannot be read: %s; it is left in incoming.", filing.readable(name), why)
+
+    def _leave_unmoved(self, row: Row, error: OSError | filing.FilingError) -> None:
+        """Leave a photo that cannot be moved; its copies beside it cannot either when its target refuses."""
+        refusal = self._refusals.note(row, error)
+        self._left[os.fsdecode(row.source)] = refusal.words
+        if row.sha256 and not refusal.by_source:
+            self._left_with[row.sha256, _folder_of(row)] = refusal.words
+        log.warning("%s %s; it is left in incoming.", row.file_name, refusal.words)
 
     def _ask(self, photos: list[bytes]) -> list[Answer]:
         """Get an answer for every photo, through restarts of the sidecar if need be (runs in a thread).
@@ -426,6 +559,21 @@ class Sweep:
         with self._gate.alone():  # what fails now has itself to blame, and no neighbour
             self._make_sound()
             return self._ask_alone(photos)
+
+    def _check_sidecar(self, formats: list[str]) -> Soundness:
+        """Have the sidecar check itself; once more when it does not answer (runs in a thread).
+
+        Raises:
+            SidecarError, SidecarDownError, RefusedError: it gives no answer.
+        """
+        with self._gate.shared():
+            try:
+                return self._patiently(lambda client: client.check(formats))
+            except SidecarError as error:
+                log.info("A request failed (%s); trying again.", error)
+        with self._gate.alone():
+            self._make_sound()
+            return self._patiently(lambda client: client.check(formats))
 
     def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
         """Ask again; a request that fails is cut in halves, until the photo that the sidecar cannot bear is alone.
@@ -446,12 +594,15 @@ class Sweep:
         return self._ask_alone(photos[:middle]) + self._ask_alone(photos[middle:])
 
     def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
+        return self._patiently(lambda client: client.predict(photos, seconds))
+
+    def _patiently(self, ask: Callable[[Client], T]) -> T:
         """Ask; wait while the sidecar is overloaded or still loading. One that hangs is ended."""
         deadline = time.monotonic() + BUSY_SECONDS
         while True:
             client = self._sidecar.client
             try:
-                answers = client.predict(photos, seconds)
+                answer = ask(client)
             except SidecarBusyError as busy:
                 if time.monotonic() > deadline or self.stop.wait(busy.seconds):
                     raise SidecarDownError(str(busy)) from busy
@@ -461,7 +612,7 @@ class Sweep:
                 raise
             else:
                 self._sidecar.worked()
-                return answers
+                return answer
 
     def _make_sound(self) -> None:
         """Return when the sidecar answers a photo that every sound one answers; start it again if need be.
@@ -486,11 +637,38 @@ class Sweep:
     def _progress(self) -> "Iterator[tqdm[NoReturn]]":
         """A bar on a terminal; nothing elsewhere."""
         shown = sys.stderr.isatty()
-        total = (
-            sum(1 for _ in Scan(self._settings.incoming, self._settings.settle_seconds)) if shown else None
-        )
+        scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
+        total = sum(1 for _ in found_in(scan)) if shown else None
+        incoming = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
+        total = sum(1 for _ in incoming) if shown else None
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
+
+
+def found_in(scan: Scan) -> Iterator[Found]:
+    """What a scan finds.
+
+    Raises:
+        SweepError: `incoming` itself cannot be read.
+    """
+    try:
+        yield from scan
+    except OSError as error:
+        raise SweepError(f"incoming cannot be read: {in_words(error)} ({error.filename})") from error
+
+
+def _in_background(work: Callable[[], T]) -> "Future[T]":
+    """Do something in a thread; a daemon, since what does not end must not keep an interrupted night from ending."""
+    future: Future[T] = Future()
+
+    def do() -> None:
+        try:
+            future.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - the main thread raises it
+            future.set_exception(error)
+
+    threading.Thread(target=do, daemon=True).start()
+    return future
 
 
 class _Gate:
@@ -568,20 +746,6 @@ def is_audited(sha256: str, share: float) -> bool:
     return int(sha256[:8], 16) < share * 0x1_0000_0000
 
 
-def looks_like_a_photo(content: bytes) -> bool:
-    """Whether the bytes begin like one of the formats that are supported, whatever follows."""
-    return (
-        content.startswith(
-            (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"BM", b"II*\0", b"MM\0*")
-        )
-        or (content[:4] == b"RIFF" and content[8:12] == b"WEBP")
-        or (content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS)
-    )
-
-
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"avif", b"avis")
-
-
 def _read_unchanged(path: str, found: Found) -> bytes | None:
     """The file's bytes, or None when it is not the file that was found any more."""
     # what was a file a moment ago may be a link or a pipe now: follow nothing, wait for nothing
@@ -604,6 +768,11 @@ def _is_as_found(handle: int, found: Found) -> bool:
         found.mtime_ns,
         found.ctime_ns,
     )
+
+
+def _folder_of(row: Row) -> str:
+    """The folder that a photo lay in, below `incoming`; nothing for that itself."""
+    return os.path.dirname(os.fsdecode(row.source))
 
 
 def _point_to_firsts(rows: list[Row]) -> None:

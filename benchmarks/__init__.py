@@ -8,3 +8,5 @@
 
 Machines differ and are noisy: read the ratios, not the seconds. `docs/performance.md` has the tables.
 """
+
+import telemetry  # noqa: F401 - before anything that would send some

@@ -7,6 +7,7 @@ wait for each other, the kernel's part of HTTP) is what is missing to the whole 
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import tempfile
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
@@ -23,9 +25,10 @@ import numpy as np
 
 from api import create_app
 from api.engine import Engine
-from api.settings import ApiSettings
+from api_settings import ApiSettings
 from batch import export, filing, sweep
 from batch.client import _answer, _Form
+from batch.companions import Taken
 from batch.ledger import Ledger, Row
 from batch.scan import Found, Scan
 from benchmarks import inputs
@@ -71,7 +74,8 @@ def _of_the_server(photos: list[bytes]) -> dict[str, float]:
     }
     post = _server(photos)
     with (
-        patch("api.engine.read_photo", lambda *_, **__: pixels[0]),
+        patch("api.engine.plan_photo", lambda *_: SimpleNamespace(memory=0)),
+        patch("api.engine.pixels_of", lambda _: pixels[0]),
         patch.object(Predictor, "scores", lambda *_: scores),
     ):
         # what the route does besides, answers included
@@ -123,6 +127,7 @@ def _row(found: Found, prediction: dict[str, Any]) -> Row:
         source=found.name.encode(),
         size=found.size,
         mtime_ns=found.mtime_ns,
+        companions=found.companions,
         sha256=f"{hash(found.name):064x}",
         run_id="benchmark",
     )
@@ -139,8 +144,9 @@ def _talk(photos: list[bytes], answer: bytes) -> None:
 
 
 def _move(rows: list[Row], incoming: Path, data: Path, ledger: Ledger) -> None:
+    taken = functools.cache(Taken)
     for row in rows:
-        row.moved_to = filing.choose_name(data, row, ())
+        row.moved_to = filing.choose_name(data, row, (), taken)
         filing.file_photo(row, incoming, data, ledger)
     filing.sync_folders({incoming, *(path for path in data.rglob("*") if path.is_dir())})
 

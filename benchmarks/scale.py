@@ -19,8 +19,10 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
+from batch.data_folder import adopt
 from batch.ledger import Ledger, Row, Run
-from settings import ROOT
+from batch.settings import BatchSettings
+from settings import ROOT, load
 
 ROWS_AT_ONCE = 10_000
 
@@ -112,6 +114,7 @@ def _fill_incoming(folder: Path, number: int) -> None:
 def _fill_ledger(data: Path, number: int) -> None:
     data.mkdir()
     with Ledger(data / "ledger.sqlite3") as ledger:
+        adopt(load(BatchSettings, data_dir=data, log_dir=data / "logs"), ledger)
         ledger.start_run(Run("earlier", "2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z", 0))
         for first in range(0, number, ROWS_AT_ONCE):
             ledger.record(_row(index) for index in range(first, min(first + ROWS_AT_ONCE, number)))

@@ -14,12 +14,19 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
+import this_python
+from utf8 import use_utf8
 
-from model import releases
-from model.classes import HEADS, ClassesError, DataError
-from model.releases import ReleaseError
-from settings import ProjectPath, Settings, load
+try:
+    from pydantic import Field
+
+    from logformat import Text, entry
+    from model import releases
+    from model.classes import HEADS, ClassesError, DataError, WeightsError
+    from model.releases import ReleaseError
+    from settings import ProjectPath, SettingError, Settings, load
+except ImportError as error:
+    this_python.end_without(error, "model")
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,13 +40,13 @@ class ModelSettings(Settings):
     model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
 
 
-MODEL_DIR = load(ModelSettings).model_dir
-INSTALL = ".venv/bin/pip install -r requirements.txt"
+INSTALL = ".venv/bin/python -m pip install -r requirements.txt"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 1 with a sentence on stderr, or 2 for wrong usage."""
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    logging.getLogger().handlers[0].setFormatter(Text("%(message)s"))
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["lab"]:
         from model.lab.__main__ import main as lab
@@ -49,8 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command: Callable[[argparse.Namespace], None] = options.command
     try:
         command(options)
-    except (ReleaseError, ClassesError, DataError) as error:
-        print(f"python -m model: {error}", file=sys.stderr)
+    except SettingError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (ReleaseError, ClassesError, DataError, WeightsError) as error:
+        print(entry(f"python -m model: {error}"), file=sys.stderr)
+        return 1
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(entry(f"python -m model: {what}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Interrupted. The same command goes on where it was.", file=sys.stderr)
@@ -66,20 +80,28 @@ def train(options: argparse.Namespace) -> None:
 
     from model import data, export, strangers, teacher
     from model.augment import Augmenter
+    from model.labels import NO_CLOTHING
     from model.recipe import Recipe
+    from model.train import familiarise
     from model.train import train as learn_from
 
     if options.threads:
         torch.set_num_threads(options.threads)
     recipe = Recipe(**{f.name: getattr(options, f.name) for f in fields(Recipe)})
-    photos = data.load(options.data, masks=options.masks)
+    photos = data.load_all(options.data, masks=options.masks)
     learn, held_out = np.arange(len(photos)), np.array([], dtype=int)
-    if options.fold is not None:
+    if options.leave_out:
+        learn, held_out = photos.leave_out(options.leave_out)
+    elif options.fold is not None:
         learn, held_out = photos.fold(options.fold, of=options.folds)
     if options.extra:
-        learn, photos = data.with_extra(
-            photos, learn, held_out, options.extra, options.masks, options.extra_labels
-        )
+        first = options.masks[0] if options.masks else None
+        learn, photos = data.with_extra(photos, learn, held_out, options.extra, first, options.extra_labels)
+    others = strangers.pictures(options.strangers)
+    taught_apart = not (photos.clothing[learn] == NO_CLOTHING).any()
+    if not taught_apart:
+        learn = np.concatenate([learn, np.arange(len(photos), len(photos) + len(others))])
+        photos = photos.joined(strangers.as_photos(photos.classes, others))
     _say_what(photos, learn, held_out)
     teachers: list[torch.nn.Module] = []
     if options.teacher:
@@ -95,11 +117,11 @@ def train(options: argparse.Namespace) -> None:
         start=options.start,
         teachers=teachers,
     )
-    strangers.teach(
-        network, Augmenter(photos), learn, strangers.pictures(options.strangers), recipe.serve_size
-    )
+    if taught_apart:
+        strangers.teach(network, Augmenter(photos), learn, others, recipe.serve_size)
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
-    run = export.Run(network, photos.classes, told, recipe.serve_size)
+    familiar = familiarise(network, photos, learn, recipe.serve_size)
+    run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)
     export.save_run(options.run, run)
     if len(held_out):
         export.save_held_out(options.run, run, photos, held_out)
@@ -113,18 +135,33 @@ def export_release(options: argparse.Namespace) -> None:
 
     run = export.load_run(options.run)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
-    calibration = data.load(options.data, classes=run.classes, most=export.CALIBRATION_PHOTOS)
-    test = data.load(options.data, part=options.part, classes=run.classes)
+    each = -(-export.CALIBRATION_PHOTOS // len(options.data))
+    calibration = data.load_all(options.data, classes=run.classes, most=each)
+    # a folder without this part was learned from whole
+    apart = [folder for folder in options.data if (folder / options.part).is_dir()] or options.data
+    test = data.load_all(apart, part=options.part, classes=run.classes)
     release = export.export(
         run,
         held_out,
         calibration,
         test,
         golden=options.golden,
-        out=MODEL_DIR,
+        out=_model_dir(),
         version=options.version,
         quantised=not options.float,
     )
+    print(
+        f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
+    )
+
+
+def calibrate(options: argparse.Namespace) -> None:
+    """Set a release's thresholds by your own photos, as a new release; the network stays as it is."""
+    if importlib.util.find_spec("scipy") is None:
+        raise ReleaseError(f"This command needs scipy: {INSTALL}")
+    from model.own import adapt
+
+    release = adapt(_release(options.release), options.photos, out=_model_dir(), version=options.version)
     print(
         f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
     )
@@ -134,22 +171,23 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
     from model import data
-    from model.answers import probabilities
-    from model.evaluate import as_text, review, write_pages
+    from model.evaluate import as_text, judge, review, write_pages
     from model.evaluate import evaluate as score
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
+    from model.kinds import as_table, by_kind
 
     release = _release(options.release)
-    photos = data.load(options.folder, part=options.part, classes=release.classes)
-    scores = scores_of(release.network, serving_pixels(photos))
-    probable = probabilities(scores, release.classes)
-    report = score(scores, photos, release.classes)
+    photos = data.load_all(options.folder, part=options.part, classes=release.classes)
+    scores = scores_of(release.network, data.serving_pixels(photos))
+    probable, sure = judge(scores, release.classes, options.review_precision, release.familiar)
+    report = score(probable, photos, release.classes)
     print(as_text(report))
-    filed = review(probable, photos, release.classes, options.review_precision)
+    filed = review(probable, sure, photos, release.classes, options.review_precision)
     print(
         f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
         f"{filed['precision']:.1%} of these rightly."
     )
+    print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)
 
@@ -159,16 +197,16 @@ def compare(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data
     from model.evaluate import compare as both
-    from model.export import scores_of, serving_pixels
+    from model.export import scores_of
 
     first, second = _release(options.first), _release(options.second)
     if not first.classes.same_names(second.classes):
         raise ReleaseError(
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
-    photos = data.load(options.folder, part=options.part, classes=first.classes)
-    pixels = serving_pixels(photos)
-    again = data.load(options.folder, part=options.part, classes=second.classes, progress=False)
+    photos = data.load_all(options.folder, part=options.part, classes=first.classes)
+    pixels = data.serving_pixels(photos)
+    again = data.load_all(options.folder, part=options.part, classes=second.classes, progress=False)
     table = both(scores_of(first.network, pixels), scores_of(second.network, pixels), photos, again)
     print(f"{'head':<12}{'photos':>7}{'first':>8}{'second':>8}  {'gain, 95 % interval':<22}{'McNemar p':>10}")
     for head, row in table.items():
@@ -180,15 +218,16 @@ def compare(options: argparse.Namespace) -> None:
 
 def list_releases(_: argparse.Namespace) -> None:
     """Show the releases, their scores, and which one is in use."""
-    versions = releases.versions(MODEL_DIR)
+    model_dir = _model_dir()
+    versions = releases.versions(model_dir)
     if not versions:
-        print(f"There are no releases in {MODEL_DIR}.")
+        print(f"There are no releases in {model_dir}.")
     line = (
-        (MODEL_DIR / releases.CURRENT).read_text().strip() if (MODEL_DIR / releases.CURRENT).is_file() else ""
+        (model_dir / releases.CURRENT).read_text().strip() if (model_dir / releases.CURRENT).is_file() else ""
     )
     for version in versions:
         try:
-            scores = releases.load(MODEL_DIR / version).metrics.get("scores", {})
+            scores = releases.load(model_dir / version).metrics.get("scores", {})
             told = ", ".join(
                 f"{h} {scores[h]['score']:.3f}" for h in HEADS if scores.get(h, {}).get("photos")
             )
@@ -199,13 +238,13 @@ def list_releases(_: argparse.Namespace) -> None:
 
 def promote(options: argparse.Namespace) -> None:
     """Put a release to use."""
-    release = releases.promote(MODEL_DIR, options.version, new_classes=options.new_classes)
+    release = releases.promote(_model_dir(), options.version, new_classes=options.new_classes)
     print(f"{release.version} is in use from the next start of the sidecar on.")
 
 
 def rollback(_: argparse.Namespace) -> None:
     """Return to the release used before."""
-    print(f"{releases.rollback(MODEL_DIR).version} is in use again from the next start of the sidecar on.")
+    print(f"{releases.rollback(_model_dir()).version} is in use again from the next start of the sidecar on.")
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -217,11 +256,30 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_train(commands)
     _add_export(commands)
+    own = commands.add_parser(
+        "calibrate",
+        help="set a release's thresholds by your own photos",
+        description=calibrate.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    own.add_argument("version", help="name of the new release, such as mine-1")
+    own.add_argument(
+        "--from",
+        dest="photos",
+        type=Path,
+        required=True,
+        help="your photos as <folder>/<sub>/*.jpg; a column `weight` in labels.csv says how many photos each stands for",
+    )
+    own.add_argument("--release", help="version or release folder of the parent (default: the one in use)")
+    own.set_defaults(command=calibrate)
     scored = commands.add_parser(
         "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
     )
     scored.add_argument(
-        "folder", type=Path, help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one"
+        "folder",
+        type=Path,
+        nargs="+",
+        help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them",
     )
     scored.add_argument("--release", help="version or release folder (default: the one in use)")
     scored.add_argument(
@@ -239,7 +297,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     both.add_argument("first", help="version or release folder")
     both.add_argument("second", help="version or release folder")
-    both.add_argument("folder", type=Path, help="photos as for evaluate")
+    both.add_argument("folder", type=Path, nargs="+", help="photos as for evaluate")
     both.add_argument(
         "--part", default="validation", help="sub-folder to score, if there (default: %(default)s)"
     )
@@ -263,17 +321,24 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "train",
         help="learn from a data folder",
         description="Learn from DATA/train/<sub>/*.jpg and DATA/labels.csv (file,background,colour,sender), if there is "
-        "one. The same command goes on after an interruption.",
+        "one, or from a folder whose table says everything about its photos "
+        "(file,sub,main,background,colour,group,source,kind). The same command goes on after an interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--run", type=Path, default=Path("runs/model"), help="where the run is kept")
     parser.add_argument(
         "--init", type=Path, help="ResNet-18 weights (safetensors); torchvision's are fetched without it"
     )
     parser.add_argument("--start", type=Path, help="go on from another run's weights instead of --init")
     parser.add_argument(
-        "--masks", type=Path, help="an extraction of `python -m model.lab extract`: items to cut out"
+        "--masks",
+        type=Path,
+        action="append",
+        default=[],
+        help="an extraction of `python -m model.lab extract`: items to cut out; one for each --data, in their order",
     )
     parser.add_argument(
         "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
@@ -290,9 +355,15 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="ResNet-50 weights (safetensors) that learn the classes first, and then teach",
     )
     parser.add_argument(
-        "--fold", type=int, help="hold this fold of the senders out; without it nothing is held out"
+        "--fold", type=int, help="hold this fold of the groups out; without it nothing is held out"
     )
     parser.add_argument("--folds", type=int, default=5, help="number of folds")
+    parser.add_argument(
+        "--leave-out",
+        nargs="+",
+        metavar="SOURCE",
+        help="hold all photos of these sources out instead of a fold",
+    )
     parser.add_argument(
         "--threads",
         type=int,
@@ -321,7 +392,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("run", type=Path, help="the run to release")
     parser.add_argument("version", help="name of the release, such as 2026-11-21")
-    parser.add_argument("--data", type=Path, required=True, help="the data folder")
+    parser.add_argument(
+        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+    )
     parser.add_argument("--part", default="validation", help="its part to measure on")
     parser.add_argument(
         "--held-out", type=Path, help="held_out.npz of the run that set senders aside (this run's own)"
@@ -333,11 +406,16 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     parser.set_defaults(command=export_release)
 
 
+def _model_dir() -> Path:
+    """The folder of the releases. Raises SettingError."""
+    return load(ModelSettings).model_dir
+
+
 def _release(name: str | None) -> releases.Release:
     """The release of this version or folder; the one in use without a name."""
     if name is None:
-        return releases.current(MODEL_DIR)
-    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else MODEL_DIR / name)
+        return releases.current(_model_dir())
+    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else _model_dir() / name)
 
 
 def _need_torch() -> None:
@@ -353,8 +431,9 @@ def _say_what(photos: Photos, learn: np.ndarray, held_out: np.ndarray) -> None:
         f"{len(learn)} photos to learn from, {len(held_out)} held out, {len(photos.broken)} could not be read."
     )
     for name, reason in photos.broken:
-        print(f"  {name}: {reason}")
+        print(entry(f"  {name}: {reason}"))
 
 
 if __name__ == "__main__":
+    use_utf8()
     raise SystemExit(main())

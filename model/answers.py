@@ -7,11 +7,16 @@ answers[0].sub.name, answers[0].needs_review, answers[0].review_reason
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
-from model.classes import HEADS, Classes
+from model.classes import FEATURES, HEADS, Classes
+from model.familiar import UNLIKE, Familiar
+
+EVEN: Final = 0.9
+"""Two sub-categories are equally likely when the second one's probability is this share of the first one's."""
 
 
 @dataclass(frozen=True)
@@ -40,9 +45,31 @@ class Prediction:
 
 
 def decode(
-    scores: Mapping[str, np.ndarray], classes: Classes, *, review_precision: float
+    scores: Mapping[str, np.ndarray],
+    classes: Classes,
+    *,
+    review_precision: float,
+    familiar: Familiar | None = None,
 ) -> list[Prediction]:
-    """Answers for N photos from every head's scores, float (N, classes), and `clothing`, (N,)."""
+    """Answers for N photos from every head's scores, float (N, classes), `clothing`, (N,), and perhaps `features`.
+
+    With features, and with `familiar`, every photo is judged as one of its kind, and doubted where it is unlike them all.
+    """
+    seen = familiar.look(scores[FEATURES]) if familiar and FEATURES in scores else None
+    answers: list[Prediction | None] = [None] * len(scores["sub"])
+    kinds = seen.kind if seen else np.full(len(answers), "", dtype=object)
+    for kind in np.unique(kinds.astype(str)):
+        these = np.flatnonzero(kinds == kind)
+        own = {name: values[these] for name, values in scores.items()}
+        for i, answer in zip(these, _of_one_kind(own, classes.of_kind(kind), review_precision), strict=True):
+            answers[i] = _with_doubt(answer, bool(seen.edge[i]), bool(seen.far[i])) if seen else answer
+    return [answer for answer in answers if answer]
+
+
+def _of_one_kind(
+    scores: Mapping[str, np.ndarray], classes: Classes, review_precision: float
+) -> list[Prediction]:
+    """Answers for photos that the same temperatures and thresholds hold for."""
     probable = probabilities(scores, classes)
     told = {head: probable[head].tolist() for head in HEADS}
     limits = {head: classes.threshold(head, review_precision) for head in HEADS}
@@ -64,14 +91,36 @@ def decode(
             for head in HEADS
         }
         clothing = float(probable["clothing"][i])
-        bare = clothing < classes.clothing_threshold
+        bare, even = clothing < classes.clothing_threshold, equally_likely(probable["sub"][i : i + 1])[0]
         doubts = [f"may show no clothing ({clothing:.2f} < {classes.clothing_threshold:.2f})"] if bare else []
+        doubts += [_two(heads["sub"])] if even else []
         doubts += [
-            _doubt(head, heads[head], limits[head]) for head in _ORDER if _unsure(heads[head], limits[head])
+            _doubt(head, heads[head], limits[head])
+            for head in _ORDER
+            if _unsure(heads[head], limits[head]) and not (even and head == "sub")
         ]
-        needs_review = bare or any(_unsure(heads[head], limits[head]) for head in ("sub", "main"))
+        needs_review = (
+            bare or bool(even) or any(_unsure(heads[head], limits[head]) for head in ("sub", "main"))
+        )
         answers.append(Prediction(**heads, needs_review=needs_review, review_reason="; ".join(doubts)))
     return answers
+
+
+def equally_likely(sub: np.ndarray) -> np.ndarray:
+    """Whether two sub-categories are equally likely, as where a photo shows two garments: probabilities (N, subs)."""
+    if sub.shape[1] < 2:
+        return np.zeros(len(sub), bool)
+    two = np.partition(sub, -2, axis=1)[:, -2:]
+    result: np.ndarray = two[:, 0] >= EVEN * two[:, 1]
+    return result
+
+
+def _with_doubt(answer: Prediction, edge: bool, far: bool) -> Prediction:
+    """The answer with what is to be said of a photo unlike those of training; one too far from them goes to a person."""
+    if not edge and not far:
+        return answer
+    reason = "; ".join(filter(None, [UNLIKE, answer.review_reason]))
+    return replace(answer, needs_review=answer.needs_review or far, review_reason=reason)
 
 
 def probabilities(scores: Mapping[str, np.ndarray], classes: Classes) -> dict[str, np.ndarray]:
@@ -130,6 +179,11 @@ def _members(classes: Classes) -> list[list[int]]:
 
 def _unsure(answer: HeadAnswer, limit: float) -> bool:
     return answer.probability < limit
+
+
+def _two(sub: HeadAnswer) -> str:
+    (one, p), (other, q) = sub.top(2)
+    return f"two kinds equally likely ({one} {p:.2f}, {other} {q:.2f})"
 
 
 def _doubt(head: str, answer: HeadAnswer, limit: float) -> str:

@@ -1,11 +1,12 @@
 """What a training step sees: photos cropped, turned, flipped, relit, and items set on other backgrounds.
 
-Five things happen to a photo, each drawn anew every time:
+Six things happen to a photo, each drawn anew every time:
 
 - a crop (or the whole frame) is squashed to the training size, perhaps mirrored;
 - some are turned and sheared a little, as people hold their phones and lay down their clothes;
 - the item is cut out and laid on another background, real or made, whose quality is then known exactly;
   this is what keeps the background and colour heads from learning the rooms of the training photos;
+- some are reduced to the size of a thumbnail, as a shop keeps them;
 - the light changes: a little for all, wildly for a few, whose colour and background then do not count;
 - another photo shines through it (mixup, Zhang et al. 2018) or covers a part of it (CutMix, Yun et al. 2019), where
   that is asked for; then only its categories count, and the other photo's.
@@ -23,7 +24,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from model.data import MASK_SIZE, UNKNOWN, Photos
+from model.data import MASK_SIZE, Photos
+from model.labels import UNKNOWN
 
 WHOLE_FRAME: Final = 0.25
 """Share of photos seen whole, as in serving."""
@@ -38,6 +40,13 @@ TURN: Final = 25.0
 SHEAR: Final = 0.15
 """Share of photos that are turned; by how many degrees and how far they are sheared, at most, either way."""
 
+SMALL: Final = 0.2
+SMALL_SIDES: Final = (56, 200)
+"""Share of photos that lose what a small picture does not show, and the sides of such pictures, in pixels."""
+
+ROOMS: Final = 400
+"""At most so many backgrounds of each kind and quality serve others' items."""
+
 ITEM_SHARE: Final = (0.06, 0.75)
 """A mask is trusted when the item covers this much of the photo."""
 
@@ -46,8 +55,9 @@ ITEM_SHARE: Final = (0.06, 0.75)
 class Batch:
     """One training step's photos. pixels: float (N, 3, s, s), 0 to 1. Labels: int64 (N,), UNKNOWN = not counted.
 
+    colour: float (N, colours), the shares of votes; all 0 = not counted.
     mask: float (N, 1, s / 8, s / 8), where the item is; masked: bool (N,), whether that is known.
-    clothing: float (N,), 1 or 0, between where blended.
+    clothing: float (N,), 1 or 0, between where blended; UNKNOWN = not counted.
     main_through, sub_through: the labels of what shines through or covers. share: float (N,), the photo's own part; 1 = all.
     """
 
@@ -79,17 +89,17 @@ class Augmenter:
         nothing: float = NOTHING,
         new_background: float = NEW_BACKGROUND,
         blend: float = 0.0,
+        small: float = SMALL,
     ) -> None:
         self.photos, self.wild, self.nothing, self.new_background = photos, wild, nothing, new_background
-        self.blend = blend
+        self.blend, self.small = blend, small
         share = photos.masks.mean((1, 2)) / 255
         self.masked = (share > ITEM_SHARE[0]) & (share < ITEM_SHARE[1])
         known = self.masked & (photos.background != UNKNOWN)
         with _one_thread():
             self.rooms = {
                 quality: [
-                    _without_item(photos, int(i))
-                    for i in np.flatnonzero(known & (photos.background == quality))
+                    _without_item(photos, i) for i in _some(known & (photos.background == quality), photos)
                 ]
                 for quality in (0, 1)
             }
@@ -105,22 +115,24 @@ class Augmenter:
         box = _box(rng)
         pixels = _crop(torch.from_numpy(photos.pixels[i]).permute(2, 0, 1), box, size)
         mask = _crop(torch.from_numpy(photos.masks[i])[None], box, size)
-        background, clothing = int(photos.background[i]), 1.0
-        main, sub, colour = int(photos.main[i]), int(photos.sub[i]), int(photos.colour[i])
+        background, clothing = int(photos.background[i]), float(photos.clothing[i])
+        main, sub, colour = int(photos.main[i]), int(photos.sub[i]), torch.from_numpy(photos.votes[i])
         masked = bool(self.masked[i])
         if rng.random() < self.nothing:
             background = int(rng.integers(2))
             pixels, mask, masked = self.room(background, size, rng), torch.zeros_like(mask), True
-            main, sub, colour, background, clothing = UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.0
+            main, sub, background, clothing, colour = UNKNOWN, UNKNOWN, UNKNOWN, 0.0, torch.zeros_like(colour)
         elif masked and rng.random() < self.new_background:
             background = int(rng.integers(2))
             pixels = _lay(pixels, mask, self.room(background, size, rng), rng)
+        if rng.random() < self.small:
+            pixels = _in_small(pixels, rng)
         return {
             "pixels": pixels,
             "main": torch.tensor(main),
             "sub": torch.tensor(sub),
             "background": torch.tensor(background),
-            "colour": torch.tensor(colour),
+            "colour": colour,
             "clothing": torch.tensor(clothing),
             "mask": F.interpolate(mask[None], size=(size // 8, size // 8), mode="area")[0],
             "masked": torch.tensor(masked),
@@ -151,7 +163,7 @@ def _stack(examples: list[dict[str, Tensor]], rng: np.random.Generator, share: f
     for name in ("pixels", "mask"):
         stacked[name] = turned(stacked[name], turns)
     stacked["pixels"], wild = relight(stacked["pixels"], rng, wild=share)
-    stacked["colour"][wild] = UNKNOWN
+    stacked["colour"][wild] = 0
     stacked["background"][wild] = UNKNOWN
     through = {"main_through": stacked["main"], "sub_through": stacked["sub"]}
     return Batch(**stacked, **through, share=torch.ones(len(examples)))
@@ -193,11 +205,18 @@ def _blend(batch: Batch, rng: np.random.Generator, share: float) -> Batch:
     batch.share = weight.mean((1, 2, 3))
     batch.pixels = weight * batch.pixels + (1 - weight) * batch.pixels.roll(1, 0)
     batch.main_through, batch.sub_through = batch.main.roll(1), batch.sub.roll(1)
-    batch.clothing = batch.share * batch.clothing + (1 - batch.share) * batch.clothing.roll(1)
+    batch.clothing = _mixed(batch.clothing, batch.share)
     batch.background = batch.background.masked_fill(blended, UNKNOWN)
-    batch.colour = batch.colour.masked_fill(blended, UNKNOWN)
+    batch.colour = batch.colour.masked_fill(blended[:, None], 0)
     batch.masked = batch.masked & ~blended
     return batch
+
+
+def _mixed(clothing: Tensor, share: Tensor) -> Tensor:
+    """How much clothing blended photos show: UNKNOWN where it is not known of a photo that counts."""
+    other = clothing.roll(1)
+    unknown = (clothing == UNKNOWN) | ((share < 1) & (other == UNKNOWN))
+    return (share * clothing + (1 - share) * other).masked_fill(unknown, UNKNOWN)
 
 
 def _own_part(size: int, rng: np.random.Generator) -> Tensor:
@@ -230,6 +249,27 @@ def _crop(picture: Tensor, box: tuple[float, float, float, float], size: int) ->
     part = picture[None, :, top : max(bottom, top + 1), left : max(right, left + 1)]
     small = F.interpolate(part, size=(size, size), mode="bilinear", antialias=True)[0].float() / 255
     return small.flip(2) if box[0] > box[2] else small
+
+
+def _in_small(pixels: Tensor, rng: np.random.Generator) -> Tensor:
+    """A (3, s, s) picture with no more detail than one of SMALL_SIDES has."""
+    low, high = np.log(SMALL_SIDES)
+    side, size = round(float(np.exp(rng.uniform(low, high)))), pixels.shape[-1]
+    if side >= size:
+        return pixels
+    small = F.interpolate(pixels[None], size=(side, side), mode="bilinear", antialias=True)
+    return F.interpolate(small, size=(size, size), mode="bilinear", align_corners=False)[0]
+
+
+def _some(which: np.ndarray, photos: Photos) -> list[int]:
+    """The photos at which this mask is true, at most ROOMS of each kind, evenly spread."""
+    found: list[int] = []
+    for kind in np.unique(photos.kind.astype(str)):
+        indices = np.flatnonzero(which & (photos.kind == kind))
+        found += [
+            int(i) for i in indices[np.linspace(0, len(indices) - 1, min(len(indices), ROOMS)).astype(int)]
+        ]
+    return found
 
 
 def _lay(pixels: Tensor, mask: Tensor, room: Tensor, rng: np.random.Generator) -> Tensor:

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 HEADS: Final = ("main", "sub", "background", "colour")
 OUTPUTS: Final = (*HEADS, "clothing")
 """The scores that a network gives, from which answers are made."""
+
+FEATURES: Final = "features"
+"""The network's further output, its pooled features: what it has seen, in 512 numbers. Older releases lack it."""
 
 BACKGROUNDS: Final = ("acceptable", "unacceptable")
 COLOURS: Final = (
@@ -49,6 +52,18 @@ class DataError(ValueError):
     """A data folder that cannot be learned from; the text says what is wrong and what to do."""
 
 
+class WeightsError(ValueError):
+    """Weights, or a run, that cannot be gone on from; the text says what is wrong and what to do."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How the scores of one kind of photo become probabilities and doubts; see Classes."""
+
+    temperatures: Mapping[str, float]
+    thresholds: Mapping[str, Mapping[float, float]]
+
+
 @dataclass(frozen=True)
 class Classes:
     """What a release tells apart, and how its scores become probabilities and doubts.
@@ -57,7 +72,7 @@ class Classes:
     precision to the probability from which an answer keeps that promise, chosen on photos of senders
     that training had not seen. `background_threshold` is the probability of "acceptable" from which a
     background counts as such. `clothing_threshold` is the probability of clothing below which a photo is
-    suspected to show none.
+    suspected to show none. `kinds` holds temperatures and thresholds of their own for kinds of photos.
     """
 
     mains: tuple[str, ...]
@@ -69,6 +84,7 @@ class Classes:
     thresholds: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
     background_threshold: float = 0.5
     clothing_threshold: float = 0.0
+    kinds: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if missing := [sub for sub in self.subs if self.main_of.get(sub) not in self.mains]:
@@ -90,6 +106,11 @@ class Classes:
         """Whether both tell the same classes apart (in whatever order)."""
         return dict(self.main_of) == dict(other.main_of) and set(self.colours) == set(other.colours)
 
+    def of_kind(self, kind: str) -> Classes:
+        """The same with the temperatures and thresholds of a kind of photo, where it has its own."""
+        own = self.kinds.get(kind)
+        return replace(self, temperatures=own.temperatures, thresholds=own.thresholds) if own else self
+
     def threshold(self, head: str, precision: float) -> float:
         """The probability from which the head's answers keep the promised precision.
 
@@ -108,7 +129,7 @@ class Classes:
 
     def to_json(self) -> str:
         """The text of `classes.json`."""
-        content = {
+        content: dict[str, Any] = {
             "format": FORMAT,
             "mains": self.mains,
             "subs": self.subs,
@@ -116,13 +137,15 @@ class Classes:
             "backgrounds": self.backgrounds,
             "colours": self.colours,
             "temperatures": dict(self.temperatures),
-            "thresholds": {
-                head: {f"{precision:g}": round(value, 6) for precision, value in sorted(table.items())}
-                for head, table in self.thresholds.items()
-            },
+            "thresholds": _told(self.thresholds),
             "background_threshold": self.background_threshold,
             "clothing_threshold": self.clothing_threshold,
         }
+        if self.kinds:
+            content["kinds"] = {
+                kind: {"temperatures": dict(own.temperatures), "thresholds": _told(own.thresholds)}
+                for kind, own in self.kinds.items()
+            }
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @staticmethod
@@ -138,16 +161,33 @@ class Classes:
                 main_of=dict(content["main_of"]),
                 backgrounds=tuple(content["backgrounds"]),
                 colours=tuple(content["colours"]),
-                temperatures={head: float(value) for head, value in content["temperatures"].items()},
-                thresholds={
-                    head: {float(precision): float(value) for precision, value in table.items()}
-                    for head, table in content["thresholds"].items()
-                },
+                temperatures=_limits(content).temperatures,
+                thresholds=_limits(content).thresholds,
                 background_threshold=float(content["background_threshold"]),
                 clothing_threshold=float(content["clothing_threshold"]),
+                kinds={kind: _limits(own) for kind, own in content.get("kinds", {}).items()},
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ClassesError(f"classes.json cannot be used: {type(error).__name__} {error}.") from error
+
+
+def _told(thresholds: Mapping[str, Mapping[float, float]]) -> dict[str, dict[str, float]]:
+    """Thresholds as JSON has them."""
+    return {
+        head: {f"{precision:g}": round(value, 6) for precision, value in sorted(table.items())}
+        for head, table in thresholds.items()
+    }
+
+
+def _limits(content: Mapping[str, Any]) -> Limits:
+    """Temperatures and thresholds from JSON."""
+    return Limits(
+        temperatures={head: float(value) for head, value in content["temperatures"].items()},
+        thresholds={
+            head: {float(precision): float(value) for precision, value in table.items()}
+            for head, table in content["thresholds"].items()
+        },
+    )
 
 
 def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) -> Classes:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.classes import OUTPUTS
+from model.classes import FEATURES, OUTPUTS, WeightsError
 from model.releases import Release, ReleaseError
 
 
@@ -40,11 +40,14 @@ class CudaNetwork:
             from model.network import Served, load_release
         except ImportError as error:
             raise ReleaseError(
-                f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/pip install -r requirements.txt"
+                f"DEVICE=cuda needs PyTorch ({error}): .venv/bin/python -m pip install -r requirements.txt"
             ) from error
         if device == "cuda" and not torch.cuda.is_available():
             raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")
-        network = load_release(release.folder, release.classes)
+        try:
+            network = load_release(release.folder, release.classes)
+        except WeightsError as error:
+            raise ReleaseError(str(error)) from error
         served = Served(network, int(release.metrics["size"])).eval().requires_grad_(False).to(device)
         self._served = served.half() if device == "cuda" else served
         self._device = device
@@ -52,9 +55,10 @@ class CudaNetwork:
         """Threads would only take the device from each other."""
 
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """The raw scores of uint8 (N, 224, 224, 3) pixels, head → float32 (N, classes); `clothing` is (N,)."""
+        """The raw scores of uint8 (N, 224, 224, 3) pixels; see `Predictor.scores`."""
         import torch
 
         with self._one_at_a_time, torch.inference_mode():
             scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
-            return {name: score.float().cpu().numpy() for name, score in zip(OUTPUTS, scores, strict=True)}
+            names = (*OUTPUTS, FEATURES)
+            return {name: score.float().cpu().numpy() for name, score in zip(names, scores, strict=True)}

@@ -1,21 +1,21 @@
-"""Labelled photos in memory, and folds that keep senders apart.
+"""Labelled photos in memory, and folds that keep groups of photos apart.
 
     photos = load(Path("clothing"))          # clothing/train/<sub>/*.jpg, clothing/labels.csv if there
     learn, held_out = photos.fold(0, of=5)   # no sender is in both
 
 A data folder holds `train/<sub-category>/<photo>` (or the sub-category folders directly), may hold
-`labels.csv` with the columns `file,background,colour` (and `sender`), and may hold `taxonomy.json`.
-Every photo is decoded once, at 256 × 256, so an epoch reads nothing from disk.
+`labels.csv` and `votes.csv`, and may hold `taxonomy.json`. Or it holds photos in any order and a table that says
+everything about them (`model/labels.py`). Every photo is decoded once, at 256 × 256, so an epoch reads nothing from disk.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,16 +23,25 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from model.classes import COLOURS, Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name
-from model.preprocess import PhotoError, read_photo
+from model.classes import Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name
+from model.labels import (
+    CLOTHING,
+    Label,
+    add_votes,
+    described_subs,
+    described_table,
+    garment,
+    read_csv,
+    read_described,
+    read_labels,
+)
+from model.preprocess import INPUT_SIZE, PhotoError, read_photo
 
 STORED_SIZE: Final = 256
 """Side at which photos are kept in memory: room for crops, and 0.2 MB a photo."""
 
 MASK_SIZE: Final = 128
 MAX_MEGAPIXELS: Final = 200.0
-UNKNOWN: Final = -1
-"""The label of a photo that does not count for a head."""
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +51,10 @@ class Photos:
     """Photos and what is known about them; every field but `classes` and `broken` has one entry a photo.
 
     pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
-    where there is none. masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
+    where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where
+    there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
+    group, source, kind: what must stay together in a fold, where the photo is from, and what sort of photo it is.
+    masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
     """
 
     classes: Classes
@@ -52,7 +64,13 @@ class Photos:
     sub: np.ndarray
     background: np.ndarray
     colour: np.ndarray
-    sender: np.ndarray
+    votes: np.ndarray
+    agreed: np.ndarray
+    clothing: np.ndarray
+    group: np.ndarray
+    source: np.ndarray
+    kind: np.ndarray
+    weight: np.ndarray
     masks: np.ndarray
     broken: tuple[tuple[str, str], ...] = ()
 
@@ -72,21 +90,39 @@ class Photos:
         return replace(self, **both, broken=self.broken + other.broken)
 
     def labels(self, head: str) -> np.ndarray:
-        """The labels of a head: int64 (N,), UNKNOWN where there is none."""
+        """The labels of a head, or of `clothing`: int64 (N,), UNKNOWN where there is none."""
         labels: np.ndarray = getattr(self, head)
         return labels
 
-    def fold(self, number: int, *, of: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Indices to learn from and to hold out: the senders of the two differ, the classes' shares do not.
+    def groups(self) -> np.ndarray:
+        """What must stay together in a fold: str (N,). A photo without a group stands for itself."""
+        return np.where(self.group == "", self.files, self.group).astype(str)
 
-        Without senders every photo stands for itself.
-        """
+    def strata(self) -> np.ndarray:
+        """Whose shares are the same in every fold: the sub-categories, and no clothing, of every kind: int (N,)."""
+        kinds, classes = np.unique(self.kind.astype(str), return_inverse=True)[1], len(self.classes.subs) + 2
+        result: np.ndarray = kinds * classes + np.where(self.clothing == 0, classes - 2, self.sub)
+        return result
+
+    def fold(self, number: int, *, of: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+        """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not."""
         from sklearn.model_selection import StratifiedGroupKFold
 
-        groups = np.where(self.sender == "", self.files, self.sender)
+        strata, which, counts = np.unique(self.strata(), return_inverse=True, return_counts=True)
+        strata[counts < of] = strata.max() + 1  # too few to have a share in every fold
         folds = StratifiedGroupKFold(n_splits=of, shuffle=True, random_state=seed)
-        learn, held_out = list(folds.split(np.zeros(len(self)), self.sub, groups))[number]
+        learn, held_out = list(folds.split(np.zeros(len(self)), strata[which], self.groups()))[number]
         return learn, held_out
+
+    def leave_out(self, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Indices to learn from and to hold out: all photos of these sources. Raises DataError for an unknown one."""
+        known = sorted(set(self.source.astype(str)) - {""})
+        if unknown := [source for source in sources if source not in known]:
+            raise DataError(
+                f"No photo is from {', '.join(unknown)}; these sources are there: {', '.join(known) or 'none'}."
+            )
+        held_out = np.isin(self.source.astype(str), list(sources))
+        return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
 _PER_PHOTO = tuple(f.name for f in fields(Photos) if f.name not in ("classes", "broken"))
@@ -101,51 +137,70 @@ def load(
     most: int | None = None,
     progress: bool = True,
 ) -> Photos:
-    """Read the photos of `root/<part>/<sub>/` (or `root/<sub>/`) with their labels.
+    """Read the photos of `root/<part>/<sub>/` (or `root/<sub>/`), or those that a table in `root` describes.
 
     `classes` fixes what is told apart (evaluation); without it the folders and the taxonomy say so.
     `masks` is an extraction of `python -m model.lab extract`, made of the same folder. `most` reads only so
     many, evenly spread. Files that cannot be read are listed in `broken` and in the log, and skipped. Raises
     DataError.
     """
-    folder = root / part if (root / part).is_dir() else root
-    names = _class_folders(folder)
     if classes is None:
-        own = root / "taxonomy.json"
-        classes = from_folders(names, read_taxonomy(own) if own.is_file() else read_taxonomy())
-        _check_enough(folder, names)
-    listed = [
-        (file, sub) for name in names for sub in [_sub_index(name, classes)] for file in _files(folder / name)
-    ]
-    if most is not None and len(listed) > most:
-        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).astype(int)]
-    rows = _read_labels(root / "labels.csv", classes) if (root / "labels.csv").is_file() else {}
-    pixels, broken = _decode([file for file, _ in listed], progress)
-    kept = [(file, sub) for file, sub in listed if file not in broken]
-    keys = [file.relative_to(root).as_posix() for file, _ in kept]
-    if not keys:
-        raise DataError(f"None of the {len(listed)} files in {folder} can be read as a photo.")
-    if rows and not any(key in rows for key in keys):
+        classes = classes_of([root], part=part)
+    table = described_table(root)
+    known = read_described(table, classes) if table else _in_folders(root, part, classes)
+    if not known:
+        raise DataError(f"{table or root} names no photo.")
+    return _read(root, known, classes, masks=masks, most=most, progress=progress)
+
+
+def load_all(
+    roots: Sequence[Path],
+    *,
+    part: str = "train",
+    classes: Classes | None = None,
+    masks: Sequence[Path] = (),
+    most: int | None = None,
+    progress: bool = True,
+) -> Photos:
+    """The photos of several data folders, one after the other; `masks` are extractions, one a folder or none.
+
+    What is told apart is what any of them names. `most` counts for each folder.
+    """
+    if classes is None:
+        classes = classes_of(roots, part=part)
+    if masks and len(masks) != len(roots):
         raise DataError(
-            f"labels.csv names no photo of {folder}: its column `file` must hold paths below {root}, such as {keys[0]}."
+            f"{len(masks)} folders of masks are named for {len(roots)} data folders: name one for each."
         )
-    subs = np.array([sub for _, sub in kept], dtype=np.int64)
-    mains = np.array(
-        [classes.mains.index(classes.main_of[classes.subs[sub]]) for sub in subs], dtype=np.int64
-    )
-    found = [rows.get(key, _UNLABELLED) for key in keys]
-    return Photos(
-        classes=classes,
-        files=np.array(keys),
-        pixels=pixels,
-        main=mains,
-        sub=subs,
-        background=np.array([row.background for row in found], dtype=np.int64),
-        colour=np.array([row.colour for row in found], dtype=np.int64),
-        sender=np.array([row.sender for row in found], dtype=object),
-        masks=_read_masks(masks, keys),
-        broken=tuple((file.relative_to(root).as_posix(), reason) for file, reason in broken.items()),
-    )
+    extractions: Sequence[Path | None] = masks or [None] * len(roots)
+    loaded = [
+        load(root, part=part, classes=classes, masks=extraction, most=most, progress=progress)
+        for root, extraction in zip(roots, extractions, strict=True)
+    ]
+    return reduce(Photos.joined, loaded)
+
+
+def classes_of(roots: Sequence[Path], *, part: str = "train") -> Classes:
+    """What the folders and tables of data folders tell apart. Raises DataError, ClassesError."""
+    names: dict[str, str] = {}
+    mains: dict[str, str] = {}
+    taxonomy = read_taxonomy()
+    for root in roots:
+        if own := _own_taxonomy(root):
+            taxonomy = own
+        if table := described_table(root):
+            mains |= described_subs(table)
+            found = list(mains)
+        else:
+            found = _class_folders(_photo_folder(root, part))
+            _check_enough(_photo_folder(root, part), found)
+        for name in found:
+            if not any(same_name(name, other) for other in names):
+                names[name] = name
+    for sub, main in mains.items():
+        if main not in ("", "?") and main_of_label(sub, taxonomy) is None:
+            taxonomy = {**taxonomy, main: [*taxonomy.get(main, []), sub]}
+    return from_folders(names, taxonomy)
 
 
 def load_extra(
@@ -161,39 +216,21 @@ def load_extra(
     `<folder>.csv`, if there, has the columns `file,label,sender`. A label that is one of the classes counts
     as such; one that the taxonomy knows (a polo is upperwear) counts for the main category; any other
     leaves the photo unlabelled, which still serves distillation. `labels` is a table of backgrounds and colours,
-    as `labels.csv`.
+    as `labels.csv`; a `votes.csv` beside the folder counts as for any data folder.
     """
-    files = _files(folder)
-    pixels, broken = _decode(files, progress)
-    files = [file for file in files if file not in broken]
-    keys = [file.relative_to(folder.parent).as_posix() for file in files]
-    table = folder.with_suffix(".csv")
-    rows = {row["file"]: row for row in _read_csv(table, ("file", "label"))} if table.is_file() else {}
-    named = [rows.get(key, {}).get("label", "") for key in keys]
-    seen = _read_labels(labels, classes) if labels else {}
-    looks = [seen.get(key, _UNLABELLED) for key in keys]
-    taxonomy = read_taxonomy()
-    subs = [
-        next((i for i, sub in enumerate(classes.subs) if same_name(sub, label)), UNKNOWN) for label in named
-    ]
-    mains = [
-        classes.mains.index(classes.main_of[classes.subs[sub]])
-        if sub != UNKNOWN
-        else _index(classes.mains, main_of_label(label, taxonomy))
-        for sub, label in zip(subs, named, strict=True)
-    ]
-    return Photos(
-        classes=classes,
-        files=np.array(keys),
-        pixels=pixels,
-        main=np.array(mains, dtype=np.int64),
-        sub=np.array(subs, dtype=np.int64),
-        background=np.array([look.background for look in looks], dtype=np.int64),
-        colour=np.array([look.colour for look in looks], dtype=np.int64),
-        sender=np.array([rows.get(key, {}).get("sender", "") or "" for key in keys], dtype=object),
-        masks=_read_masks(masks, keys),
-        broken=tuple((file.name, reason) for file, reason in broken.items()),
-    )
+    root, table, taxonomy = folder.parent, folder.with_suffix(".csv"), read_taxonomy()
+    rows = {row["file"]: row for row in read_csv(table, ("file", "label"))} if table.is_file() else {}
+    looks = _looks(root, labels, classes)
+    known = {}
+    for file in _files(folder):
+        key = file.relative_to(root).as_posix()
+        named = rows.get(key, {})
+        what = garment(named.get("label", ""), classes, taxonomy)
+        look = looks.get(key, Label(kind=root.name))
+        known[key] = replace(
+            look, main=what.main, sub=what.sub, clothing=what.clothing, group=named.get("sender") or ""
+        )
+    return _read(root, known, classes, masks=masks, most=None, progress=progress)
 
 
 def with_extra(
@@ -206,10 +243,19 @@ def with_extra(
 ) -> tuple[np.ndarray, Photos]:
     """Add a folder of more photos to learn from (see `load_extra`), but none of a held-out sender."""
     extra = load_extra(folder, photos.classes, masks=masks, labels=labels)
-    kept = set(photos.sender[held_out].astype(str)) - {""}
-    extra = extra.take(~np.isin(extra.sender.astype(str), list(kept)))
+    kept = set(photos.group[held_out].astype(str)) - {""}
+    extra = extra.take(~np.isin(extra.group.astype(str), list(kept)))
     more = np.arange(len(photos), len(photos) + len(extra))
     return np.concatenate([learn, more]), photos.joined(extra)
+
+
+def serving_pixels(photos: Photos) -> np.ndarray:
+    """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
+    size = (INPUT_SIZE, INPUT_SIZE)
+    if photos.pixels.shape[1] == INPUT_SIZE:
+        return photos.pixels
+    reduced = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in photos.pixels]
+    return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
 
 
 def fingerprint(photos: Photos) -> str:
@@ -221,6 +267,83 @@ def fingerprint(photos: Photos) -> str:
             "\0".join(map(str, values)).encode() if values.ndim == 1 else np.ascontiguousarray(values).data
         )
     return digest.hexdigest()
+
+
+def _in_folders(root: Path, part: str, classes: Classes) -> dict[str, Label]:
+    """What folders named after classes, and the tables beside them, say of the photos in them."""
+    folder = _photo_folder(root, part)
+    looks = _looks(root, root / "labels.csv", classes)
+    # where some photos have a weight, one that the table does not name was not looked at
+    unseen = Label(kind=root.name, weight=0.0 if any(look.weight != 1 for look in looks.values()) else 1.0)
+    known = {}
+    for name in _class_folders(folder):
+        sub = _sub_index(name, classes)
+        main = classes.mains.index(classes.main_of[classes.subs[sub]])
+        for file in _files(folder / name):
+            key = file.relative_to(root).as_posix()
+            look = looks.get(key, unseen)
+            known[key] = replace(look, main=main, sub=sub, clothing=CLOTHING)
+    if looks and known and not any(key in looks for key in known):
+        raise DataError(
+            f"labels.csv names no photo of {folder}: its column `file` must hold paths below {root}, such as "
+            f"{next(iter(known))}."
+        )
+    return known
+
+
+def _looks(root: Path, labels: Path | None, classes: Classes) -> dict[str, Label]:
+    """Backgrounds and colours, from a table of labels and from all votes, where there are such."""
+    found = read_labels(labels, classes, kind=root.name) if labels and labels.is_file() else {}
+    votes = root / "votes.csv"
+    return add_votes(found, votes, classes, kind=root.name) if votes.is_file() else found
+
+
+def _read(
+    root: Path,
+    known: dict[str, Label],
+    classes: Classes,
+    *,
+    masks: Path | None,
+    most: int | None,
+    progress: bool,
+) -> Photos:
+    """Decode the photos of which something is known, and lay out what is."""
+    listed = list(known)
+    if most is not None and len(listed) > most:
+        listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).astype(int)]
+    pixels, reasons = _decode([root / key for key in listed], progress)
+    broken = {file.relative_to(root).as_posix(): reason for file, reason in reasons.items()}
+    keys = [key for key in listed if key not in broken]
+    if not keys and listed:
+        raise DataError(f"None of the {len(listed)} files in {root} can be read as a photo.")
+    labels = [known[key] for key in keys]
+
+    def column(name: str, kind: type) -> np.ndarray:
+        return np.array([getattr(label, name) for label in labels], dtype=kind)
+
+    return Photos(
+        classes=classes,
+        files=np.array(keys),
+        pixels=pixels,
+        **{name: column(name, np.int64) for name in ("main", "sub", "background", "colour", "clothing")},
+        votes=np.array([label.shares(len(classes.colours)) for label in labels], np.float32).reshape(
+            len(labels), len(classes.colours)
+        ),
+        agreed=column("agreed", bool),
+        weight=column("weight", np.float64),
+        **{name: column(name, object) for name in ("group", "source", "kind")},
+        masks=_read_masks(masks, keys),
+        broken=tuple(broken.items()),
+    )
+
+
+def _photo_folder(root: Path, part: str) -> Path:
+    return root / part if (root / part).is_dir() else root
+
+
+def _own_taxonomy(root: Path) -> dict[str, list[str]] | None:
+    own = root / "taxonomy.json"
+    return read_taxonomy(own) if own.is_file() else None
 
 
 def _class_folders(folder: Path) -> list[str]:
@@ -261,10 +384,6 @@ def _sub_index(folder: str, classes: Classes) -> int:
     raise DataError(f"The folder {folder} is none of the release's classes: {', '.join(classes.subs)}.")
 
 
-def _index(names: Sequence[str], name: str | None) -> int:
-    return names.index(name) if name in names else UNKNOWN
-
-
 def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, dict[Path, str]]:
     """Pixels of the files that can be read, in order, and the reasons of those that cannot."""
     pixels = np.empty((len(files), STORED_SIZE, STORED_SIZE, 3), np.uint8)
@@ -284,50 +403,10 @@ def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, dict[Pat
 def _read_or_reason(file: Path) -> np.ndarray | str:
     try:
         return read_photo(file.read_bytes(), max_megapixels=MAX_MEGAPIXELS, size=STORED_SIZE)
+    except FileNotFoundError:
+        return "There is no such file."
     except PhotoError as error:
         return str(error)
-
-
-@dataclass(frozen=True)
-class _Row:
-    background: int
-    colour: int
-    sender: str
-
-
-_UNLABELLED: Final = _Row(UNKNOWN, UNKNOWN, "")
-
-
-def _read_labels(path: Path, classes: Classes) -> dict[str, _Row]:
-    """`file` → its labels. Raises DataError for columns or values that mean nothing."""
-    rows = {}
-    for line, row in enumerate(_read_csv(path, ("file", "background", "colour")), start=2):
-        background, colour = row["background"].strip(), row["colour"].strip()
-        if background not in ("1", "0", "?", ""):
-            raise DataError(
-                f"{path.name}, line {line}: background is {background!r}; 1, 0, ? or nothing are meant."
-            )
-        if colour not in (*classes.colours, "?", ""):
-            raise DataError(
-                f"{path.name}, line {line}: the colour {colour!r} is unknown; these are known: {', '.join(COLOURS)}."
-            )
-        rows[row["file"]] = _Row(
-            background={"1": 0, "0": 1}.get(background, UNKNOWN),
-            colour=_index(classes.colours, colour),
-            sender=row.get("sender") or "",
-        )
-    return rows
-
-
-def _read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := [column for column in columns if column not in (reader.fieldnames or [])]:
-            raise DataError(
-                f"{path.name} lacks the column {', '.join(missing)}: its first line must name "
-                f"{','.join(columns)} (it names {','.join(reader.fieldnames or ['nothing'])})."
-            )
-        return list(reader)
 
 
 def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
@@ -339,7 +418,7 @@ def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
         raise DataError(
             f"{folder} holds no masks.csv: `python -m model.lab extract PHOTOS --out {folder}` makes it."
         )
-    named = {row["file"]: row["key"] for row in _read_csv(folder / "masks.csv", ("key", "file"))}
+    named = {row["file"]: row["key"] for row in read_csv(folder / "masks.csv", ("key", "file"))}
     with np.load(folder / "masks.npz", allow_pickle=False) as stored:
         for index, key in enumerate(keys):
             if key in named:

@@ -1,6 +1,7 @@
 """How good a release is, as numbers and as pictures.
 
-report = evaluate(scores, photos, classes)             # numbers, ready for metrics.json
+probable, filed = judge(scores, classes, 0.97)         # as a night would, by the photos' kinds
+report = evaluate(probable, photos, classes)           # numbers, ready for metrics.json
 write_pages(report, probable, photos, Path("report"))  # confusion matrices, curves, worst mistakes
 """
 
@@ -16,9 +17,11 @@ from typing import Any, Final
 import numpy as np
 from PIL import Image
 
-from model.answers import probabilities
-from model.classes import HEADS, Classes
-from model.data import UNKNOWN, Photos
+from model.answers import equally_likely, probabilities
+from model.classes import FEATURES, HEADS, Classes
+from model.data import Photos
+from model.familiar import Familiar
+from model.labels import UNKNOWN
 
 BINS: Final = 15
 """Equally wide bins of probability for the expected calibration error."""
@@ -26,13 +29,34 @@ BINS: Final = 15
 RESAMPLES: Final = 1000
 
 
-def evaluate(scores: Mapping[str, np.ndarray], photos: Photos, classes: Classes) -> dict[str, dict[str, Any]]:
+def judge(
+    scores: Mapping[str, np.ndarray], classes: Classes, precision: float, familiar: Familiar | None = None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Every head's probabilities, and which photos are filed without a person at a promised precision, bool (N,).
+
+    The rule of model.answers.decode, whose arguments these are, for many photos at once.
+    """
+    seen = familiar.look(scores[FEATURES]) if familiar and FEATURES in scores else None
+    kinds = seen.kind.astype(str) if seen else np.full(len(scores["sub"]), "")
+    probable: dict[str, np.ndarray] = {}
+    filed = np.zeros(len(kinds), bool)
+    for kind in np.unique(kinds):
+        here, own = kinds == kind, classes.of_kind(kind)
+        found = probabilities({name: values[here] for name, values in scores.items()}, own)
+        filed[here] = _filed(found, own, precision)
+        for name, values in found.items():
+            probable.setdefault(name, np.zeros((len(kinds), *values.shape[1:])))[here] = values
+    return probable, filed & ~seen.far if seen else filed
+
+
+def evaluate(
+    probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes
+) -> dict[str, dict[str, Any]]:
     """Every head's scores on photos: head → accuracy with its 95 % interval, top-3, macro scores, per class.
 
     Photos without a label for a head do not count for it. The background head's `score` is its balanced
     accuracy, the others' their accuracy.
     """
-    probable = probabilities(scores, classes)
     return {
         head: _head(head, probable[head], chosen(head, probable, classes), photos.labels(head), classes)
         for head in HEADS
@@ -128,24 +152,30 @@ def coverage(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def review(
-    probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes, precision: float
+    probable: Mapping[str, np.ndarray], filed: np.ndarray, photos: Photos, classes: Classes, precision: float
 ) -> dict[str, float]:
     """What filing at a promised precision does: share filed without a person, and the precision among them."""
-    given = chosen("sub", probable, classes)
-    mains = chosen("main", probable, classes)
-    sub_sure = probable["sub"][np.arange(len(given)), given]
-    main_sure = probable["main"][np.arange(len(given)), mains]
-    filed = (sub_sure >= classes.threshold("sub", precision)) & (
-        main_sure >= classes.threshold("main", precision)
-    )
-    filed &= probable["clothing"] >= classes.clothing_threshold
     known = photos.sub != UNKNOWN
-    right = (given == photos.sub)[filed & known]
+    right = (chosen("sub", probable, classes) == photos.sub)[filed & known]
     return {
         "promised": precision,
         "filed": float(filed[known].mean()) if known.any() else 0.0,
         "precision": float(right.mean()) if len(right) else 1.0,
     }
+
+
+def _filed(probable: Mapping[str, np.ndarray], classes: Classes, precision: float) -> np.ndarray:
+    """Which photos are filed without a person, as far as the heads say: bool (N,)."""
+    given, mains = chosen("sub", probable, classes), chosen("main", probable, classes)
+    sub_sure = probable["sub"][np.arange(len(given)), given]
+    main_sure = probable["main"][np.arange(len(given)), mains]
+    sure = (sub_sure >= classes.threshold("sub", precision)) & (
+        main_sure >= classes.threshold("main", precision)
+    )
+    filed: np.ndarray = (
+        sure & (probable["clothing"] >= classes.clothing_threshold) & ~equally_likely(probable["sub"])
+    )
+    return filed
 
 
 def compare(

@@ -33,20 +33,24 @@ from onnxruntime.quantization import (
 )
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from model.answers import decode, probabilities
 from model.calibrate import calibrate
-from model.classes import HEADS, OUTPUTS, Classes
-from model.data import UNKNOWN, Photos, fingerprint
-from model.evaluate import chosen, evaluate, review, write_pages
-from model.network import Network, Served
+from model.classes import FEATURES, HEADS, OUTPUTS, Classes, WeightsError
+from model.data import Photos, fingerprint, serving_pixels
+from model.evaluate import chosen, evaluate, judge, review, write_pages
+from model.familiar import FILE as FAMILIAR
+from model.familiar import Familiar, with_reach
+from model.kinds import by_kind
+from model.labels import UNKNOWN
+from model.network import Network, Served, load_whole
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
 from model.releases import Release, ReleaseError, load, seal
-from model.train import raw_scores
+from model.train import label_sets, raw_scores
 
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
@@ -65,14 +69,30 @@ class Run:
     story: dict[str, Any]
     size: int = INPUT_SIZE
     """Side at which the network sees photos in serving."""
+    familiar: Familiar | None = None
+    """What its training photos look like."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Scores of photos of senders that training had not seen, and their labels (UNKNOWN = none)."""
+    """Scores and features of photos of groups that training had not seen, and their labels (UNKNOWN = none).
+
+    kinds, groups: of what kind each photo is, and what it must stay together with; None where that was not kept.
+    """
 
     scores: Mapping[str, np.ndarray]
     labels: Mapping[str, np.ndarray]
+    kinds: np.ndarray | None = None
+    groups: np.ndarray | None = None
+
+    def take(self, which: np.ndarray) -> HeldOut:
+        """The photos at these indices (or where this mask is true)."""
+        return HeldOut(
+            {name: values[which] for name, values in self.scores.items()},
+            {name: values[which] for name, values in self.labels.items()},
+            None if self.kinds is None else self.kinds[which],
+            None if self.groups is None else self.groups[which],
+        )
 
 
 def save_run(folder: Path, run: Run) -> None:
@@ -81,22 +101,31 @@ def save_run(folder: Path, run: Run) -> None:
     save_file(state, folder / "weights.safetensors")
     content = {"classes": json.loads(run.classes.to_json()), "story": run.story, "size": run.size}
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    if run.familiar:
+        run.familiar.write(folder / FAMILIAR)
 
 
 def load_run(folder: Path) -> Run:
-    """Read a finished run."""
-    content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    classes = Classes.from_json(json.dumps(content["classes"]))
-    network = Network(classes)
-    network.load_state_dict(load_file(folder / "weights.safetensors"))
-    return Run(network.eval(), classes, content["story"], content.get("size", INPUT_SIZE))
+    """Read a finished run. Raises WeightsError when there is none."""
+    try:
+        content = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        classes, story = Classes.from_json(json.dumps(content["classes"])), content["story"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"There is no finished run in {folder} ({error}): `python -m model train --run {folder}` makes one."
+        ) from error
+    network = load_whole(classes, folder / "weights.safetensors")
+    seen = folder / FAMILIAR
+    known = Familiar.read(seen) if seen.is_file() else None
+    return Run(network.eval(), classes, story, content.get("size", INPUT_SIZE), known)
 
 
 def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:
     """Keep the network's scores of the held-out photos, and their labels, for calibration."""
     scores = raw_scores(run.network, photos, which, run.size)
     kept = {f"score/{head}": values for head, values in scores.items()}
-    kept |= {f"label/{head}": photos.labels(head)[which] for head in HEADS}
+    kept |= {f"label/{name}": labels for name, labels in label_sets(photos, which).items()}
+    kept |= {"kinds": photos.kind[which].astype(str), "groups": photos.groups()[which]}
     np.savez(folder / "held_out.npz", allow_pickle=False, **kept)
 
 
@@ -112,6 +141,8 @@ def load_held_out(path: Path) -> HeldOut:
     return HeldOut(
         scores={n.removeprefix("score/"): v for n, v in parts.items() if n.startswith("score/")},
         labels={n.removeprefix("label/"): v for n, v in parts.items() if n.startswith("label/")},
+        kinds=parts.get("kinds"),
+        groups=parts.get("groups"),
     )
 
 
@@ -127,6 +158,18 @@ def story(
     made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+
+
+def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
+    """How far away is too far, by the held-out photos; and the kind that each of these is judged as.
+
+    A photo in service does not say of which kind it is: its features do, so they choose for the held-out ones as well.
+    """
+    features = held_out.scores.get(FEATURES)
+    if familiar is None or features is None:
+        return None, None
+    familiar = with_reach(familiar, features)
+    return familiar, familiar.look(features).kind
 
 
 def export(
@@ -147,7 +190,10 @@ def export(
     folder = out / version
     if folder.exists():
         raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
-    classes = calibrate(run.classes, held_out.scores, held_out.labels)
+    familiar, judged_as = with_held_out(run.familiar, held_out)
+    classes = calibrate(
+        run.classes, held_out.scores, held_out.labels, kinds=judged_as, groups=held_out.groups
+    )
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".export-") as scratch:
         part = Path(scratch) / version
@@ -160,7 +206,9 @@ def export(
             shutil.copy(whole, part / "model.onnx")
         save_file(_halved(run.network), part / "weights.safetensors")
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
-        metrics = _measure(part / "model.onnx", whole, classes, test, part / "plots")
+        if familiar:
+            familiar.write(part / FAMILIAR)
+        metrics = _measure(part / "model.onnx", whole, classes, familiar, test, part / "plots")
         metrics |= {
             "version": version,
             "quantised": quantised,
@@ -179,15 +227,6 @@ def export(
     return load(folder)
 
 
-def serving_pixels(photos: Photos) -> np.ndarray:
-    """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
-    size = (INPUT_SIZE, INPUT_SIZE)
-    if photos.pixels.shape[1] == INPUT_SIZE:
-        return photos.pixels
-    reduced = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in photos.pixels]
-    return np.stack(reduced) if reduced else np.empty((0, *size, 3), np.uint8)
-
-
 def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:
     """The float network, reduction to `size` and normalisation inside: uint8 (N, 224, 224, 3) → the heads' scores."""
     served = Served(network, size).eval()
@@ -199,8 +238,8 @@ def write_onnx(network: Network, path: Path, size: int = INPUT_SIZE) -> None:
         dynamo=False,
         opset_version=17,
         input_names=["pixels"],
-        output_names=list(OUTPUTS),
-        dynamic_axes={name: {0: "photos"} for name in ("pixels", *OUTPUTS)},
+        output_names=[*OUTPUTS, FEATURES],
+        dynamic_axes={name: {0: "photos"} for name in ("pixels", *OUTPUTS, FEATURES)},
     )
 
 
@@ -291,10 +330,11 @@ def _mean_of(network: onnx.ModelProto, tensor: str, pixels: np.ndarray) -> np.nd
 
 
 def scores_of(network: Path, pixels: np.ndarray) -> dict[str, np.ndarray]:
-    """An ONNX network's scores for uint8 (N, 224, 224, 3) pixels, one thread."""
+    """An ONNX network's scores (and features, where it gives them) for uint8 (N, 224, 224, 3) pixels, one thread."""
     session = _session(network)
-    parts = [session.run(list(OUTPUTS), {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
-    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(OUTPUTS)}
+    names = [output.name for output in session.get_outputs()]
+    parts = [session.run(names, {"pixels": pixels[i : i + 8]}) for i in range(0, len(pixels), 8)]
+    return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(names)}
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
@@ -325,20 +365,23 @@ def _halved(network: Network) -> dict[str, Tensor]:
     return {n: t.half() if t.is_floating_point() else t for n, t in network.state_dict().items()}
 
 
-def _measure(network: Path, whole: Path, classes: Classes, test: Photos, plots: Path) -> dict[str, Any]:
+def _measure(
+    network: Path, whole: Path, classes: Classes, familiar: Familiar | None, test: Photos, plots: Path
+) -> dict[str, Any]:
     """Scores, agreement with the float network, review and speed."""
     pixels = serving_pixels(test)
     scores, exact = scores_of(network, pixels), scores_of(whole, pixels)
-    probable = probabilities(scores, classes)
-    report = evaluate(scores, test, classes)
+    probable, filed = judge(scores, classes, PRECISION, familiar)
+    report = evaluate(probable, test, classes)
     write_pages(report, probable, test, classes, plots)
     for page in plots.glob("*.html"):  # the photos of a test set are not ours to release
         page.unlink()
     (plots / "worst.png").unlink(missing_ok=True)
     return {
         "scores": report,
-        "agreement": _agreement(probable, probabilities(exact, classes), test, classes),
-        "review": review(probable, test, classes, PRECISION),
+        "agreement": _agreement(probable, judge(exact, classes, PRECISION, familiar)[0], test, classes),
+        "review": review(probable, filed, test, classes, PRECISION),
+        "kinds": by_kind(probable, test, classes, filed),
         "clothing_suspected": float((probable["clothing"] < classes.clothing_threshold).mean()),
         "test_photos": len(test),
         "milliseconds": {"8-bit": _milliseconds(network, pixels), "float": _milliseconds(whole, pixels)},

@@ -9,16 +9,18 @@ A fifth score says whether there is any clothing at all.
 
 from __future__ import annotations
 
+import http.client
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import OUTPUTS, Classes
+from model.classes import FEATURES, OUTPUTS, Classes, WeightsError
 from model.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
@@ -27,21 +29,26 @@ STD: Final = (0.229, 0.224, 0.225)
 """ImageNet's mean and deviation of sRGB values from 0 to 1, as every set of weights here expects."""
 
 PAINTS: Final = 96
+TINTS: Final = 64
 GRAIN: Final = 64
-"""Sizes of the descriptions of a spot: of its colour, and of its grain, which is what layer1 says of it."""
+"""Sizes of the descriptions of a spot: of its colour, of its tint, and of its grain, which is what layer1 says of it."""
+
+DARK: Final = 0.004
+"""Light, of 1, that is added before channels are set against each other: less than that is the camera's noise."""
 
 COMMITTEE: Final = 5
 """How many small networks vote on background and colour."""
 
 
 class Scores(NamedTuple):
-    """The network's answers for N photos, before any softmax; the last two serve training only."""
+    """The network's answers for N photos, before any softmax, and what they rest on; the last two serve training only."""
 
     main: Tensor  # (N, mains)
     sub: Tensor  # (N, subs)
     background: Tensor  # (N, 2)
     colour: Tensor  # (N, colours)
     clothing: Tensor  # (N,)
+    features: Tensor  # (N, 512): layer4 pooled
     ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
     anything: Tensor  # (N, 768): what `clothing` reads, pooled layer3 and layer4
 
@@ -72,14 +79,16 @@ class Network(nn.Module):
         whole = self.layer4(parts)
         ground = self._ground(texture, parts)
         background, colour = self.palette(pixels, grain, ground)
-        features = self.dropout(whole.mean((2, 3)))
-        anything = torch.cat([parts.mean((2, 3)), whole.mean((2, 3))], 1)
+        pooled = whole.mean((2, 3))
+        features = self.dropout(pooled)
+        anything = torch.cat([parts.mean((2, 3)), pooled], 1)
         return Scores(
             main=self.main(features),
             sub=self.sub(features),
             background=background,
             colour=colour,
             clothing=self.clothing(anything)[:, 0],
+            features=pooled,
             ground=ground,
             anything=anything,
         )
@@ -104,15 +113,17 @@ class Palette(nn.Module):
     """Background quality and colour, from the colours and the grain of the item and of its surroundings.
 
     Every spot is described by PAINTS ramps in directions drawn at random through the space of colours (random
-    features, Rahimi and Recht 2007) and by layer1, which stays as ImageNet left it; the means over the item and
-    over its surroundings say how these are spread there, and nothing of rooms or forms. Only what follows is
-    learned: COMMITTEE small networks, which learn apart and answer with the mean of their scores.
+    features, Rahimi and Recht 2007), by TINTS such ramps through what its channels are to each other, which tells navy
+    from black, and by layer1, which stays as ImageNet left it; the means over the item and over its surroundings say how
+    these are spread there, and nothing of rooms or forms. Only what follows is learned: COMMITTEE small networks, which
+    learn apart and answer with the mean of their scores. `tints` is false for a network from before there were any.
     """
 
-    def __init__(self, classes: Classes, *, dropout: float = 0.3) -> None:
+    def __init__(self, classes: Classes, *, dropout: float = 0.3, tints: bool = True) -> None:
         super().__init__()
         self.paint = nn.Conv2d(3, PAINTS, 1).requires_grad_(False)
-        seen = 2 * (PAINTS + GRAIN)
+        self.tint = nn.Conv2d(3, TINTS, 1).requires_grad_(False) if tints else None
+        seen = 2 * (PAINTS + GRAIN) + (3 * TINTS if tints else 0)
         self.sizes = len(classes.backgrounds), len(classes.colours)
         self.norm = nn.BatchNorm1d(seen)
         self.members = nn.ModuleList(
@@ -125,24 +136,31 @@ class Palette(nn.Module):
             )
             for _ in range(COMMITTEE)
         )
-        draw = torch.Generator().manual_seed(0)
-        nn.init.normal_(self.paint.weight, generator=draw)
-        assert self.paint.bias is not None
-        nn.init.uniform_(self.paint.bias, -2.5, 2.5, generator=draw)
+        for ramps, seed in ((self.paint, 0), (self.tint, 1)):
+            if ramps is not None and ramps.bias is not None:
+                draw = torch.Generator().manual_seed(seed)
+                nn.init.normal_(ramps.weight, generator=draw)
+                nn.init.uniform_(ramps.bias, -2.5, 2.5, generator=draw)
 
     def forward(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour; see `see` for what they are made of."""
         return self.judge(self.see(pixels, grain, ground))
 
     def see(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> Tensor:
-        """How colours and grain are spread over the item and its surroundings: (N, 2 × (PAINTS + GRAIN)).
+        """How colours, tints and grain are spread over the item and its surroundings, and tints over its core.
 
-        pixels: normalised (N, 3, h, w). grain: (N, GRAIN, h / 4, w / 4). ground: (N, 1, h / 8, w / 8).
+        (N, 2 × (PAINTS + GRAIN) + 3 × TINTS). pixels: normalised (N, 3, h, w). grain: (N, GRAIN, h / 4, w / 4).
+        ground: (N, 1, h / 8, w / 8).
         """
-        paints = torch.relu(self.paint(F.avg_pool2d(pixels, 4)))
-        spots = torch.cat([F.avg_pool2d(paints, 2), F.avg_pool2d(grain, 2)], 1)
+        small = F.avg_pool2d(pixels, 4)
+        spots = torch.cat([F.avg_pool2d(torch.relu(self.paint(small)), 2), F.avg_pool2d(grain, 2)], 1)
         item = torch.sigmoid(ground)
-        return torch.cat([mean_under(spots, item), mean_under(spots, 1 - item)], 1)
+        found = [mean_under(spots, item), mean_under(spots, 1 - item)]
+        if self.tint is not None:
+            tints = F.avg_pool2d(torch.relu(self.tint(relations(small))), 2)
+            core = torch.sigmoid(3 * (ground - 1))
+            found += [mean_under(tints, where) for where in (item, 1 - item, core)]
+        return torch.cat(found, 1)
 
     def judge(self, seen: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour from what `see` saw, (N, backgrounds) and (N, colours)."""
@@ -156,15 +174,29 @@ class Palette(nn.Module):
         return said[..., : self.sizes[0]], said[..., self.sizes[0] :]
 
 
+def relations(pixels: Tensor) -> Tensor:
+    """What the channels of normalised (N, 3, h, w) pixels are to each other: log r/g, log b/g, and log lightness.
+
+    In linear light, and scaled to deviations of about 1: a brighter lamp changes only the last.
+    """
+    std, mean = (
+        torch.tensor(v, device=pixels.device, dtype=pixels.dtype).view(1, 3, 1, 1) for v in (STD, MEAN)
+    )
+    light = (pixels * std + mean).clamp(min=0) ** 2.2
+    red, green, blue = torch.log(light + DARK).chunk(3, 1)
+    lightness = torch.log(light.mean(1, keepdim=True) + DARK)
+    return torch.cat([2 * (red - green), 2 * (blue - green), lightness / 1.5 + 1.3], 1)
+
+
 def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
-    """The scores of OUTPUTS for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
+    """OUTPUTS and FEATURES for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
     scores = network(torch.cat([pixels, pixels.flip(3)]))
-    found: Iterator[Tensor] = (getattr(scores, name) for name in OUTPUTS)
+    found: Iterator[Tensor] = (getattr(scores, name) for name in (*OUTPUTS, FEATURES))
     return tuple(score.reshape(2, -1, *score.shape[1:]).mean(0) for score in found)
 
 
 class Served(nn.Module):
-    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; the scores of OUTPUTS, in order.
+    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; what `both_ways` gives, in order.
 
     Computes in the precision of the network's weights.
     """
@@ -217,33 +249,59 @@ def as_seen(pixels: Tensor, device: torch.device) -> Tensor:
 def load_backbone(network: Network, init: Path | None) -> list[str]:
     """Start from pretrained weights in torchvision's key layout; returns the tensors that start at random.
 
-    Without a file, torchvision's IMAGENET1K_V1 weights are downloaded.
+    Without a file, torchvision's IMAGENET1K_V1 weights are downloaded. Raises WeightsError.
     """
-    if init is None:
-        weights = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True)
-    else:
-        weights = load_weights(init)
-    renamed = {_our_name(name): tensor for name, tensor in weights.items() if not name.startswith("fc.")}
-    result = network.load_state_dict(renamed, strict=False)
-    if result.unexpected_keys:
-        raise ValueError(
-            f"{init} is no ResNet-18 in torchvision's layout: it holds {result.unexpected_keys[0]}."
+    weights = _fetch() if init is None else load_weights(init)
+    body = {name: tensor for name, tensor in weights.items() if not name.startswith("fc.")}
+    ours = {name: tensor.shape for name, tensor in network.state_dict().items()}
+    strange = [name for name, tensor in body.items() if ours.get(_our_name(name)) != tensor.shape]
+    if strange or not body:
+        raise WeightsError(
+            f"{init} is no ResNet-18 in torchvision's layout: it holds {strange[0] if strange else 'no layer of one'}."
         )
+    result = network.load_state_dict({_our_name(name): body[name] for name in body}, strict=False)
     own = ("fine", "coarse", "ground", "palette", "main", "sub", "clothing")
     return [name for name in result.missing_keys if not name.startswith(own)]
 
 
 def load_release(folder: Path, classes: Classes) -> Network:
     """The float network of a release folder, single precision, in evaluation mode."""
-    network = Network(classes)
-    network.load_state_dict(load_weights(folder / "weights.safetensors"))
-    return network.eval()
+    return load_whole(classes, folder / "weights.safetensors").eval()
+
+
+def load_whole(classes: Classes, file: Path, *, dropout: float = 0.2) -> Network:
+    """The network whose weights a file holds, which may be from before there were tints.
+
+    Raises WeightsError when they are those of another network, or of other classes.
+    """
+    network, weights = Network(classes, dropout=dropout), load_weights(file)
+    if "palette.tint.weight" not in weights:
+        network.palette = Palette(classes, tints=False)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:  # its text lists every tensor
+        raise WeightsError(f"{file} holds the weights of another network, or of other classes.") from error
+    return network
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:
-    """A safetensors file's tensors by name, in single precision."""
-    tensors: dict[str, Tensor] = load_file(file)
+    """A safetensors file's tensors by name, in single precision. Raises WeightsError."""
+    try:
+        tensors: dict[str, Tensor] = load_file(file)
+    except (OSError, SafetensorError) as error:
+        raise WeightsError(f"{file} cannot be read as a safetensors file ({error}).") from error
     return {name: t.float() if t.is_floating_point() else t for name, t in tensors.items()}
+
+
+def _fetch() -> dict[str, Tensor]:
+    """torchvision's weights, from its own store when they have been fetched before."""
+    try:
+        return dict(torchvision.models.ResNet18_Weights.IMAGENET1K_V1.get_state_dict(progress=True))
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
+        raise WeightsError(
+            f"torchvision's ResNet-18 weights cannot be fetched ({error}): check the network, or name a file that "
+            "holds them with --init."
+        ) from error
 
 
 def _our_name(name: str) -> str:

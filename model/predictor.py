@@ -41,8 +41,9 @@ class Predictor:
     ) -> None:
         self.release = release
         self._review_precision = review_precision
-        for head in HEADS:
-            release.classes.threshold(head, review_precision)
+        for classes in (release.classes, *map(release.classes.of_kind, release.classes.kinds)):
+            for head in HEADS:
+                classes.threshold(head, review_precision)
         has_weights = (release.folder / "weights.safetensors").is_file()
         use_cuda = device == "cuda" or (device == "auto" and has_weights and cuda.available())
         self.device = "cuda" if use_cuda else "cpu"
@@ -54,10 +55,15 @@ class Predictor:
 
     def predict(self, pixels: np.ndarray) -> list[Prediction]:
         """Answers for N photos as `read_photo` gives them: uint8 (N, 224, 224, 3)."""
-        return decode(self.scores(pixels), self.release.classes, review_precision=self._review_precision)
+        return decode(
+            self.scores(pixels),
+            self.release.classes,
+            review_precision=self._review_precision,
+            familiar=self.release.familiar,
+        )
 
     def scores(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
-        """The network's raw scores, head → float32 (N, classes); `clothing` is (N,)."""
+        """The network's raw scores, head → float32 (N, classes); `clothing` is (N,), `features`, if given, (N, 512)."""
         if pixels.ndim != 4 or pixels.shape[1:] != (INPUT_SIZE, INPUT_SIZE, 3) or pixels.dtype != np.uint8:
             raise ValueError(
                 f"uint8 (N, {INPUT_SIZE}, {INPUT_SIZE}, 3) is meant, not {pixels.dtype} {pixels.shape}."

@@ -46,7 +46,8 @@ class Recipe:
     even_classes: float = _number(
         0.4, "photos are drawn in proportion to (size of their class) ** -even_classes"
     )
-    even_senders: float = _number(0.25, "and to (photos of their sender) ** -even_senders")
+    even_groups: float = _number(0.25, "and to (photos of their group, such as a sender's) ** -even_groups")
+    even_kinds: float = _number(0.4, "and to (photos of their kind) ** -even_kinds")
     teacher_epochs: int = _count(
         9, "epochs in which the teacher, where there is one, learns the classes; the first half in small"
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from model.classes import HEADS, Classes, ClassesError
+from model.familiar import FILE, Familiar
 
 CURRENT: Final = "CURRENT"
 PREVIOUS: Final = "PREVIOUS"
@@ -38,7 +39,8 @@ class ReleaseError(Exception):
 class Release:
     """A release whose files are all there and unharmed.
 
-    `golden` maps the golden photos' files to the answers they must get, head → class.
+    `golden` maps the golden photos' files to the answers they must get, head → class. `familiar` is what its training
+    photos look like; None in a release from before there was that.
     """
 
     version: str
@@ -46,6 +48,7 @@ class Release:
     classes: Classes
     metrics: dict[str, Any]
     golden: dict[Path, dict[str, str]]
+    familiar: Familiar | None = None
 
     @property
     def network(self) -> Path:
@@ -67,25 +70,20 @@ def load(folder: Path) -> Release:
             raise ReleaseError(
                 f"The release {folder} lacks {name}: restore the folder, or `python -m model rollback`."
             )
-    _verify(folder)
     try:
+        _verify(folder)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         golden = json.loads((folder / "golden" / "golden.json").read_text(encoding="utf-8"))
+        known = Familiar.read(folder / FILE) if (folder / FILE).is_file() else None
         return Release(
             version=folder.name,
             folder=folder,
             classes=Classes.from_json((folder / "classes.json").read_text(encoding="utf-8")),
             metrics=metrics,
             golden={folder / "golden" / name: dict(answers) for name, answers in golden.items()},
+            familiar=known,
         )
-    except (
-        ClassesError,
-        json.JSONDecodeError,
-        UnicodeDecodeError,
-        AttributeError,
-        TypeError,
-        ValueError,
-    ) as error:
+    except (ClassesError, KeyError, OSError, AttributeError, TypeError, ValueError) as error:
         raise ReleaseError(f"The release {folder} cannot be read: {error}") from error
 
 
@@ -135,10 +133,12 @@ def _current_version(model_dir: Path) -> str:
     path = model_dir / CURRENT
     try:
         version = path.read_text(encoding="utf-8").strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ReleaseError(
             f"No release is in use ({path} is missing): `python -m model promote VERSION`."
         ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ReleaseError(f"{path} cannot be read ({error}): `python -m model promote VERSION`.") from error
     if not version or Path(version).name != version:
         raise ReleaseError(f"{path} must hold one line, a release's name; it holds {version!r}.")
     return version

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from model.augment import Augmenter, relight
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.network import Network, Palette, as_seen
 from model.recipe import Recipe
+from model.steps import cross_entropy_of_shares
 
 LIGHTS = 2
 """Lights in which every view is seen: as it is, and a little changed."""
@@ -33,20 +35,20 @@ def settle(
     other backgrounds, and there that is known.
     """
     torch.manual_seed(recipe.seed)
-    labelled = learn[(photos.background[learn] != UNKNOWN) | (photos.colour[learn] != UNKNOWN)]
+    labelled = learn[(photos.background[learn] != UNKNOWN) | photos.votes[learn].any(1)]
     if not len(labelled):
         return network
     device = next(network.parameters()).device
     palette = Palette(photos.classes).to(device)
-    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0)
+    augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0, small=0.0)
     network.eval()
     parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]
     augmenter.new_background = 1.0
     cut_out = labelled[augmenter.masked[labelled]]
     views = range(1, recipe.views) if len(cut_out) else range(0)
     parts += [_look(network, palette, augmenter, cut_out, recipe, view, progress) for view in views]
-    seen, background, colour = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
-    _learn(palette, seen, background, colour, recipe)
+    seen, background, colour, rates = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
+    _learn(palette, seen, background, colour, rates, recipe)
     network.palette = palette
     return network.eval()
 
@@ -60,14 +62,15 @@ def _look(
     recipe: Recipe,
     view: int,
     progress: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """What the palette sees in a view of each photo, in every light, and the labels of background and colour.
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """What the palette sees in a view of each photo, in every light, the labels of background and colour, and its rate.
 
     In view 0 the network says where the item is, in the others it is known.
     """
     rng = np.random.default_rng((recipe.seed, view))
     device = next(palette.parameters()).device
-    parts: list[tuple[Tensor, Tensor, Tensor]] = []
+    parts: list[tuple[Tensor, Tensor, Tensor, Tensor]] = []
+    rates = _rates(augmenter.photos, which)
     steps = range(0, len(which), recipe.batch)
     for start in tqdm(steps, desc=f"colours, view {view + 1}", disable=not progress, leave=False):
         batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
@@ -78,23 +81,36 @@ def _look(
             if view == 0 and light == 0:
                 ground = network.where(grain)
             seen = palette.see(pixels, grain, ground)
-            parts.append((seen, batch.background, batch.colour))
-    seen, background, colour = (torch.cat(column) for column in zip(*parts, strict=True))
-    return seen, background, colour
+            shares = _as_shares(batch.background, palette.sizes[0])
+            parts.append((seen, shares, batch.colour, rates[start : start + recipe.batch]))
+    seen, background, colour, drawn = (torch.cat(column) for column in zip(*parts, strict=True))
+    return seen, background, colour, drawn
 
 
-def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, recipe: Recipe) -> None:
-    """Fit what follows the paints: AdamW along one cycle, shuffled anew every pass."""
+def _rates(photos: Photos, which: np.ndarray) -> Tensor:
+    """How often photos are drawn: those of a rarer kind, or of a background rarer in it, more often than their share.
+
+    A shop's white backgrounds, which are many and easy, would else be most of what is learned.
+    """
+    groups = np.char.add(photos.kind[which].astype(str), photos.background[which].astype(str))
+    _, of, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    return torch.from_numpy(counts[of] ** -0.5).float()
+
+
+def _learn(
+    palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, rates: Tensor, recipe: Recipe
+) -> None:
+    """Fit what follows the paints: AdamW along one cycle, drawn anew every pass."""
     learned = [p for p in palette.parameters() if p.requires_grad]
     optimiser = torch.optim.AdamW(learned, lr=recipe.settle_rate, weight_decay=0.05)
     steps = -(-len(seen) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, recipe.settle_rate, epochs=recipe.settle_epochs, steps_per_epoch=steps
     )
-    weights = _weights(colour, palette.sizes[1])
+    weights = _weights(colour)
     palette.train()
     for _ in range(recipe.settle_epochs):
-        for rows in torch.randperm(len(seen)).to(seen.device).chunk(steps):
+        for rows in torch.multinomial(rates, len(seen), replacement=True).chunk(steps):
             backgrounds, colours = palette.opinions(seen[rows])
             loss = _loss(backgrounds, background[rows], None) + _loss(colours, colour[rows], weights)
             optimiser.zero_grad(set_to_none=True)
@@ -103,21 +119,23 @@ def _learn(palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, r
             schedule.step()
 
 
+def _as_shares(labels: Tensor, classes: int) -> Tensor:
+    """Labels as shares, (N, classes): all 0 for UNKNOWN."""
+    known = labels != UNKNOWN
+    return nn.functional.one_hot(labels.clamp(min=0), classes).float() * known[:, None]
+
+
 def _loss(opinions: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Every member's cross entropy over the photos with a label, summed over members: each learns for itself."""
-    loss = nn.functional.cross_entropy(
-        opinions.flatten(0, 1),
-        labels.repeat(len(opinions)),
-        weights,
-        ignore_index=UNKNOWN,
-        label_smoothing=0.05,
-        reduction="sum",
-    )
-    return loss / max(1, int((labels != UNKNOWN).sum()))
+    """Every member's cross entropy over the photos with a label, summed over members: each learns for itself.
+
+    labels: (N, classes), shares of votes; all 0 for a photo without a label.
+    """
+    every = labels.repeat(len(opinions), 1)
+    return len(opinions) * cross_entropy_of_shares(opinions.flatten(0, 1), every, 0.05, weights)
 
 
-def _weights(labels: Tensor, classes: int) -> Tensor:
-    """Rare colours count more, but not in full proportion."""
-    counts = torch.bincount(labels[labels != UNKNOWN], minlength=classes).clamp(min=1).float()
+def _weights(labels: Tensor) -> Tensor:
+    """Rare colours count more, but not in full proportion. labels: (N, colours), shares of votes."""
+    counts = labels.sum(0).clamp(min=1)
     weights = (counts.mean() / counts) ** 0.3
     return weights * counts.sum() / (weights * counts).sum()

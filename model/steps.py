@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 from collections.abc import Iterator
@@ -15,7 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
 
 from model.augment import Augmenter, Batch
-from model.data import UNKNOWN, Photos
+from model.classes import WeightsError
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.recipe import Recipe
 
 
@@ -57,14 +60,18 @@ def whole_photos(photos: Photos, which: np.ndarray, size: int) -> Iterator[Tenso
 
 
 def draw_rates(photos: Photos, learn: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """How often each photo is drawn: rarer classes and senders more often than their share."""
+    """How often each photo is drawn: rarer kinds, rarer classes in a kind, and rarer groups more than their share."""
 
     def sizes(groups: np.ndarray) -> np.ndarray:
         _, which, counts = np.unique(groups, return_inverse=True, return_counts=True)
         return counts[which].astype(float)
 
-    senders = np.where(photos.sender == "", photos.files, photos.sender)[learn].astype(str)
-    rates = sizes(photos.sub[learn]) ** -recipe.even_classes * sizes(senders) ** -recipe.even_senders
+    kinds, classes = sizes(photos.kind[learn].astype(str)), sizes(photos.strata()[learn])
+    rates = (
+        kinds**-recipe.even_kinds
+        * (classes / kinds) ** -recipe.even_classes
+        * sizes(photos.groups()[learn]) ** -recipe.even_groups
+    )
     result: np.ndarray = rates / rates.sum()
     return result
 
@@ -102,6 +109,15 @@ def cross_entropy(scores: Tensor, labels: Tensor, smoothing: float, weights: Ten
     return (each * weights).sum() / max(1, int((labels != UNKNOWN).sum()))
 
 
+def cross_entropy_of_shares(
+    scores: Tensor, shares: Tensor, smoothing: float, weights: Tensor | None = None
+) -> Tensor:
+    """The mean over the photos whose label is known, as shares of all classes, (N, classes); 0 when there is none."""
+    each = F.cross_entropy(scores, shares, weights, label_smoothing=smoothing, reduction="none")
+    known = shares.sum(1) > 0
+    return (each * known).sum() / known.sum().clamp(min=1)
+
+
 def take(
     step: int,
     losses: dict[str, Tensor],
@@ -136,15 +152,30 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path, recipe: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
-    """The state a run had last, if there is one. Raises ValueError when its recipe was another."""
+    """The state a run had last, if there is one. Raises WeightsError when its recipe was another."""
     if not path.is_file():
         return None
-    saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
-    if saved["recipe"] != recipe:
-        raise ValueError(
+    try:
+        saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
+        before = saved["recipe"]
+    except Exception as error:  # torch raises whatever its readers do
+        raise WeightsError(f"{path} cannot be read: remove it, and the run begins anew.") from error
+    if before != recipe:
+        raise WeightsError(
             f"{path.parent} holds a run with another recipe: choose another folder, or remove it."
         )
     return saved
+
+
+@contextlib.contextmanager
+def same_network(checkpoint: Path) -> Iterator[None]:
+    """Raise WeightsError where a checkpoint's weights do not fit into the network: the classes were others."""
+    try:
+        yield
+    except RuntimeError as error:  # its text lists every tensor
+        raise WeightsError(
+            f"{checkpoint.parent} holds a run with other classes: choose another folder, or remove it."
+        ) from error
 
 
 def fast_bfloat16(device: torch.device) -> bool:

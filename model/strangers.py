@@ -1,10 +1,12 @@
 """Teach the network what is no clothing, from the few pictures without any that are at hand.
 
-    teach(network, photos, learn, pictures())
+    photos = photos.joined(as_photos(photos.classes, pictures()))
+    teach(network, augmenter, learn, pictures())
 
-Only the last step is learned, a logistic regression on the backbone's features: few pictures are enough to
-divide what ImageNet has taught the backbone to tell apart, and too few to learn anything more from. Layer3 is
-read too: layer4 has learned to see clothing in everything.
+Where the data holds photos without clothing, these pictures are learned from beside them. Where it holds none, only the last
+step is learned, a logistic regression on the backbone's features: few pictures are enough to divide what ImageNet has
+taught the backbone to tell apart, and too few to learn anything more from. Layer3 is read too: layer4 has learned to see
+clothing in everything.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from model.augment import Augmenter
-from model.data import MAX_MEGAPIXELS
+from model.classes import Classes
+from model.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
+from model.labels import NO_CLOTHING, UNKNOWN
 from model.network import Network, normalise
 from model.preprocess import INPUT_SIZE, PhotoError, read_photo
 
@@ -79,6 +83,31 @@ def _page(rng: np.random.Generator) -> np.ndarray:
 def _words(rng: np.random.Generator, number: int) -> str:
     letters = "aeinorst lmdhcu, pgbfvkw. 0123456789"
     return " ".join("".join(rng.choice(list(letters), int(rng.integers(2, 9)))) for _ in range(number))
+
+
+def as_photos(classes: Classes, strangers: Sequence[np.ndarray]) -> Photos:
+    """Pictures without clothing as photos to learn from; nothing else is known of them."""
+    n = len(strangers)
+    size = (STORED_SIZE, STORED_SIZE)
+    small = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in strangers]
+    unknown = np.full(n, UNKNOWN, np.int64)
+    return Photos(
+        classes=classes,
+        files=np.array([f"stranger-{i}" for i in range(n)]),
+        pixels=np.stack(small) if n else np.empty((0, *size, 3), np.uint8),
+        main=unknown,
+        sub=unknown,
+        background=unknown,
+        colour=unknown,
+        votes=np.zeros((n, len(classes.colours)), np.float32),
+        agreed=np.zeros(n, bool),
+        clothing=np.full(n, NO_CLOTHING, np.int64),
+        group=np.full(n, "", dtype=object),
+        source=np.full(n, "samples", dtype=object),
+        kind=np.full(n, "goods", dtype=object),
+        weight=np.ones(n),
+        masks=np.zeros((n, MASK_SIZE, MASK_SIZE), np.uint8),
+    )
 
 
 def teach(

@@ -23,9 +23,10 @@ from tqdm import tqdm
 
 from model.answers import joint
 from model.augment import Augmenter
-from model.classes import Classes
+from model.classes import Classes, WeightsError
 from model.curves import record
-from model.data import UNKNOWN, Photos
+from model.data import Photos
+from model.labels import UNKNOWN
 from model.network import as_seen, load_weights
 from model.recipe import Recipe
 from model.steps import (
@@ -34,6 +35,7 @@ from model.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
+    same_network,
     save_checkpoint,
     set_rates,
     take,
@@ -56,12 +58,16 @@ class Teacher(nn.Module):
     """ResNet-50 that knows main and sub; takes normalised pixels, float (N, 3, h, w)."""
 
     def __init__(self, classes: Classes, weights: Path) -> None:
-        """Start from ImageNet weights in torchvision's key layout. Raises ValueError for others."""
+        """Start from ImageNet weights in torchvision's key layout. Raises WeightsError for others."""
         super().__init__()
         body = torchvision.models.resnet50(weights=None)
-        result = body.load_state_dict(load_weights(weights), strict=False)
-        if result.unexpected_keys or any(not name.startswith("fc.") for name in result.missing_keys):
-            raise ValueError(f"{weights} is no whole ResNet-50 in torchvision's layout.")
+        shapes = {name: tensor.shape for name, tensor in body.state_dict().items()}
+        found = load_weights(weights)
+        if any(found[name].shape != shapes.get(name) for name in found) or any(
+            name not in found and not name.startswith("fc.") for name in shapes
+        ):
+            raise WeightsError(f"{weights} is no whole ResNet-50 in torchvision's layout.")
+        body.load_state_dict(found, strict=False)
         stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
         self.frozen = nn.Sequential(stem, body.layer1, body.layer2).requires_grad_(False)
         self.layer3, self.layer4 = body.layer3, body.layer4
@@ -159,8 +165,9 @@ class _State:
         """Go on from a checkpoint of the same recipe, if there is one."""
         saved = load_checkpoint(path, asdict(recipe), self.teacher.answer.weight.device)
         if saved:
-            self.teacher.load_state_dict(saved["teacher"])
-            self.average.load_state_dict(saved["average"])
+            with same_network(path):
+                self.teacher.load_state_dict(saved["teacher"])
+                self.average.load_state_dict(saved["average"])
             self.optimiser.load_state_dict(saved["optimiser"])
             self.epoch = saved["epoch"]
 

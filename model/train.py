@@ -13,35 +13,45 @@ import copy
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from model.answers import joint
 from model.augment import Augmenter, Batch
-from model.classes import HEADS, OUTPUTS, Classes
+from model.classes import FEATURES, HEADS, OUTPUTS, Classes
 from model.curves import record
-from model.data import UNKNOWN, Photos
-from model.network import Network, Scores, as_seen, both_ways, load_backbone
+from model.data import Photos
+from model.familiar import Familiar, fit
+from model.labels import UNKNOWN
+from model.network import Network, Palette, Scores, as_seen, both_ways, load_backbone, load_whole
 from model.recipe import Recipe
 from model.settle import settle
 from model.steps import (
     Steps,
     category_losses,
     cross_entropy,
+    cross_entropy_of_shares,
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
+    same_network,
     save_checkpoint,
     set_rates,
     take,
     whole_photos,
 )
 from model.teacher import Said, consult
+
+MOST: Final = 150
+"""Photos of each class of each kind that say what such photos look like."""
+
+CHECKED: Final = 500
+"""Held-out photos that are scored after every epoch, evenly spread: enough to see where it goes."""
 
 
 def train(
@@ -56,7 +66,7 @@ def train(
     teachers: Sequence[nn.Module] = (),
     progress: bool = True,
 ) -> Network:
-    """Train on the photos at `learn`, score every epoch on those at `held_out` (may be empty).
+    """Train on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
 
     `init` is a file of pretrained ResNet-18 weights, `start` another run's folder to go on from instead.
     `teachers`, in evaluation mode, answer for whatever the network is shown, and it learns from them as well. Goes on
@@ -70,12 +80,13 @@ def train(
     state.resume(run / "checkpoint.pt", recipe)
     augmenter = Augmenter(photos, blend=recipe.blend)
     rates = draw_rates(photos, learn, recipe)
+    some = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), CHECKED)).astype(int)]
     while state.epoch < recipe.epochs and not state.stale(recipe.patience):
         size = recipe.last_size if state.epoch >= recipe.epochs - recipe.last_epochs else recipe.size
         torch.manual_seed(recipe.seed * 1000 + state.epoch)
         steps = Steps(augmenter, learn, rates, size, recipe, state.epoch)
         losses = _train_epoch(state, steps, teachers, recipe, progress)
-        scores = check(state.average, photos, held_out, size) if len(held_out) else {}
+        scores = check(state.average, photos, some, size) if len(some) else {}
         state.finish_epoch(scores)
         state.save(run / "checkpoint.pt", recipe)
         record(run, {"epoch": state.epoch, "size": size, **losses, **scores})
@@ -96,10 +107,12 @@ class _State:
     @staticmethod
     def begin(classes: Classes, recipe: Recipe, init: Path | None, start: Path | None) -> _State:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        network = Network(classes, dropout=recipe.dropout)
         if start:
-            network.load_state_dict(load_file(start / "weights.safetensors"))
+            network = load_whole(classes, start / "weights.safetensors", dropout=recipe.dropout)
+            if network.palette.tint is None:
+                network.palette = Palette(classes)
         else:
+            network = Network(classes, dropout=recipe.dropout)
             load_backbone(network, init)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = copy.deepcopy(network)
@@ -149,8 +162,9 @@ class _State:
         saved = load_checkpoint(path, asdict(recipe), next(self.network.parameters()).device)
         if not saved:
             return
-        self.network.load_state_dict(saved["network"])
-        self.average.load_state_dict(saved["average"])
+        with same_network(path):
+            self.network.load_state_dict(saved["network"])
+            self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.epoch, self.best, self.best_epoch = saved["progress"]
 
@@ -188,10 +202,17 @@ def _losses(scores: Scores, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     ground = F.binary_cross_entropy_with_logits(scores.ground, batch.mask, reduction="none")
     return category_losses(scores.main, scores.sub, batch, recipe.smoothing) | {
         "background": 0.5 * cross_entropy(scores.background, batch.background, 0.05),
-        "colour": 0.5 * cross_entropy(scores.colour, batch.colour, 0.05),
-        "clothing": 0.3 * F.binary_cross_entropy_with_logits(scores.clothing, batch.clothing),
+        "colour": 0.5 * cross_entropy_of_shares(scores.colour, batch.colour, 0.05),
+        "clothing": 0.3 * _clothing_loss(scores.clothing, batch.clothing),
         "ground": 0.5 * (ground * masked).sum() / (masked.sum() * ground[0].numel() + 1e-6),
     }
+
+
+def _clothing_loss(scores: Tensor, clothing: Tensor) -> Tensor:
+    """The mean over the photos of which it is known whether they show clothing."""
+    known = (clothing != UNKNOWN).float()
+    each = F.binary_cross_entropy_with_logits(scores, clothing.clamp(min=0), reduction="none")
+    return (each * known).sum() / known.sum().clamp(min=1)
 
 
 def _taught(losses: dict[str, Tensor], scores: Scores, said: Said, recipe: Recipe) -> dict[str, Tensor]:
@@ -204,21 +225,21 @@ def _taught(losses: dict[str, Tensor], scores: Scores, said: Said, recipe: Recip
 
 
 def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 224) -> dict[str, np.ndarray]:
-    """The network's scores for whole photos, at a size: head → float32 (N, classes)."""
+    """The network's scores for whole photos, at a size: head → float32 (N, classes); and its features."""
     network.eval()
     device = next(network.parameters()).device
     found: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
         for pixels in whole_photos(photos, which, size):
             seen = both_ways(network, as_seen(pixels, device))
-            for head, scores in zip(OUTPUTS, seen, strict=True):
+            for head, scores in zip((*OUTPUTS, FEATURES), seen, strict=True):
                 found.setdefault(head, []).append(scores.float().cpu().numpy())
     return {head: np.concatenate(parts) for head, parts in found.items()}
 
 
 def label_sets(photos: Photos, which: np.ndarray) -> dict[str, np.ndarray]:
-    """The labels of some photos, by head."""
-    return {head: photos.labels(head)[which] for head in HEADS}
+    """The labels of some photos, by head, and whether they show clothing."""
+    return {name: photos.labels(name)[which] for name in OUTPUTS}
 
 
 def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dict[str, float]:
@@ -236,3 +257,15 @@ def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dic
         ]
         result[head] = float(np.mean(shares)) if shares else 0.0
     return result
+
+
+def familiarise(network: Network, photos: Photos, learn: np.ndarray, size: int) -> Familiar:
+    """What the photos at `learn` look like to the network; at most MOST of each class of each kind, evenly spread."""
+    strata = photos.strata()
+    some = []
+    for stratum in np.unique(strata[learn]):
+        members = learn[strata[learn] == stratum]
+        some.append(members[np.linspace(0, len(members) - 1, min(len(members), MOST)).astype(int)])
+    shown = np.concatenate(some)
+    features = raw_scores(network, photos, shown, size)[FEATURES]
+    return fit(features, photos.kind[shown])

@@ -12,6 +12,7 @@ import sys
 from typing import Any, Final
 
 from model.lab import LabError
+from utf8 import use_utf8
 
 COMMANDS: Final = {
     "download": "photos from a CSV of addresses, politely",
@@ -46,10 +47,15 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"There is no command {name!r}; there are: {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    command = importlib.import_module(f"model.lab.{name}")
     try:
+        command = importlib.import_module(f"model.lab.{name}")
         return int(command.run(_parse(name, command, rest)))
-    except LabError as error:
+    except ModuleNotFoundError as error:
+        if (error.name or "model").partition(".")[0] == "model":
+            raise
+        print(f"{name}: {error.name} is missing: .venv/bin/pip install -r requirements.txt", file=sys.stderr)
+        return 2
+    except (LabError, OSError) as error:
         print(f"{name}: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -73,4 +79,5 @@ def _parse(name: str, command: Any, arguments: list[str]) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
+    use_utf8()
     sys.exit(main())

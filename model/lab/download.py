@@ -29,6 +29,7 @@ from urllib.robotparser import RobotFileParser
 import pandas as pd
 import requests
 
+from logformat import entry
 from model.lab import LabError
 from model.lab.photos import MAX_MEGAPIXELS, progress
 from model.lab.store import replacing, write_csv
@@ -118,7 +119,7 @@ def run(options: argparse.Namespace) -> int:
     fetched, failed = download(read_wanted(options.csv), options.out, manners, options.at_once)
     print(f"{fetched} photos fetched into {options.out}, {len(failed)} failed (see failed.csv).")
     for name, reason in list(failed.items())[:10]:
-        print(f"  {name}: {reason}")
+        print(entry(f"  {name}: {reason}"))
     return 3 if failed else 0
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from logformat import entry
 from model.lab.backgrounds import background_numbers
 from model.lab.masks import MODELS, Mask, is_item, item_mask, open_session
 from model.lab.photos import cores, find_photos, in_parallel, open_photo, refusal
@@ -84,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
         f"{done} photos extracted into {options.out} in {seconds:.0f} s ({speed}), {len(refused)} could not be used."
     )
     for file, reason in refused[:10]:
-        print(f"  {file}: {reason}")
+        print(entry(f"  {file}: {reason}"))
     return 3 if refused else 0
 
 

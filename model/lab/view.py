@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
 from scipy.ndimage import binary_erosion
 
+import decoder
 from model.lab.masks import is_background, is_item
-from model.lab.photos import open_photo
+from model.lab.photos import MAX_MEGAPIXELS, open_photo
 
 if TYPE_CHECKING:
     from model.lab.cielab import Flags, Pixels
@@ -53,8 +53,8 @@ class View:
     @cached_property
     def grey(self) -> npt.NDArray[np.float32]:
         """The luma (ITU-R BT.601) at the file's own size, upright, 0..255: here compression still shows."""
-        with Image.open(self.path) as image:
-            return np.asarray(ImageOps.exif_transpose(image).convert("L"), np.float32)
+        photo = decoder.read(self.path.read_bytes(), limits=decoder.Limits(megapixels=MAX_MEGAPIXELS))
+        return np.asarray(photo.convert("L"), np.float32)
 
 
 def view_photo(photos: Path, store: Store, file: str) -> View:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from api import create_app
 from api.engine import Engine
-from api.settings import ApiSettings
+from api_settings import ApiSettings
 from settings import load
 from tests import small_release
 

@@ -1,13 +1,22 @@
 """The bounds on the work: one photo's time, the memory of large ones, the length of the queue."""
 
+import io
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from flask.testing import FlaskClient
 
-from api.engine import EXIT_OVERDUE
+from api import engine
+from api.engine import EXIT_OVERDUE, SharedMemory
+from decoder import PhotoError
 from settings import ROOT
+from tests.api.conftest import picture
 
 WATCHED = """
 import sys, time
@@ -39,7 +48,7 @@ def test_many_photos_may_take_longer_together_and_nothing_watched_is_never_overd
 
 def test_a_server_without_a_token_serves_this_machine_only() -> None:
     from api.__main__ import check_exposure
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import SettingError, load
 
     for host in ("0.0.0.0", "::", "192.168.1.7", "example.org", ""):
@@ -48,3 +57,114 @@ def test_a_server_without_a_token_serves_this_machine_only() -> None:
         check_exposure(load(ApiSettings, api_host=host, _env_file=None, api_token="x" * 32))
     for host in ("127.0.0.1", "127.8.9.10", "::1", "localhost"):
         check_exposure(load(ApiSettings, api_host=host, _env_file=None, api_token=None))
+
+
+class Users:
+    """Threads that each take a share of the memory for a while; notes the most that was taken at a time."""
+
+    def __init__(self, memory: SharedMemory) -> None:
+        self.most = self.taken = 0.0
+        self.order: list[float] = []
+        self._memory, self._lock = memory, threading.Lock()
+
+    def take(self, size: float, seconds: float = 0.02) -> None:
+        with self._memory.share(size):
+            with self._lock:
+                self.order.append(size)
+                self.taken += size
+                self.most = max(self.most, self.taken)
+            time.sleep(seconds)
+            with self._lock:
+                self.taken -= size
+
+    def take_all(self, *sizes: float) -> None:
+        threads = [threading.Thread(target=self.take, args=(size,)) for size in sizes]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_photos_share_an_amount_of_memory_and_who_finds_too_little_left_waits() -> None:
+    users = Users(SharedMemory(100))
+    users.take_all(60, 60, 50, 10, 100, 5, 40, 40)
+    assert users.most <= 100
+    assert sorted(users.order) == [5, 10, 40, 40, 50, 60, 60, 100]
+    users.take(1000)  # more than there is: it gets all of it, and waits for no one
+    assert users.taken == 0
+
+
+def test_a_large_photo_is_not_overtaken_for_ever_by_small_ones() -> None:
+    memory = SharedMemory(100)
+    users = Users(memory)
+    with memory.share(50):
+        large = threading.Thread(target=users.take, args=(90,))
+        large.start()
+        while not memory._waiting:
+            time.sleep(0.001)
+        small = threading.Thread(target=users.take, args=(10,))  # there would be room
+        small.start()
+        time.sleep(0.05)
+        assert users.order == []
+    for thread in (large, small):
+        thread.join(30)
+    assert users.order == [90, 10]
+
+
+def test_the_memory_of_a_photo_that_fails_is_given_back() -> None:
+    memory = SharedMemory(100)
+
+    def fail() -> None:
+        with memory.share(80):
+            raise ValueError
+
+    for _ in range(3):
+        with pytest.raises(ValueError):  # noqa: PT011 - ours
+            fail()
+    assert memory._free == 100
+
+
+def test_requests_at_one_moment_share_the_memory(
+    make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = make_client(max_photo_memory_mb=100)
+    at_work, most, lock = 0, 0, threading.Lock()
+
+    def pixels_of(_: object) -> np.ndarray:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.05)
+        with lock:
+            at_work -= 1
+        return np.zeros((224, 224, 3), np.uint8)
+
+    app_engine = client.application.extensions["engine"]
+    app_engine._cores_free = threading.BoundedSemaphore(8)
+    monkeypatch.setattr(engine, "plan_photo", lambda *_: SimpleNamespace(memory=45e6))
+    monkeypatch.setattr(engine, "pixels_of", pixels_of)
+    found: list[object] = []
+    threads = [threading.Thread(target=lambda: found.extend(app_engine.answer([b"x"]))) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert most == 2
+    assert len(found) == 6
+    assert not any(isinstance(answer, PhotoError) for answer in found)
+
+
+def test_a_photo_that_needs_more_than_the_setting_is_refused_and_the_others_are_answered(
+    make_client: Callable[..., FlaskClient],
+) -> None:
+    client = make_client(max_photo_memory_mb=100)
+    large = picture("red", "PNG", (6000, 5000))
+    files = [(io.BytesIO(photo), "a") for photo in (picture("red"), large, picture("blue"))]
+    answer = client.post("/predict/batch", data={"files": files}).get_json()
+    first, second, third = answer["results"]
+    assert first["prediction"]["sub"]["class"] == "t-shirt"
+    assert second["error"]["status"] == 413
+    assert "MAX_PHOTO_MEMORY_MB=100" in second["error"]["detail"]
+    assert third["prediction"]["sub"]["class"] == "shoes"

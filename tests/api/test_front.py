@@ -280,8 +280,10 @@ def test_of_too_many_connections_the_slow_ones_go(
             assert all(is_closed(each) for each in clients[:30] if b"GET" not in start)
 
 
-def test_of_too_large_bodies_the_slow_ones_are_refused(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(front, "BODIES_BYTES", 1_000_000)
+def test_of_too_large_bodies_the_slow_ones_are_refused(
+    client: FlaskClient, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(front, "BODIES", 1_000_000 / client.application.config["MAX_CONTENT_LENGTH"])
     with contextlib.ExitStack() as attack:
         start = POST + b"Content-Length: 900000\r\n\r\n"
         hoarders = [attack.enter_context(connect(port, start + bytes(400_000))) for _ in range(8)]

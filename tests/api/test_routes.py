@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from api import upload
 from api.upload import BATCH_PHOTOS
 from tests import small_release
 from tests.api.conftest import picture
@@ -119,6 +121,31 @@ def test_a_file_over_the_size_limit_is_refused(make_client: Callable[..., FlaskC
     assert_problem(send(client, large), 413)
     assert_problem(client.post("/predict", data=b"\0" * 100_000, content_type="image/jpeg"), 413)
     assert send_many(client, [large]).get_json()["results"][0]["error"]["status"] == 413
+
+
+def test_a_photo_of_the_largest_size_allowed_fits_into_a_request_in_every_promised_form(
+    make_client: Callable[..., FlaskClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here in small: a limit of 1 MB for all requests, and one of 2 MB for a photo."""
+    monkeypatch.setattr(upload, "BATCH_BYTES", 1024 * 1024)
+    client = make_client(max_image_mb=2)
+    photo = picture("green")
+    photo += b"\xff" * (2 * 1024 * 1024 - len(photo))  # which is all slashes in base64
+    text = base64.b64encode(photo).decode()
+    form = "application/x-www-form-urlencoded"
+    requests: list[dict[str, Any]] = [
+        {"data": {"file": (io.BytesIO(photo), "a.jpg")}},
+        {"data": {"image": text}, "content_type": "multipart/form-data"},
+        {"data": photo, "content_type": "image/jpeg"},
+        {"json": {"image": text}},
+        {"data": f'{{"image": "{text}"}}'.replace("/", "\\/"), "content_type": "application/json"},
+        {"data": f"image={quote_plus(text)}", "content_type": form},
+    ]
+    for request in requests:
+        response = client.post("/predict", **request)
+        assert response.status_code == 200, response.data
+    (answer,) = send_many(client, [photo]).get_json()["results"]
+    assert answer["prediction"]["sub"]["class"] == "pants"
 
 
 @pytest.mark.parametrize(

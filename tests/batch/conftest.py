@@ -1,7 +1,12 @@
 """What the tests of the night share: a fake sidecar, a data folder, a way to run a night in it."""
 
 import csv
+import logging
 import os
+import shutil
+import subprocess
+import sys
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +14,8 @@ from pathlib import Path
 import pytest
 
 from batch import run
+from batch.__main__ import main
+from batch.commands import COMMANDS, perform
 from batch.ledger import Ledger, Row
 from batch.settings import BatchSettings
 from settings import load
@@ -91,3 +98,44 @@ def make_night(tmp_path: Path, sidecar: FakeSidecar) -> Callable[..., Night]:
 @pytest.fixture
 def night(make_night: Callable[..., Night]) -> Night:
     return make_night()
+
+
+Do = Callable[..., int]
+Examine = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def do(night: Night, monkeypatch: pytest.MonkeyPatch) -> Do:
+    """A command as it is typed, on the night's data folder; gives its exit code."""
+    monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
+    monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
+    return lambda *arguments: main(list(arguments))
+
+
+@pytest.fixture
+def examine(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Examine:
+    """The doctor: gives its exit code and what it says."""
+    monkeypatch.setattr(logging.getLogger("nightsort"), "propagate", True)
+    caplog.set_level(logging.INFO, "nightsort")
+
+    def doctor(night: Night, *, fix: bool = False) -> tuple[int, str]:
+        caplog.clear()
+        command = next(command for command in COMMANDS if command.name == "doctor")
+        code = perform(command, night.settings, Namespace(fix=fix, adopt=False))
+        return code, caplog.text
+
+    return doctor
+
+
+@pytest.fixture(scope="session")
+def latin_1(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The variables of a German locale from before UTF-8."""
+    name, folder = "de_DE.ISO-8859-1", tmp_path_factory.mktemp("locales")
+    variables = {"LOCPATH": str(folder), "LC_ALL": name}
+    if shutil.which("localedef"):
+        command = ["localedef", "-i", "de_DE", "-f", "ISO-8859-1", str(folder / name)]
+        subprocess.run(command, capture_output=True, check=False)
+    code = "import sys; sys.exit(sys.getfilesystemencoding() != 'iso8859-1')"
+    if subprocess.run([sys.executable, "-E", "-c", code], env=variables, check=False).returncode:
+        pytest.skip("this machine can make no Latin-1 locale (on Debian: apt install locales)")
+    return variables

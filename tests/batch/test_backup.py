@@ -1,5 +1,6 @@
 """Back-up and restore, as docs/operations.md describes them."""
 
+import os
 import shutil
 import sqlite3
 import subprocess
@@ -96,3 +97,16 @@ def test_every_command_has_a_help_that_teaches() -> None:
         assert f"  {command.name} " in listed
         assert command.text
         assert f"`{command.name}`" in page or f"batch {command.name}" in page, command.name
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
+def test_neither_a_device_nor_the_ledger_itself_is_replaced_by_the_copy(night: Night, tmp_path: Path) -> None:
+    night.run()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(night.settings.ledger_path)
+    before = night.settings.ledger_path.stat()
+    for target in (tmp_path / "pipe", tmp_path / "link", night.settings.ledger_path, night.settings.data_dir):
+        with pytest.raises(LedgerError, match="the ledger itself, or no plain file"):
+            backup.back_up(night.settings, target)
+    assert (tmp_path / "pipe").is_fifo()
+    assert os.path.samestat(night.settings.ledger_path.stat(), before)

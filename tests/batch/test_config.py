@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from api.settings import ApiSettings
-from batch import config
+from api_settings import ApiSettings
+from batch import config, logs
 from batch.__main__ import main
 from batch.settings import BatchSettings
 from settings import ROOT, explain
@@ -15,7 +15,9 @@ from settings import ROOT, explain
 def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / ".env"
     path.write_text(f"DATA_DIR={tmp_path}/data\nLOG_DIR={tmp_path}/logs\n")
-    monkeypatch.setitem(BatchSettings.model_config, "env_file", path)
+    for kind in (BatchSettings, ApiSettings):
+        monkeypatch.setitem(kind.model_config, "env_file", path)
+    monkeypatch.setattr(logs.log, "handlers", [])
     return path
 
 
@@ -46,6 +48,75 @@ def test_everything_that_is_wrong_is_told_at_once(
     assert "DATADIR in .env is no setting; is DATA_DIR meant?" in out
     assert "PING_URL: it has to begin with http" in out
     assert "secret-address" not in out
+
+
+def test_every_command_names_all_that_is_wrong_with_the_night_and_with_its_server(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_text("ERROR_BUDGET=7\nREVIEW_PRECISION=2\nMAX_IMAGE_MB=-1\n")
+    monkeypatch.setenv("API_PORT", "many")
+    for command in ("run", "history"):
+        assert main([command]) == 2
+        told = capsys.readouterr().err.splitlines()
+        assert [line.partition("=")[0] for line in told] == [
+            "MAX_IMAGE_MB", "ERROR_BUDGET", "API_PORT", "REVIEW_PRECISION",
+        ]  # fmt: skip
+
+
+def test_every_night_tells_the_lines_that_set_nothing_and_goes_on(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with env_file.open("a") as file:
+        file.write(
+            "SETLE_SECONDS=99\nREVIEW_PRECISON=0.9\nIGNORE\nAPI_TOKEN hush\nexport TZ=UTC\n# DATADIR=x\n"
+        )
+        file.write("error_budget=1\nREVIEW_PRECISION=0.9\n")
+    mistakes = [
+        "SETLE_SECONDS in .env is no setting; is SETTLE_SECONDS meant?",
+        "REVIEW_PRECISON in .env is no setting; is REVIEW_PRECISION meant?",
+        "IGNORE in .env has no value; write IGNORE=value.",
+        "Line 6 of .env cannot be read; write NAME=value.",
+    ]
+    assert main(["config"]) == 2
+    assert [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")] == [
+        f"WRONG: {mistake}" for mistake in mistakes
+    ]
+    for _ in range(2):
+        assert main(["run"]) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert said[:4] == mistakes
+        assert said[-1].startswith("Done: swept 0")
+    assert "hush" not in (env_file.parent / "logs" / "nightsort.log").read_text()
+    assert main(["history", "--json"]) == 0
+    assert "SETLE" not in capsys.readouterr().out
+
+
+def test_a_setting_in_lower_case_is_one_and_comes_from_where_it_stands(
+    env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with env_file.open("a") as file:
+        file.write("settle_seconds=30\n")
+    assert main(["config"]) == 0
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("SETTLE_SECONDS")]
+    assert line.split() == ["SETTLE_SECONDS", "30.0", ".env"]
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_told_once_and_stops_every_command(
+    env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_bytes(b"DATA_DIR=/mnt/Gr\xf6\xdfe\n")
+    assert main(["run"]) == 2
+    assert capsys.readouterr().err == f"{env_file} is not UTF-8 text; save it as UTF-8.\n"
+    assert main(["config"]) == 2
+    assert capsys.readouterr().out.count("save it as UTF-8") == 1
+
+
+def test_a_folder_whose_name_no_disk_takes_is_told(
+    env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env_file.write_text(f"DATA_DIR=/tmp/{300 * 'a'}\nLOG_DIR={env_file.parent}/logs\n")
+    assert main(["config"]) == 2
+    assert "WRONG: DATA_DIR: File name too long" in capsys.readouterr().out
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,15 @@
 """The doctor: explains every difference in a line, repairs what is safe, calls what people did no difference."""
 
-import logging
 import os
+import re
 import sqlite3
-from collections.abc import Callable
 
 import pytest
 
 from batch import export
-from batch.commands import COMMANDS, perform
 from batch.filing import COPIED, COPYING
 from batch.ledger import Ledger
-from tests.batch.conftest import Night
+from tests.batch.conftest import Examine, Night
 from tests.fake_sidecar import photo
 
 
@@ -28,26 +26,6 @@ def sorted_night(night: Night) -> Night:
     night.drop("=f.jpg", photo("a"))
     assert night.run() == 0
     return night
-
-
-Examine = Callable[..., tuple[int, str]]
-
-
-@pytest.fixture
-def examine(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> Examine:
-    """The command: gives its exit code and what it says."""
-    monkeypatch.setattr(logging.getLogger("nightsort"), "propagate", True)
-    caplog.set_level(logging.INFO, "nightsort")
-
-    def run(night: Night, *, fix: bool = False) -> tuple[int, str]:
-        from argparse import Namespace
-
-        caplog.clear()
-        command = next(command for command in COMMANDS if command.name == "doctor")
-        code = perform(command, night.settings, Namespace(fix=fix))
-        return code, caplog.text
-
-    return run
 
 
 def assert_fixed(night: Night, examine: Examine) -> None:
@@ -99,17 +77,15 @@ def test_a_csv_that_is_missing_is_written_anew(sorted_night: Night, examine: Exa
     assert sorted_night.settings.csv_path.read_bytes() == before
 
 
-def test_a_file_without_a_row_is_put_into_incoming_and_sorted(sorted_night: Night, examine: Examine) -> None:
+def test_a_file_without_a_row_is_named_and_stays(sorted_night: Night, examine: Examine) -> None:
     stranger = sorted_night.settings.data_dir / "processed" / "upperwear" / "stranger.jpg"
     stranger.write_bytes(photo("stranger", sub="shoes"))
-    code, words = examine(sorted_night)
-    assert code == 1
-    assert "processed/upperwear/stranger.jpg has no row" in words
-    assert stranger.exists()
-    assert_fixed(sorted_night, examine)
-    assert sorted_night.waiting() == ["stranger.jpg"]
-    assert sorted_night.run() == 0
-    assert sorted_night.csv()[-1]["sub_category"] == "shoes"
+    for fix in (False, True):
+        code, words = examine(sorted_night, fix=fix)
+        assert code == 1
+        assert "processed/upperwear/stranger.jpg has no row" in words
+        assert stranger.exists()
+    assert sorted_night.waiting() == []
 
 
 def test_what_moves_that_died_left_behind_is_removed(sorted_night: Night, examine: Examine) -> None:
@@ -194,20 +170,33 @@ def test_a_ledger_whose_file_holds_something_else_is_refused(
     assert sorted_night.settings.csv_path.read_bytes() == rows
 
 
-def test_a_lost_ledger_is_filled_from_the_csv_that_a_night_has_put_aside(
+def test_a_lost_ledger_is_filled_from_the_csv_by_the_next_night(
     sorted_night: Night, examine: Examine
 ) -> None:
     for path in sorted_night.settings.data_dir.glob("ledger.sqlite3*"):
         path.unlink()
     sorted_night.drop("new.jpg", photo("new"))
-    assert sorted_night.run() == 0
-    assert len(sorted_night.csv()) == 1
     code, words = examine(sorted_night)
     assert code == 1
     assert "6 rows that the ledger does not know" in words
-    assert_fixed(sorted_night, examine)
+    assert sorted_night.run() == 0
     assert {row["file_name"] for row in sorted_night.csv()} >= {"new.jpg", "a.jpg", "'=f.jpg"}
     assert len(sorted_night.csv()) == 7
+    assert examine(sorted_night)[0] == 0
+
+
+def test_a_csv_that_an_older_version_has_put_aside_fills_the_ledger(
+    sorted_night: Night, examine: Examine
+) -> None:
+    for path in sorted_night.settings.data_dir.glob("ledger.sqlite3*"):
+        path.unlink()
+    text = sorted_night.settings.csv_path.read_bytes()
+    sorted_night.settings.csv_path.unlink()
+    aside = sorted_night.settings.csv_path.with_name("predictions.found.csv")
+    aside.write_bytes(re.sub(rb"\b\d{8}T", b"20200102T", text))  # of other nights than the one that follows
+    sorted_night.run()
+    assert_fixed(sorted_night, examine)
+    assert len(sorted_night.csv()) == 6
 
 
 def test_a_ledger_of_a_newer_program_is_refused_and_left_as_it_is(

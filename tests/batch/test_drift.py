@@ -44,8 +44,8 @@ def dated(nights: list[Summary]) -> list[tuple[date, Summary]]:
     return [(first + timedelta(days=number), night) for number, night in enumerate(nights)]
 
 
-def verdict_of(nights: list[Summary], unusual: set[date] = frozenset()) -> drift.Verdict:  # type: ignore[assignment]
-    return drift.judge(dated(nights), unusual)
+def verdict_of(nights: list[Summary], unusual: drift.Unusual | None = None) -> drift.Verdict:
+    return drift.judge(dated(nights), unusual or {})
 
 
 @pytest.mark.parametrize("earlier", [19, 40])
@@ -78,12 +78,12 @@ def test_a_real_change_is_noticed_and_named(change: dict[str, float], words: str
 def test_a_change_that_stays_is_dated_and_does_not_hide_itself() -> None:
     random = np.random.default_rng(2)
     nights = [a_night(random) for _ in range(25)]
-    unusual: set[date] = set()
+    unusual: dict[date, list[str]] = {}
     for _ in range(5):
         nights.append(a_night(random, brightness=80))
         verdict = verdict_of(nights, unusual)
         assert verdict.is_unusual
-        unusual.add(dated(nights)[-1][0])
+        unusual[dated(nights)[-1][0]] = verdict.measures
     assert verdict.since == dated(nights)[25][0]
     assert any("since Mon 26 Jan" in sentence for sentence in verdict.sentences)
 
@@ -169,5 +169,98 @@ def test_a_night_keeps_its_verdict_and_reports_it(make_night: Callable[..., Nigh
     for number in range(40):
         night.drop(f"{number}.jpg", photo(str(number), sub="shoes"))
     night.run()
-    (page,) = (night.settings.data_dir / "reports").glob("*.html")
-    assert "Other goods than the release was measured on" in page.read_text("utf-8")
+    page = (night.settings.reports / "latest.html").read_text("utf-8")
+    assert "Other goods than the release was measured on" in page
+
+
+def test_each_measure_is_dated_by_its_own_beginning() -> None:
+    random = np.random.default_rng(6)
+    nights = [a_night(random) for _ in range(40)]
+    unusual: dict[date, list[str]] = {}
+    for number in range(4):  # dark from the first, other goods from the third night on
+        nights.append(a_night(random, brightness=60, shoes=40 if number >= 2 else 1))
+        verdict = verdict_of(nights, unusual)
+        unusual[dated(nights)[-1][0]] = verdict.measures
+    first = dated(nights)[40][0]
+    dark = next(sentence for sentence in verdict.sentences if "darker" in sentence)
+    goods = next(sentence for sentence in verdict.sentences if "shoes" in sentence)
+    assert f"since {first:%a %d %b}" in dark
+    assert f"since {first + timedelta(days=2):%a %d %b}" in goods
+    assert verdict.since == first
+
+
+def test_where_nobody_wrote_down_what_was_unusual_no_beginning_is_claimed() -> None:
+    random = np.random.default_rng(7)
+    nights = [a_night(random) for _ in range(30)] + [a_night(random, brightness=60) for _ in range(3)]
+    old = {night: None for night, _ in dated(nights)[30:32]}
+    verdict = verdict_of(nights, old)
+    assert any("darker" in sentence for sentence in verdict.sentences)
+    assert not any("since" in sentence for sentence in verdict.sentences)
+
+
+def shown(sentence: str) -> tuple[str, str]:
+    """The two values that a sentence compares."""
+    inside = sentence[sentence.rindex("(") + 1 : sentence.rindex(")")]
+    here, there = inside.removeprefix("mean ").removeprefix("typically ").split(" instead of ")
+    return here, there.removesuffix(" of 255")
+
+
+def bins(size: int, **counts: int) -> list[int]:
+    return [counts.get(f"at{number}", 0) for number in range(size)]
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "sizes", "confidence"])
+@pytest.mark.parametrize("change", ["mean", "spread", "small"])
+def test_no_alarm_shows_two_equal_numbers(name: str, change: str) -> None:
+    """Small files, a hair's breadth, or another spread around the same mean: the numbers differ, or nothing is said."""
+    size = len(getattr(Summary(), name))
+    usual, seen = Summary(), Summary()
+    middle = 30 if name == "sizes" else size // 2  # 2^15 bytes: 0.03 MB
+    setattr(usual, name, bins(size, **{f"at{middle}": 1000}))
+    tonight = {
+        "mean": {f"at{middle - 1}": 1000},
+        "spread": {f"at{middle - 4}": 500, f"at{middle + 4}": 500},
+        "small": {f"at{middle}": 999, f"at{middle - 1}": 1},
+    }[change]
+    setattr(seen, name, bins(size, **tonight))
+    say = next(measure.say for measure in drift.MEASURES if measure.name == name)
+    sentence = say(seen, [usual, usual], "")
+    if change != "small":
+        assert sentence
+    if sentence:
+        here, there = shown(sentence)
+        assert here != there, sentence
+
+
+@pytest.mark.parametrize(
+    ("hats", "others", "said"), [(4, 498, "“hat” than usual (0.4 % instead of 0.1 %)"), (1, 499, "")]
+)
+def test_small_shares_have_the_digits_that_tell_them_apart(hats: int, others: int, said: str) -> None:
+    usual = Summary(categories={"all": {"dress": 500, "shoes": 499, "hat": 1}})
+    seen = Summary(categories={"all": {"dress": 999 - others - hats + 1, "shoes": others, "hat": hats}})
+    say = next(measure.say for measure in drift.MEASURES if measure.name == "of the category")
+    sentence = say(seen, [usual], "")
+    assert (said in sentence) if said else sentence == ""
+
+
+def test_a_night_of_which_nothing_can_be_told_is_not_called_unusual(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(8)
+    nights = [*(a_night(random) for _ in range(40)), a_night(random, brightness=60)]
+    assert verdict_of(nights).is_unusual
+    silent = [
+        drift.Measure(measure.name, measure.counts, lambda *_: "", measure.is_of_pixels)
+        for measure in drift.MEASURES
+    ]
+    monkeypatch.setattr(drift, "MEASURES", silent)
+    verdict = verdict_of(nights)
+    assert not verdict.is_unusual
+    assert verdict.since is None
+    assert verdict.rank is not None
+
+
+def test_a_head_that_answers_nothing_is_no_measure() -> None:
+    random = np.random.default_rng(9)
+    nights = [a_night(random) for _ in range(30)]
+    for night in nights:
+        night.colours, night.backgrounds = {}, {}
+    assert verdict_of(nights).rank is not None

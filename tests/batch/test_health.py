@@ -13,7 +13,7 @@ import pytest
 from batch import health, schedule
 from batch.__main__ import main
 from batch.health import CRITICAL, OK, WARNING, Finding
-from batch.ledger import Ledger
+from batch.ledger import Ledger, Run
 from batch.lock import run_lock
 from batch.settings import BatchSettings
 from tests.batch.conftest import Night
@@ -165,7 +165,7 @@ def test_a_disk_that_will_be_full_soon_is_noticed(
     monkeypatch.setattr("batch.health.shutil.disk_usage", lambda _: Usage(1e12, 1e12 - free, free))
     with Ledger(night.settings.ledger_path) as ledger:
         run = ledger.runs()[-1]
-        run.summary["bytes"] = 14 * 5_000_000_000  # 5 GB a day, as of late
+        run.summary["bytes"] = 5_000_000_000  # so far there was one day
         ledger.end_run(run)
     assert finding(night, "days left").level == level
 
@@ -234,3 +234,36 @@ def test_a_time_of_day_that_is_none_is_a_wrong_setting() -> None:
 
     with pytest.raises(SettingError, match="NIGHT_AT=25:00"):
         load(BatchSettings, night_at="25:00")
+
+
+@pytest.mark.parametrize(("nights", "days"), [(1, 100), (4, 100), (30, 100)])
+def test_the_days_left_are_counted_by_the_nights_that_there_are(
+    night: Night, monkeypatch: pytest.MonkeyPatch, nights: int, days: int
+) -> None:
+    monkeypatch.setattr("batch.health.shutil.disk_usage", lambda _: Usage(1e12, 5e11, 5e11))
+    now = datetime.now().astimezone()
+    with Ledger(night.settings.ledger_path) as ledger:
+        for number in range(nights):
+            moment = (now - timedelta(days=number)).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            seen = {"bytes": 5_000_000_000, "statuses": {"processed": 9}}
+            ledger.start_run(Run(moment, moment, moment, 0, summary=seen))
+    assert finding(night, "days left").value == days
+
+
+def test_a_missing_incoming_is_not_an_empty_one(night: Night) -> None:
+    assert (finding(night, "incoming").level, finding(night, "incoming").text) == (OK, "empty")
+    night.incoming.rmdir()
+    found = finding(night, "incoming")
+    assert found.level == WARNING
+    assert "missing" in found.text
+
+
+def test_all_that_waits_for_review_is_counted_whatever_night_it_is_of(night: Night) -> None:
+    assert finding(night, "to review").text == "nothing waits"
+    for name in ("a", "b"):
+        night.drop(f"{name}.jpg", photo(name, doubt=True))
+        night.run()
+    found = finding(night, "to review")
+    assert (found.level, found.value) == (OK, 2)
+    (night.settings.data_dir / "review" / "a.jpg").rename(night.settings.data_dir / "elsewhere.jpg")
+    assert finding(night, "to review").value == 1

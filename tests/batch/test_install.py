@@ -44,7 +44,7 @@ def test_cron_gets_a_block_of_its_own_and_loses_just_that_again(night: Night, cr
     crontab.write_text("MAILTO=me\n5 5 * * * mine\n")
     install.carry_out(install.cron(night.settings))
     text = crontab.read_text()
-    assert text.startswith("MAILTO=me\n5 5 * * * mine\n# nightsort: begin\n")
+    assert text.startswith(f"MAILTO=me\n5 5 * * * mine\n# nightsort: begin {ROOT}\n")
     assert f"0 2 * * *  {ROOT}/full_batch.sh >" in text
     assert "@reboot" in text
     assert install.installed() == ["cron"]
@@ -73,6 +73,88 @@ def test_blanks_and_percent_signs_in_paths_survive_cron(
     night = make_night(log_dir=tmp_path / "my 50% logs")
     install.carry_out(install.cron(night.settings))
     assert f"'{tmp_path}/my 50\\% logs/cron.log'" in crontab.read_text()
+
+
+STARTED = f"{ROOT}/full_batch.sh >{ROOT}/logs/cron.log 2>&1\n"
+OURS = f"0 2 * * *  {STARTED}"
+AT_START = f"@reboot    sleep 60; {ROOT}/full_batch.sh --if-missed >>{ROOT}/logs/cron.log 2>&1\n"
+MINE = "5 5 * * * mine\n"
+BEGIN, END = "# nightsort: begin\n", "# nightsort: end\n"
+OF_ANOTHER_COPY = f"{BEGIN}0 3 * * *  /mnt/nightsort/full_batch.sh >/mnt/nightsort/logs/cron.log 2>&1\n{END}"
+NAMED = f"# nightsort: begin {ROOT}\n", f"# nightsort: end {ROOT}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        pytest.param(MINE + BEGIN + OURS + AT_START + MINE, MINE + MINE, id="the end mark is gone"),
+        pytest.param(BEGIN + MINE + OURS + MINE, MINE + MINE, id="and a line stands before ours"),
+        pytest.param(MINE + OURS + AT_START + END + MINE, MINE + MINE, id="the first mark is gone"),
+        pytest.param(MINE + END + MINE, MINE + END + MINE, id="an end mark alone"),
+        pytest.param(BEGIN + MINE + MINE, BEGIN + MINE + MINE, id="a first mark alone"),
+        pytest.param(BEGIN + OURS + BEGIN + OURS + END + MINE, MINE, id="two first marks"),
+        pytest.param(BEGIN + OURS + END + MINE + BEGIN + AT_START + END, MINE, id="two blocks"),
+        pytest.param(BEGIN + OURS + MINE + AT_START + END, MINE, id="a line of mine between ours"),
+        pytest.param(BEGIN + f"MAILTO=me\n30 4 * * * nice {STARTED}#{OURS}{END}", "MAILTO=me\n", id="edited by hand"),
+        pytest.param(BEGIN + END + MINE, MINE, id="nothing between the marks"),
+        pytest.param(NAMED[0] + MINE + NAMED[1], MINE, id="all of ours taken out by hand"),
+        pytest.param(OF_ANOTHER_COPY + BEGIN + OURS + END, OF_ANOTHER_COPY, id="another copy's block"),
+        pytest.param(BEGIN + OURS + OF_ANOTHER_COPY, OF_ANOTHER_COPY, id="behind a block without an end"),
+        pytest.param(
+            f"1 1 * * * /mnt{ROOT}/full_batch.sh\n{OURS}", f"1 1 * * * /mnt{ROOT}/full_batch.sh\n{OURS}", id="no marks"
+        ),
+        pytest.param(MINE + BEGIN + OURS + END.strip(), MINE, id="no line break at the end"),
+        pytest.param(MINE.replace("\n", "\r\n") + (BEGIN + OURS + END).replace("\n", "\r\n"),
+                     MINE.replace("\n", "\r\n"), id="line breaks of Windows"),
+        pytest.param("5 5 * * * \udce9 \x0c\n" + BEGIN + OURS + END, "5 5 * * * \udce9 \x0c\n", id="bytes of any kind"),
+    ],
+)  # fmt: skip
+def test_of_a_crontab_only_our_own_lines_are_taken(
+    night: Night, crontab: Path, before: str, after: str
+) -> None:
+    crontab.write_bytes(before.encode("utf-8", "surrogateescape"))
+    install.carry_out(install.cron(night.settings, remove=True))
+    left = crontab.read_bytes() if crontab.exists() else b""
+    assert left == after.encode("utf-8", "surrogateescape")
+
+
+def test_a_line_without_a_line_break_is_not_glued_to_ours(night: Night, crontab: Path) -> None:
+    crontab.write_text("5 5 * * * mine")
+    install.carry_out(install.cron(night.settings))
+    assert crontab.read_text().startswith(f"5 5 * * * mine\n# nightsort: begin {ROOT}\n")
+
+
+def test_lines_put_between_ours_survive_another_installation_which_is_then_done(
+    night: Night, crontab: Path
+) -> None:
+    crontab.write_text(OF_ANOTHER_COPY + BEGIN + OURS + MINE + END)
+    install.carry_out(install.cron(night.settings))
+    assert crontab.read_text().startswith(OF_ANOTHER_COPY + MINE + NAMED[0])
+    assert crontab.read_text().count(f"{ROOT}/full_batch.sh") == 2
+    assert install.cron(night.settings) == install.Plan()
+
+
+def test_another_copys_schedule_is_not_taken_for_ours(crontab: Path) -> None:
+    crontab.write_text(OF_ANOTHER_COPY + f"# {OURS}0 1 * * * /mnt{ROOT}/full_batch.sh\n")
+    assert install.installed() == []
+
+
+def test_a_crontab_that_cannot_be_read_is_not_replaced(night: Night, crontab: Path) -> None:
+    program = crontab.parent / "bin" / "crontab"
+    program.write_text("#!/bin/sh\necho 'crontab: you are not allowed to use this program' >&2; exit 1\n")
+    with pytest.raises(install.InstallError, match="not allowed"):
+        install.cron(night.settings)
+    assert install.installed() == []
+
+
+def test_another_copys_units_are_neither_replaced_nor_removed(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "UNITS", tmp_path)
+    (tmp_path / "nightsort.service").write_text("[Service]\nExecStart=/mnt/nightsort/full_batch.sh\n")
+    for remove in (False, True):
+        with pytest.raises(install.InstallError, match="another copy"):
+            install.systemd(night.settings, remove=remove)
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not here")

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_id_of(night: Night) -> str:
-    (path,) = (night.settings.data_dir / "predictions").iterdir()
+    (path,) = (night.settings.data_dir / "predictions").glob("*.csv")
     return path.stem
 
 
@@ -49,6 +50,69 @@ def test_as_json_every_line_is_one_object_whatever_it_says(tmp_path: Path) -> No
     assert json.loads(one)["message"].startswith('two\nlines and "quotes"')
     assert json.loads(one)["level"] == "WARNING"
     assert "ValueError: why" in json.loads(two)["exception"]
+
+
+FORGED = "a.jpg\n2026-11-21 02:00:00,000 INFO R1 Done: swept 1"
+STEERING = "\r \x00 \x07 \x08 \t \x1b[2J \x7f \x85 \x9b31m \u061c \u200e \u2028 \u2029 \u202e \u2066 \udce9"
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_name_forges_a_line_or_steers_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    logs.set_up(tmp_path, log_format)
+    logs.log.warning("%s cannot be read", FORGED)
+    logs.log.warning(STEERING)
+    try:
+        raise ValueError(f"{FORGED}{STEERING}")
+    except ValueError:
+        logs.log.exception("broken")
+    terminal, file = capsys.readouterr().out, (tmp_path / "nightsort.log").read_bytes().decode("utf-8")
+    for text in (terminal, file):
+        assert all(character == "\n" or character.isprintable() for character in text)
+        assert not re.search(r"^2026-11-21", text, re.MULTILINE)
+    assert "\\u001b[2J" in terminal
+    assert "\\u001b[2J" in file
+    if log_format == "json":
+        lines = [json.loads(line)["message"] for line in file.splitlines()]
+        assert lines == [f"{FORGED} cannot be read", STEERING, "broken"]
+    else:
+        assert [line[:4] == "    " for line in file.splitlines()[:3]] == [False, True, False]
+
+
+def test_names_in_any_script_stay_as_they_are(tmp_path: Path) -> None:
+    names = "Größe 衬衫 قميص חולצה \u0643\u200c\u0645 \N{MAN}\u200d\N{WOMAN} \N{T-SHIRT}\ufe0f é\u0301"
+    logs.set_up(tmp_path)
+    logs.log.info("%s", names)
+    assert names in (tmp_path / "nightsort.log").read_text("utf-8")
+
+
+def test_the_logs_of_a_run_are_not_taken_in_by_a_forged_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logformat, "run_id", "R2")
+    logs.set_up(tmp_path)
+    logs.log.info("%s", FORGED)
+    assert logs.lines_of_run(tmp_path, "R1") == []
+    assert len(logs.lines_of_run(tmp_path, "R2")) == 2
+
+
+def test_a_night_with_a_forging_name_tells_it_in_the_log_and_in_every_command_on_lines_of_its_own(
+    night: Night, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("data_dir", "log_dir", "api_url"):
+        monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
+    monkeypatch.setenv("SETTLE_SECONDS", "0")
+    name = "a\x1b[31m\nDone: swept 99.jpg"
+    night.drop(name, photo("a", broken=True))
+    assert main(["run"]) == 3
+    for command in (["show", "last"], ["history"], ["health"], ["logs", "last"], ["show", "last", "--json"]):
+        main(command)
+    said = capsys.readouterr().out + (night.settings.log_dir / "nightsort.log").read_text("utf-8")
+    assert "\x1b" not in said
+    assert not re.search("^Done: swept 99", said, re.MULTILINE)
+    (row,) = night.rows()
+    assert row.file_name == name  # the ledger keeps it exact
 
 
 @pytest.mark.parametrize("log_format", ["text", "json"])
@@ -127,3 +191,17 @@ def test_a_night_leaves_its_numbers_for_prometheus(
     assert samples["nightsort_night_photos", "processed"] == samples["nightsort_night_photos", "failed"] == 1
     assert samples["nightsort_night_review_share",] == 0.5
     assert samples["nightsort_night_release", "fake-1"] == 1
+
+
+def test_lines_of_one_kind_are_counted_once_there_are_many(caplog: pytest.LogCaptureFixture) -> None:
+    with logs.first_few():
+        for number in range(50):
+            logs.log.warning("%s cannot be read: %s.", f"{number}.jpg", "why")
+        logs.log.warning("Something else.")
+    logs.log.warning("%s cannot be read: %s.", "later.jpg", "why")
+    assert caplog.messages[: logs.FEW] == [f"{number}.jpg cannot be read: why." for number in range(logs.FEW)]
+    assert caplog.messages[logs.FEW :] == [
+        "Something else.",
+        "30 more lines like this: 0.jpg cannot be read: why.",
+        "later.jpg cannot be read: why.",
+    ]

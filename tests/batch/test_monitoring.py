@@ -47,7 +47,7 @@ def test_rules_and_dashboard_ask_for_numbers_that_exist(
 ) -> None:
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     night = make_night(metrics_file=tmp_path / "nightsort.prom")

@@ -4,25 +4,40 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from flask import Response, jsonify
 
-from batch.ledger import CSV_COLUMNS
+from batch import export, run, sweep
+from batch.ledger import CSV_COLUMNS, Ledger, Row, Run
 from batch.lock import run_lock
+from batch.sweep import PHOTOS_PER_REQUEST
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 
 CONTRACT = (
     "file_name, main_category, main_category_probability, sub_category, sub_category_probability, "
     "background_quality, background_quality_probability, colour, colour_probability, needs_review, "
-    "review_reason, status, error, moved_to, sha256, run_id, processed_at, model_version, duplicate_of"
+    "review_reason, status, error, moved_to, sha256, run_id, processed_at, model_version, duplicate_of, "
+    "doubts, order, decided_by, decided_at, decision"
 )
 
 
 def test_the_csv_has_exactly_the_columns_of_the_data_contract() -> None:
     assert ", ".join(CSV_COLUMNS) == CONTRACT
+
+
+def test_the_order_is_the_first_sub_folder(night: Night) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("order 7/table 1/b.jpg", photo("b"))
+    assert night.run() == 0
+    assert {row["file_name"]: row["order"] for row in night.csv()} == {
+        "a.jpg": "",
+        "order 7/table 1/b.jpg": "order 7",
+    }
 
 
 def test_a_sure_photo_is_filed_under_its_categories_with_one_row(night: Night) -> None:
@@ -202,10 +217,13 @@ def test_companions_take_the_new_name_of_their_photo(night: Night) -> None:
     assert night.files()["processed/upperwear/t-shirt/IMG_1 (2).xmp"] == b"b"
 
 
-def test_a_film_without_a_photo_is_a_failed_row(night: Night) -> None:
+def test_a_film_without_a_photo_stays_and_is_counted(night: Night) -> None:
     night.drop("film.mov", b"\0\0\0\x14ftypqt  ")
-    assert night.run() == 3
-    assert night.csv()[0]["moved_to"] == "failed/film.mov"
+    assert night.run() == 0
+    assert night.csv() == []
+    assert night.waiting() == ["film.mov"]
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert ledger.runs()[-1].counts["left_alone"] == 1
 
 
 @pytest.mark.parametrize(
@@ -309,33 +327,113 @@ def test_the_last_line_sums_the_night_up(night: Night, capsys: pytest.CaptureFix
     last = capsys.readouterr().out.strip().splitlines()[-1]
     assert "swept 4 (processed 1, for review 1, failed 1, duplicates 1)" in last
     assert "photos/s" in last
+    assert "1 to review in all" in last
     assert str(night.settings.csv_path) in last
     assert last in (night.settings.log_dir / "nightsort.log").read_text("utf-8")
 
 
-def test_when_most_photos_fail_the_night_stops_before_it_files_them(
+def last_run(night: Night) -> Run:
+    with Ledger(night.settings.ledger_path) as ledger:
+        run = ledger.last_run()
+    assert run is not None
+    return run
+
+
+def drop_many(
+    night: Night, names: str, count: int, *, broken: bool = False, unsupported: bool = False
+) -> None:
+    for name in map(names.format, range(count)):
+        night.drop(name, photo(name, broken=broken, unsupported=unsupported))
+
+
+def test_damaged_photos_that_sort_first_do_not_keep_the_good_ones_from_being_sorted_tonight(
+    night: Night, sidecar: FakeSidecar, caplog: pytest.LogCaptureFixture
+) -> None:
+    drop_many(night, "a {:02}.jpg", 70, broken=True)
+    drop_many(night, "b {:02}.jpg", 50)
+    assert night.run() == 3
+    assert night.waiting() == []
+    assert [row["status"] for row in night.csv()] == ["failed"] * 70 + ["processed"] * 50
+    assert sidecar.checked == [["JPEG"]]
+    assert "MANY PHOTOS FAILED" in caplog.messages[-1]
+    assert "the files themselves are at fault" in last_run(night).message
+
+
+def test_when_most_photos_fail_and_the_server_is_not_sound_the_night_stops_before_it_files_them(
     night: Night, sidecar: FakeSidecar
 ) -> None:
-    for number in range(200):
-        night.drop(f"{number}.jpg", photo(str(number), broken=True))
+    sidecar.soundness = {"sound": False, "detail": "the JPEG sample is answered wrongly"}
+    drop_many(night, "{}.jpg", 200, broken=True)
     assert night.run() == 1
     assert len(night.waiting()) == 200
     assert night.csv() == []
+    assert "the JPEG sample is answered wrongly" in last_run(night).message
 
 
-def test_files_that_are_no_photos_at_all_do_not_use_up_the_error_budget(night: Night) -> None:
+def test_a_server_that_goes_wrong_in_the_middle_of_a_night_is_noticed_though_most_photos_were_good(
+    night: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.soundness["sound"] = False
+    drop_many(night, "a {:03}.jpg", 300)
+    drop_many(night, "b {:03}.jpg", 200, broken=True)
+    assert night.run() == 1
+    assert len(night.csv()) >= 300
+    assert len(night.waiting()) > 100
+
+
+def test_a_server_that_was_sound_is_checked_again_when_more_photos_fail(
+    night: Night, sidecar: FakeSidecar
+) -> None:
+    drop_many(night, "{:03}.jpg", 400, broken=True)
+
+    def sound_at_first(_: list[str]) -> Response:
+        return jsonify(sound=len(sidecar.checked) < 3, detail="")
+
+    sidecar.check_behaviour = sound_at_first
+    assert night.run() == 1
+    assert len(sidecar.checked) == 3
+    assert len(night.csv()) == 2 * PHOTOS_PER_REQUEST
+
+
+def test_files_that_are_no_photos_at_all_do_not_use_up_the_error_budget(
+    night: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.soundness["sound"] = False
     for number in range(100):
         night.drop(f"{number}.txt", f"text {number}".encode())
+        night.drop(f"{number}.bmp", f"BMW {number}, and so on".encode())
     assert night.run() == 3
     assert night.waiting() == []
+    assert sidecar.checked == []
 
 
-def test_an_error_budget_of_one_is_no_budget(make_night: Callable[..., Night]) -> None:
+@pytest.mark.parametrize("name", ["{}.jpg", "{}.NEF", "{}.dng"])
+def test_photos_of_a_kind_that_is_not_supported_do_not_use_up_the_error_budget(
+    name: str, night: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.soundness["sound"] = False
+    drop_many(night, name, 100, unsupported=True)
+    drop_many(night, "good {}.jpg", 5)
+    assert night.run() == 3
+    assert night.waiting() == []
+    assert sidecar.checked == []
+
+
+def test_camera_raw_does_not_use_up_the_error_budget_whatever_is_wrong_with_it(
+    night: Night, sidecar: FakeSidecar
+) -> None:
+    """It begins like a TIFF, so that a server may call it damaged."""
+    drop_many(night, "{}.cr2", 100, broken=True)
+    assert night.run() == 3
+    assert sidecar.checked == []
+
+
+def test_an_error_budget_of_one_is_no_budget(make_night: Callable[..., Night], sidecar: FakeSidecar) -> None:
     night = make_night(error_budget=1)
-    for number in range(100):
-        night.drop(f"{number}.jpg", photo(str(number), broken=True))
+    drop_many(night, "{}.jpg", 100, broken=True)
     assert night.run() == 3
     assert night.waiting() == []
+    assert sidecar.checked == []
 
 
 def test_a_class_that_would_lead_out_of_the_folder_stops_the_night(
@@ -365,3 +463,87 @@ def test_photos_are_swept_by_name_so_that_a_copy_comes_after_its_photo(night: Ni
     night.run()
     assert [row["file_name"] for row in night.csv()] == ["a.jpg", "a (copy).jpg", "b.jpg", "c.jpg"]
     assert night.csv()[1]["status"] == "duplicate"
+
+
+FAULTS = (RuntimeError("a bug"), MemoryError(), KeyError("x"), OSError(5, "Input/output error", "/somewhere"))
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=repr)
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [(run, "_recover"), (sweep.Sweep, "_read"), (sweep.Sweep, "_decide"), (export, "update_all")],
+)
+def test_whatever_goes_wrong_in_a_night_its_row_is_finished_and_what_is_done_is_told(
+    owner: object, name: str, fault: Exception, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.drop("a.jpg", photo("a"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(owner, name, fail)
+        assert night.run() == 1
+    ended = last_run(night)
+    assert (ended.exit_code, bool(ended.finished_at)) == (1, True)
+    assert ended.message
+    assert night.run() == 0
+    assert len(night.csv()) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [(KeyboardInterrupt(), 130), (SystemExit(7), 7), (SystemExit("enough"), 1)], ids=repr
+)
+def test_a_night_that_is_broken_off_has_a_finished_row_all_the_same(
+    end: BaseException, code: int, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night.drop("a.jpg", photo("a"))
+
+    def break_off(*_: object) -> None:
+        raise end
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep.Sweep, "_read", break_off)
+        with pytest.raises(type(end)):
+            night.run()
+    ended = last_run(night)
+    assert (ended.exit_code, bool(ended.finished_at)) == (code, True)
+    assert type(end).__name__ in ended.message
+
+
+def test_photos_that_were_filed_before_a_fault_are_counted(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drop_many(night, "{}.jpg", 10)
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 2)
+    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    decide = sweep.Sweep._decide
+
+    def fail_later(*values: Any) -> Iterator[Row]:
+        if len(night.files()) >= 4:
+            raise RuntimeError("a bug")
+        return decide(*values)
+
+    monkeypatch.setattr(sweep.Sweep, "_decide", fail_later)
+    assert night.run() == 1
+    assert last_run(night).counts["processed"] == len(night.csv()) == 4
+
+
+def test_a_night_whose_incoming_is_no_folder_has_a_finished_row_that_says_so(night: Night) -> None:
+    night.incoming.rmdir()
+    night.incoming.write_text("somebody's notes")
+    assert night.run() == 1
+    ended = last_run(night)
+    assert (ended.exit_code, bool(ended.finished_at)) == (1, True)
+    assert str(night.incoming) in ended.message
+
+
+def test_a_summary_that_fails_takes_nothing_back(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    night.drop("a.jpg", photo("a"))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(run, "_look_back", fail)
+    assert night.run() == 0
+    assert last_run(night).exit_code == 0

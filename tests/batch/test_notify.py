@@ -92,8 +92,9 @@ def test_always_means_after_every_night(make_night: Callable[..., Night], web: L
     night.drop("a.jpg", photo("a"))
     night.run()
     (message,) = messages(web)
-    assert message["title"] == "Nightsort: done, 1 photos"
-    assert "swept 1" in message["message"]
+    assert message["title"] == "Nightsort: done, 1 file, 0 % to review"
+    assert "1 file: 1 filed, 0 to review (0 %)." in message["message"]
+    assert "Nothing to do." in message["message"]
 
 
 def test_a_night_that_went_wrong_is_told_with_its_reason(
@@ -127,7 +128,7 @@ def test_a_mail_arrives_with_the_report(make_night: Callable[..., Night], mail: 
     night.drop("a.jpg", photo("a"))
     night.run()
     (text,) = mail.received
-    assert "Subject: Nightsort: done, 1 photos" in text
+    assert "Subject: Nightsort: done, 1 file, 0 % to review" in text
     with Ledger(night.settings.ledger_path) as ledger:
         run_id = ledger.runs()[-1].run_id
     assert f"{run_id}.html" in text
@@ -144,3 +145,44 @@ def test_an_address_nobody_understands_is_a_line_in_the_log(
     assert night.run() == 0
     assert "address 1" in caplog.text
     assert len(messages(web)) == 1
+
+
+@pytest.mark.parametrize(("setting", "told"), [(None, "0"), ("success", "0"), ("failure", "3")])
+def test_whether_unreadable_files_make_a_failure_for_the_watcher_is_a_setting(
+    make_night: Callable[..., Night], web: Listener, setting: str | None, told: str
+) -> None:
+    night = make_night(ping_url=ping(web), **({"ping_failed_photos": setting} if setting else {}))
+    night.drop("a.jpg", photo("a"))
+    night.drop("list.pdf", b"no photo")
+    assert night.run() == 3
+    assert web.received[-1] == f"GET /ping/secret/{told}"
+
+
+def test_a_message_says_the_share_for_review_and_the_next_step(
+    make_night: Callable[..., Night], web: Listener
+) -> None:
+    night = make_night(notify_urls=webhook(web), notify_when="always")
+    sound_release(night)
+    for number in range(3):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.drop("doubt.jpg", photo("d", doubt=True))
+    night.drop("list.pdf", b"no photo")
+    night.run()
+    (message,) = messages(web)
+    assert "25 % to review" in message["title"]
+    assert "1 to review (25 %)" in message["message"]
+    assert "- 1 to decide (in review/)" in message["message"]
+    assert "- 1 to photograph or send again (in failed/)" in message["message"]
+
+
+def test_a_message_about_a_failed_night_says_what_is_safe_and_what_to_do(
+    make_night: Callable[..., Night], web: Listener, sidecar: FakeSidecar
+) -> None:
+    night = make_night(notify_urls=webhook(web))
+    sidecar.token = "another"
+    for number in range(3):
+        night.drop(f"{number}.jpg", photo(str(number)))
+    night.run()
+    (message,) = messages(web)
+    assert "3 photos are safe in incoming" in message["message"]
+    assert "python -m batch logs last" in message["message"]

@@ -2,14 +2,13 @@
 
 import os
 import random
-import shutil
 import signal
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch import export, filing, run, sweep
+from batch import acts, cells, companions, export, filing, run, sweep
 from batch.ledger import CSV_COLUMNS, Ledger, Row
 
 Moment = Literal["before", "after"]
@@ -25,9 +24,9 @@ STEPS: dict[str, tuple[Any, str]] = {
     "choose a name": (filing, "choose_name"),
     "file a photo": (filing, "file_photo"),
     "rename a photo": (filing, "rename_new"),
-    "look for companions": (filing, "companions_of"),
+    "look for companions": (companions.Folder, "companions_of"),
     "move a companion": (filing, "_move_companion"),
-    "copy to another disk": (shutil, "copy2"),
+    "copy to another disk": (filing, "_copy_bytes"),
     "check a copy": (filing, "digest"),
     "mark a copy as whole": (Path, "touch"),
     "remove a file": (Path, "unlink"),
@@ -44,12 +43,25 @@ STEPS: dict[str, tuple[Any, str]] = {
 }
 """What a night does, and the function that does it."""
 
+COMMAND_STEPS: dict[str, tuple[Any, str]] = {
+    "plan what is to be done": (Ledger, "plan"),
+    "note that it is done": (Ledger, "finish"),
+    "forget what cannot be done": (Ledger, "undo"),
+    "move one photo": (filing, "move_photo"),
+    "clear up after a dead move": (filing, "clear_up"),
+    "delete one photo": (acts, "_delete"),
+    "let a row follow its photo": (Ledger, "follow"),
+    "remember the folders": (Ledger, "set_folder_times"),
+    "update every CSV": (export, "update_all"),
+}
+"""What `requeue`, `prune` and `doctor --fix` do, and nights that finish it."""
+
 HALF_A_CSV = "write half a CSV"
 
 
 def die_at(step: str, moment: Moment, count: int) -> None:
     """Let this process be killed before, or after, the `count`-th time that it does this step."""
-    owner, name = STEPS[step]
+    owner, name = (STEPS | COMMAND_STEPS)[step]
     original = getattr(owner, name)
     calls = 0
 
@@ -74,7 +86,7 @@ def die_in_the_middle_of_a_csv() -> None:
     def half(rows: Iterator[Row], file: Any) -> int:
         if "predictions.csv" not in str(file.name):
             return original(rows, file)
-        text = export._text(map(export.cells, islice(rows, len(CSV_COLUMNS))))
+        text = cells.text_of_lines(map(cells.cells, islice(rows, len(CSV_COLUMNS))))
         file.write(text[: len(text) // 2])
         file.flush()
         die()

@@ -2,8 +2,8 @@
 
     python -m tests.faults.fuzz_http --requests 20000
 
-Every answer has to be one that the description knows, never a 500; the server's processes have to be the same
-at the end as at the beginning, ready, and not grown. Only ever talks to 127.0.0.1.
+Every answer has to be one that the description knows, never a 500; the server's processes have to be there at the end
+as at the beginning, ready, and not grown (helpers that decode come and go). Only ever talks to 127.0.0.1.
 """
 
 import argparse
@@ -94,10 +94,8 @@ def campaign(requests: int, seed: int = 1, kind: str = "gunicorn") -> Figures:
             _send_many(port, documented, numbers, seed, figures)
             figures.megabytes.append(megabytes(before))
         figures.seconds = time.monotonic() - started
-        if [each.pid for each in processes(process)] != [each.pid for each in before]:
-            figures.problems.append(
-                "the server's processes are not the same as at the beginning: one has crashed"
-            )
+        if not {each.pid for each in before} <= {each.pid for each in processes(process)}:
+            figures.problems.append("a process that was there at the beginning is gone: it has crashed")
         if _get(port, "/health")["status"] != "ready":
             figures.problems.append("the server is not ready any more")
     growth = figures.megabytes[-1] - figures.megabytes[4]

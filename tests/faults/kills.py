@@ -11,6 +11,7 @@ last night runs in peace, and every promise is checked to the letter. Exits with
 import argparse
 import contextlib
 import io
+import logging
 import os
 import random
 import shutil
@@ -20,19 +21,32 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 from PIL import Image
 
-from batch import run, sweep
+from batch import acts, run, sweep
+from batch.commands import COMMANDS, perform
+from batch.companions import companions_of
+from batch.filing import NAME_BYTES
+from batch.ledger import Ledger
+from batch.logs import log
 from batch.settings import BatchSettings
 from settings import ROOT, load
 from tests import small_release
-from tests.fake_sidecar import photo
-from tests.faults.dying import HALF_A_CSV, STEPS, die_at, die_in_the_middle_of_a_csv, meddle_with_names
+from tests.fake_sidecar import JPEG, photo
+from tests.faults.dying import (
+    COMMAND_STEPS,
+    HALF_A_CSV,
+    STEPS,
+    Moment,
+    die_at,
+    die_in_the_middle_of_a_csv,
+    meddle_with_names,
+)
 from tests.faults.promises import Dropped, broken_promises, checksum
 
 KILLS_PER_FOLDER = 12
@@ -40,6 +54,10 @@ TRIES = 6
 """How many nights may miss a step that needs some luck (another disk, a name that is taken just now)."""
 
 SHARE_OF_REAL_SIDECARS = 0.2
+SHARE_OF_COMMANDS = 0.5
+SHARE_OF_DROPS = 0.3
+"""How often a command is killed after a night, and photos are dropped again or moved by hand."""
+
 OTHER_DISK = Path("/dev/shm")
 """A folder on another file system than the temporary one; without it only one is used."""
 
@@ -52,6 +70,7 @@ class Figures:
     """By kind."""
     at_steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Kills by step and moment."""
+    at_command_steps: Counter[tuple[str, str]] = field(default_factory=Counter)
     missed: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Nights that came to their end before they took the step that was to kill them."""
     nights: int = 0
@@ -65,7 +84,8 @@ class Figures:
         others = len(self.problems) - sum(counts[kind] for kind in KINDS)
         return (
             f"{self.kills.total()} kills ({kinds}) in {self.nights} nights over {self.photos} photos in "
-            f"{self.folders} folders; {len(self.at_steps)} of {2 * len(STEPS) + 1} step boundaries.\n"
+            f"{self.folders} folders; {len(self.at_steps)} of {2 * len(STEPS) + 1} step boundaries of a night, "
+            f"{len(self.at_command_steps)} of {2 * len(COMMAND_STEPS)} of commands.\n"
             f"lost {counts['LOST']}, doubled {counts['DOUBLED']}, rows without a photo "
             f"{counts['ROW WITHOUT PHOTO']}, photos without a row {counts['PHOTO WITHOUT ROW']}, "
             f"torn or wrong CSVs {counts['CSV']}, other problems {others}"
@@ -159,6 +179,15 @@ def _one_folder(
                     steps.insert(0, step)
                 break
             _check(folder, dropped, figures, at_rest=False, after=str(step))
+            if chance.random() < SHARE_OF_COMMANDS and figures.kills.total() < kills:
+                what = _killed_command(folder, url, chance, figures)
+                dropped.csv_may_lag = True
+                _check(folder, dropped, figures, at_rest=False, after=what)
+            if chance.random() < SHARE_OF_DROPS:  # the same photos once more, by their names of before
+                again = [chance.randrange(photos) for _ in range(10)]
+                _drop_photos(folder / "data" / "incoming", again, chance, dropped)
+        if chance.random() < SHARE_OF_DROPS:
+            _move_by_hand(folder / "data", chance)
         code = _wait(_start_night(folder, url))
         _check(folder, dropped, figures, at_rest=True, after=_last_words(folder, code))
 
@@ -195,16 +224,75 @@ def _killed_night(
     return True
 
 
+def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figures) -> str:
+    """A `requeue`, `prune` or `doctor --fix` that dies at one of its steps, or at a random moment; says which."""
+    settings = _settings(folder, url)
+    name, command = chance.choice(_commands(settings, chance))
+    step = chance.choice(list(COMMAND_STEPS)) if chance.random() < 0.8 else None
+    moment: Moment = chance.choice(("before", "after"))
+    count = 1 + int(chance.expovariate(1 / 3))
+
+    def work() -> int:
+        acts.AT_ONCE = 10
+        acts.old_photos = lambda ledger, *_: ledger.matching("id % 10 = 3 AND moved_to != ''")
+        if step:
+            die_at(step, moment, count)
+        return perform(next(one for one in COMMANDS if one.name == name), settings, command)
+
+    child = _forked(folder, work)
+    if step is None:
+        time.sleep(chance.uniform(0.0, 0.3))
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    if _wait(child) == -signal.SIGKILL:
+        figures.kills[f"of {name}"] += 1
+        figures.at_command_steps.update([(step, moment)] if step else [])
+    return f"{name} killed {moment} {step}"
+
+
+def _commands(settings: BatchSettings, chance: random.Random) -> list[tuple[str, argparse.Namespace]]:
+    """What may be called on what the nights have filed so far."""
+    with Ledger(settings.ledger_path) as ledger:
+        runs = [run.run_id for run in ledger.runs()]
+    requeue = {"failed": False, "photo": "", "release": "", "below": None, "dry_run": False}
+    prune = {
+        "days": 90,
+        "status": ["processed", "duplicate", "review"],
+        "yes": True,
+        "delete": False,
+        "archive": None,
+    }
+    return [
+        ("requeue", argparse.Namespace(**{**requeue, "run": chance.choice(runs)})),
+        ("requeue", argparse.Namespace(**{**requeue, "run": "", "failed": True})),
+        ("prune", argparse.Namespace(**{**prune, "archive": Path("archive")})),
+        ("prune", argparse.Namespace(**{**prune, "delete": True})),
+        ("doctor", argparse.Namespace(fix=True, adopt=False)),
+    ]
+
+
+def _move_by_hand(data_dir: Path, chance: random.Random) -> None:
+    """As people do in a file manager: some photos into other folders, under other names."""
+    photos = [
+        path
+        for folder in ("processed", "review")
+        for path in (data_dir / folder).rglob("*.jpg")
+        if not companions_of(path)
+    ]
+    for number, path in enumerate(chance.sample(sorted(photos), min(5, len(photos)))):
+        target = data_dir / chance.choice(
+            ("review", "processed/footwear/shoes", "processed/bottomwear/pants")
+        )
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target / f"by hand {number}.jpg")
+
+
 def _start_night(
     folder: Path, url: str, step: tuple[str, str] | None = None, count: int = 1, meddle: float = 0
 ) -> int:
-    """A night in a child process (forked: what is imported need not be imported again); its process id."""
-    sys.stdout.flush()
-    child = os.fork()
-    if child:
-        return child
-    try:
-        _mute(folder / "night.log")
+    """A night in a child process; its process id."""
+
+    def work() -> int:
         sweep.PHOTOS_PER_REQUEST = 8  # more steps, smaller ones
         if meddle:
             meddle_with_names(folder / "data", random.Random(meddle))
@@ -212,7 +300,21 @@ def _start_night(
             die_in_the_middle_of_a_csv()
         elif step:
             die_at(step[0], "before" if step[1] == "before" else "after", count)
-        os._exit(run.night(_settings(folder, url)))
+        return run.night(_settings(folder, url))
+
+    return _forked(folder, work)
+
+
+def _forked(folder: Path, work: Callable[[], int]) -> int:
+    """Do it in a child process (forked: what is imported need not be imported again); returns its id."""
+    sys.stdout.flush()
+    child = os.fork()
+    if child:
+        return child
+    try:
+        _mute(folder / "night.log")
+        log.handlers[:] = [logging.StreamHandler(sys.stderr)]
+        os._exit(work())
     except BaseException as error:  # noqa: BLE001 - a child must not run on into the parent's code
         print(repr(error), file=sys.stderr, flush=True)
         os._exit(99)
@@ -254,17 +356,29 @@ def _on_two_disks(folder: Path, two: bool) -> Iterator[None]:
             shutil.rmtree(other)
 
 
-def _drop_photos(incoming: Path, numbers: range, chance: random.Random, dropped: Dropped) -> None:
+def _drop_photos(incoming: Path, numbers: Iterable[int], chance: random.Random, dropped: Dropped) -> None:
     """A day's photos: sub-folders, copies, taken names, odd names, empty and broken files, companions."""
     for index in numbers:
         path = incoming / _name(index, chance)
+        if os.path.lexists(path):
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         content = _content(index, chance)
         path.write_bytes(content)
         dropped.photos[checksum(content)] += 1
-        if path.suffix == ".jpg" and chance.random() < 0.1 and len(path.name) < 100:
-            path.with_suffix(".xmp").write_bytes(f"edits of {index}".encode())
-            dropped.companions[checksum(f"edits of {index}".encode())] += 1
+        if (
+            content.startswith(JPEG) and chance.random() < 0.1
+        ):  # whatever its name: only a photo has companions
+            _drop_companion(path, index, chance, dropped)
+
+
+def _drop_companion(photo: Path, index: int, chance: random.Random, dropped: Dropped) -> None:
+    name = chance.choice((f"{photo.name}.xmp", f"{photo.stem}.Xmp"))
+    edits = f"edits of {index}, {chance.random()}".encode()
+    if len(os.fsencode(name)) <= NAME_BYTES and not photo.with_name(name).exists():
+        photo.with_name(name).write_bytes(edits)
+        dropped.companions[checksum(edits)] += 1
+        dropped.photo_of[checksum(edits)] = checksum(photo.read_bytes())
 
 
 def _name(index: int, chance: random.Random) -> str:
@@ -277,7 +391,14 @@ def _name(index: int, chance: random.Random) -> str:
     )
     if chance.random() < 0.1:
         return chance.choice(odd).format(index)
-    return chance.choice((f"{index}.jpg", f"order {index % 7}/{index}.jpg", f"order {index}/front.jpg"))
+    usual = (
+        f"{index}.jpg",
+        f"order {index % 7}/{index}.jpg",
+        f"order {index}/front.jpg",
+        f"{index}.gif",
+        f"{index}",
+    )
+    return chance.choice(usual)
 
 
 def _content(index: int, chance: random.Random) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from batch.ledger import CSV_COLUMNS
 from batch.scan import Found
 from tests.batch.conftest import Night
 from tests.fake_sidecar import photo
@@ -73,7 +74,7 @@ def test_the_csv_is_read_whole_by_a_plain_reader_whatever_the_names(night: Night
     night.run()
     with night.settings.csv_path.open(newline="", encoding="utf-8") as file:
         lines = list(csv.reader(file))
-    assert {len(line) for line in lines} == {19}
+    assert {len(line) for line in lines} == {len(CSV_COLUMNS)}
     assert len(lines) == 1 + len([name for name in NAMES if not name.startswith(".")])
 
 

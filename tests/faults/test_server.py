@@ -29,16 +29,16 @@ import sys, time
 import api.engine as engine
 import api.front as front
 
-def sick(data, *, read=engine.read_photo, **limits):
-    if data.endswith(b"hang"):
+def sick(plan, *, read=engine.pixels_of):
+    if plan.data.endswith(b"hang"):
         time.sleep(600)
-    if data.endswith(b"memory"):
+    if plan.data.endswith(b"memory"):
         raise MemoryError
-    if data.endswith(b"slow"):
+    if plan.data.endswith(b"slow"):
         time.sleep(0.2)
-    return read(data, **limits)
+    return read(plan)
 
-engine.read_photo = sick
+engine.pixels_of = sick
 engine.PHOTO_SECONDS = 1.5
 front.BODY_SECONDS = 1
 from api.__main__ import main
@@ -248,7 +248,7 @@ def test_a_client_that_stops_sending_is_not_waited_for_without_end(port: int) ->
 def test_a_large_body_of_a_client_without_the_token_is_not_read(model_dir: Path, tmp_path: Path) -> None:
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     settings = load(ApiSettings, _env_file=None, model_dir=model_dir, api_token="secret")
@@ -267,7 +267,7 @@ def test_the_token_is_compared_in_constant_time(model_dir: Path, monkeypatch: py
 
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     compared: list[tuple[bytes, bytes]] = []
@@ -289,7 +289,7 @@ def test_the_token_is_compared_in_constant_time(model_dir: Path, monkeypatch: py
 def test_no_answer_shows_where_things_lie(tmp_path: Path) -> None:
     from api import create_app
     from api.engine import Engine
-    from api.settings import ApiSettings
+    from api_settings import ApiSettings
     from settings import load
 
     engine = Engine(load(ApiSettings, _env_file=None, model_dir=tmp_path / "nowhere"))

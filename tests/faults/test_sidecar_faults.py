@@ -1,7 +1,10 @@
 """What a night does when its sidecar refuses, hangs, drips, lies, dies, or cannot bear one photo."""
 
 import json
+import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,6 +13,7 @@ from typing import Any
 import pytest
 from flask import Response, request
 
+from batch.ledger import Ledger
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 from tests.faults import sick_server
@@ -114,11 +118,22 @@ FAULTS: dict[str, Callable[[Sequence[bytes]], Response]] = {
     "too few": lambda _: Response('{"model_version": "fake-1", "results": []}'),
     "results of another kind": lambda _: Response('{"model_version": "fake-1", "results": 7}'),
     "a version that is no text": lambda photos: Response(
-        json.dumps({"model_version": 7, "results": [{"error": {"detail": "x"}}] * len(photos)})
+        json.dumps({"model_version": 7, "results": [{"error": {"detail": "x", "status": 422}}] * len(photos)})
     ),
     "no sub": answers(sub=None),
     "a probability over 1": answers(sub={"class": "pants", "probability": 1.5}),
     "a probability that is no number": answers(sub={"class": "pants", "probability": float("nan")}),
+    "an error without a status": lambda photos: Response(
+        json.dumps({"model_version": "fake-1", "results": [{"error": {"detail": "x"}}] * len(photos)})
+    ),
+    "a status that is none": lambda photos: Response(
+        json.dumps(
+            {
+                "model_version": "fake-1",
+                "results": [{"error": {"detail": "x", "status": "415"}}] * len(photos),
+            }
+        )
+    ),
     "half a character": answers(sub={"class": "\ud800", "probability": 0.5}),
     "half a character in the reason": answers(review_reason="\udfff"),
 }
@@ -202,6 +217,87 @@ def test_the_one_photo_that_the_server_cannot_bear_fails_and_the_others_are_pred
 
 
 @pytest.fixture
+def sick(night: Night) -> Night:
+    """A night with sixty photos that all fail."""
+    for number in range(60):
+        night.drop(f"{number:02}.jpg", photo(f"photo {number}", broken=True))
+    return night
+
+
+CHECK_FAULTS: dict[str, Callable[[list[str]], Response]] = {
+    "unknown": lambda _: Response("{}", 404),
+    "500": lambda _: Response("{}", 500),
+    "refused": lambda _: Response("{}", 401),
+    "busy": lambda _: Response("{}", 503, headers={"Retry-After": "1"}),
+    "cut off": lambda _: cut_off([]),
+    "hangs": lambda _: hang([]),
+    "HTML": lambda _: Response("<html>It works!</html>"),
+    "a list": lambda _: Response("[]"),
+    "nothing said": lambda _: Response("{}"),
+    "no clear answer": lambda _: Response('{"sound": "yes", "detail": ""}'),
+    "a detail that is no text": lambda _: Response('{"sound": true, "detail": 7}'),
+    "half a character": lambda _: Response('{"sound": false, "detail": "\\ud800"}'),
+    "not sound": lambda _: Response('{"sound": false, "detail": "golden photo 3 is answered wrongly"}'),
+}
+
+
+@pytest.mark.parametrize("fault", CHECK_FAULTS)
+def test_while_nobody_can_tell_that_the_server_is_sound_no_failed_photo_is_filed(
+    fault: str, sick: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.check_behaviour = CHECK_FAULTS[fault]
+    assert sick.run() == 1
+    assert all(row["status"] == "failed" for row in sick.csv())
+    assert len(sick.csv()) < 50
+    assert len(sick.csv()) + len(sick.waiting()) == 60
+    with Ledger(sick.settings.ledger_path) as ledger:
+        ended = ledger.last_run()
+    assert ended is not None
+    assert "ERROR_BUDGET" in ended.message
+    assert ended.finished_at
+
+
+@pytest.mark.parametrize("fault", sorted(set(CHECK_FAULTS) - {"unknown", "refused", "not sound"}))
+def test_a_check_that_fails_once_is_asked_for_again(fault: str, sick: Night, sidecar: FakeSidecar) -> None:
+    sidecar.check_behaviour = lambda formats: (
+        CHECK_FAULTS[fault](formats) if len(sidecar.checked) == 1 else None
+    )
+    assert sick.run() == 3
+    assert sick.waiting() == []
+    assert len(sidecar.checked) == 2
+
+
+def test_the_check_is_about_the_formats_that_failed(night: Night, sidecar: FakeSidecar) -> None:
+    for number in range(30):
+        night.drop(f"{number:02}.jpg", photo(f"photo {number}", broken=True))
+        night.drop(f"{number:02}.png", b"\x89PNG\r\n\x1a\n" + bytes([number]))
+        night.drop(f"{number:02}.gif", b"GIF89a" + bytes([number]))
+
+    def two_fail(photos: Sequence[bytes]) -> Response:
+        damaged = {"error": {"status": 422, "detail": "The photo is damaged."}}
+        fine = {
+            "prediction": {head: {"class": "red", "probability": 0.5} for head in HEADS}
+            | {"review_reason": ""}
+        }
+        results = [fine if content.startswith(b"GIF") else damaged for content in photos]
+        return Response(json.dumps({"model_version": "fake-1", "results": results}))
+
+    sidecar.behaviour = two_fail
+    assert night.run() == 3
+    assert sidecar.checked[0] == ["JPEG", "PNG"]
+
+
+def test_a_server_that_did_not_start_leaves_a_finished_row(own_server: Callable[..., Night]) -> None:
+    night = own_server("stillborn")
+    assert night.run() == 1
+    with Ledger(night.settings.ledger_path) as ledger:
+        ended = ledger.last_run()
+    assert ended is not None
+    assert (ended.exit_code, bool(ended.finished_at)) == (1, True)
+    assert "I cannot start." in ended.message
+
+
+@pytest.fixture
 def own_server(
     make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Callable[..., Night]:
@@ -277,10 +373,6 @@ def test_what_is_done_when_the_server_dies_for_good_is_kept_and_the_next_night_d
 def test_an_interrupted_night_does_not_wait_for_an_answer_that_does_not_come(
     full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import os
-    import signal
-    import threading
-
     monkeypatch.setattr("batch.client.ANSWER_SECONDS", 600)
     monkeypatch.setattr("batch.sweep.END_SECONDS", 0.5)
     sidecar.behaviour = hang
@@ -289,3 +381,19 @@ def test_an_interrupted_night_does_not_wait_for_an_answer_that_does_not_come(
     assert full.run() == 143
     assert time.monotonic() - started < 5
     assert_untouched(full)
+
+
+def test_an_interrupted_night_does_not_wait_for_a_check_that_does_not_come(
+    sick: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 600)
+    monkeypatch.setattr("batch.sweep.END_SECONDS", 0.5)
+
+    def interrupt_and_hang(_: list[str]) -> Response:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return hang([])
+
+    sidecar.check_behaviour = interrupt_and_hang
+    assert sick.run() == 143
+    assert len(sick.csv()) < 50
+    assert len(sick.csv()) + len(sick.waiting()) == 60

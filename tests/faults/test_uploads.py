@@ -1,5 +1,6 @@
 """Uploads in progress: nothing is touched that is not complete, and what is complete does not wait in vain."""
 
+import hashlib
 import os
 import shutil
 import threading
@@ -7,12 +8,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Response
 
+from batch import filing
+from batch.ledger import Row
+from batch.links import Links
+from batch.scan import Scan
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
+from tests.faults.test_disk import on_two_disks
 
 SETTLE = 1.0
 LONG_AGO = time.time() - 86400
@@ -241,6 +248,133 @@ def test_a_photo_waits_for_its_companion_that_is_still_uploading(night: Night) -
     assert night.waiting() == []
     assert len(night.csv()) == 1
     assert set(night.files()) == {f"processed/upperwear/t-shirt/IMG_1{end}" for end in (".jpg", ".mov")}
+
+
+def test_a_companion_that_comes_while_its_photo_waits_for_its_turn_is_not_left_behind(tmp_path: Path) -> None:
+    """In a long night a photo's turn may come minutes after its folder was looked at."""
+    for name, age in (("a.jpg", 60), ("z.jpg", SETTLE / 2)):
+        (tmp_path / name).write_bytes(photo(name))
+        os.utime(tmp_path / name, (time.time() - age,) * 2)
+    time.sleep(
+        0 if os.name != "posix" else SETTLE
+    )  # so that neither has changed lately, as the system sees it
+    os.utime(tmp_path / "z.jpg", (time.time() - SETTLE / 2,) * 2)
+    scan = Scan(tmp_path, SETTLE)
+    found = iter(scan)
+    assert next(found).name == "a.jpg"
+    time.sleep(SETTLE)
+    (tmp_path / "z.mov").write_bytes(b"film")
+    assert list(found) == []
+    assert scan.young == 1
+
+
+def link(night: Night, *names: str) -> None:
+    """One file with all these names, which nobody has changed for a while."""
+    first = night.incoming / names[0]
+    for name in names[1:]:
+        (night.incoming / name).parent.mkdir(parents=True, exist_ok=True)
+        os.link(first, night.incoming / name)
+
+
+@pytest.mark.parametrize("others", [1, 2, 30])
+@pytest.mark.parametrize(("at_once", "two_disks"), [(64, False), (1, False), (64, True), (1, True)])
+def test_hard_links_of_one_photo_are_filed_in_one_night(
+    others: int, at_once: int, two_disks: bool, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", at_once)
+    if two_disks:
+        on_two_disks(night, monkeypatch)
+    drop_old(night, "0.jpg", photo("a"))
+    link(night, "0.jpg", *(f"{number % 3}/{number}.jpg" for number in range(1, others + 1)))
+    drop_old(night, "other.jpg", photo("other"))
+    time.sleep(SETTLE)
+    assert night.run() == 0
+    assert night.waiting() == []
+    assert [row.status for row in night.rows() if row.sha256 == night.rows()[0].sha256] == (
+        ["processed"] + ["duplicate"] * others
+    )
+    assert list(night.files().values()).count(photo("a")) == others + 1
+
+
+def test_hard_links_that_were_made_just_now_hold_still_together(night: Night) -> None:
+    drop_old(night, "0.jpg", photo("a"))
+    link(night, "0.jpg", *(f"{number}.jpg" for number in range(1, 6)))
+    assert night.run() == 0
+    assert night.waiting() == []
+    assert len(night.csv()) == 6
+
+
+def test_companions_that_are_hard_links_take_no_night_of_their_own(night: Night) -> None:
+    for number in range(5):
+        drop_old(night, f"{number}.jpg", photo(str(number)))
+    drop_old(night, "0.xmp", b"edits")
+    link(night, "0.xmp", *(f"{number}.xmp" for number in range(1, 5)))
+    time.sleep(SETTLE)
+    assert night.run() == 0
+    assert night.waiting() == []
+    assert len(night.files()) == 10
+
+
+@pytest.mark.parametrize("change", ["written", "rights", "linked", "moved away"])
+def test_a_hard_link_that_somebody_changes_meanwhile_is_not_taken_for_unchanged(
+    change: str, night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what our own move does to the other names of a file is no change of them."""
+    path = drop_old(night, "0.jpg", photo("a"))
+    link(night, "0.jpg", "1.jpg", "2.jpg")
+    time.sleep(SETTLE)
+    file_photo = filing.file_photo
+    attempts: list[str] = []
+
+    def meddle(row: Row, *values: Any) -> None:
+        attempts.append(row.file_name)
+        other = night.incoming / "2.jpg"
+        if attempts != ["0.jpg", "1.jpg"]:
+            pass
+        elif change == "written":
+            other.write_bytes(photo("b"))
+        elif change == "rights":
+            other.chmod(0o640)
+        elif change == "linked":
+            os.link(other, night.settings.data_dir / "somewhere.jpg")
+        else:
+            other.rename(night.settings.data_dir / "somewhere.jpg")
+        file_photo(row, *values)
+
+    monkeypatch.setattr(filing, "file_photo", meddle)
+    assert night.run() == 0
+    time.sleep(SETTLE)  # what was written just now waits for the next night
+    assert night.run() == 0
+    assert attempts.count("1.jpg") == 2  # the first time it was noticed
+    assert not path.exists()
+    files = night.files()
+    for row in night.rows()[1:]:
+        assert hashlib.sha256(files[row.moved_to]).hexdigest() == row.sha256
+
+
+def test_a_ctime_is_ours_only_until_somebody_changes_it(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"a")
+    for name in ("b", "c", "d"):
+        os.link(tmp_path / "a", tmp_path / name)
+    original = (tmp_path / "a").lstat().st_ctime_ns
+    links = Links()
+
+    def move(name: str) -> None:
+        time.sleep(0.02)  # a file system's clock is coarse
+        with links.moving([str(tmp_path / name)]):
+            (tmp_path / name).rename(tmp_path / f"{name} there")
+
+    move("a")
+    move("b")
+    facts = (tmp_path / "c").lstat()
+    assert facts.st_ctime_ns != original
+    assert links.ctime_ns(facts) == original
+    time.sleep(0.02)
+    (tmp_path / "d").chmod(0o600)
+    changed = (tmp_path / "c").lstat()
+    assert links.ctime_ns(changed) == changed.st_ctime_ns
+    move("c")
+    assert links.ctime_ns((tmp_path / "d").lstat()) == changed.st_ctime_ns
 
 
 def test_with_wait_the_end_of_an_upload_is_waited_for(night: Night) -> None:

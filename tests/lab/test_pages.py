@@ -174,7 +174,7 @@ def test_explain_says_what_is_wrong_with_a_file_that_is_no_photo(
         )
         == 2
     )
-    assert "no photo that can be read" in capsys.readouterr().err
+    assert "Not a readable photo" in capsys.readouterr().err
 
 
 def test_the_network_is_a_judge_like_any_other(drawn: Path, store: Store) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from model import augment, data
 from model.augment import Augmenter
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 
 Make = Callable[..., Path]
 
@@ -55,7 +55,8 @@ def test_on_a_new_background_the_label_is_the_new_ones(photos: data.Photos) -> N
 
 def test_a_wildly_lit_photo_counts_neither_for_colour_nor_for_background(photos: data.Photos) -> None:
     batch = Augmenter(photos, wild=1.0).batch(np.arange(12), 64, np.random.default_rng(0))
-    assert set(batch.colour.tolist()) == set(batch.background.tolist()) == {UNKNOWN}
+    assert not batch.colour.any()
+    assert set(batch.background.tolist()) == {UNKNOWN}
     assert (batch.sub != UNKNOWN).any()
 
 
@@ -74,7 +75,8 @@ def test_where_another_photo_is_mixed_in_both_categories_count_and_nothing_else(
     assert torch.equal(blended.sub, plain.sub)
     assert torch.equal(blended.sub_through, plain.sub.roll(1))
     assert torch.equal(blended.main_through, plain.main.roll(1))
-    assert set(blended.colour.tolist()) == set(blended.background.tolist()) == {UNKNOWN}
+    assert not blended.colour.any()
+    assert set(blended.background.tolist()) == {UNKNOWN}
     assert not blended.masked.any()
     assert plain.share.eq(1).all()
 
@@ -129,12 +131,43 @@ def test_most_photos_are_left_as_they_were_taken() -> None:
     assert 350 < int(changed.sum()) < 450
 
 
+def test_a_photo_counts_for_clothing_only_where_that_is_known(photos: data.Photos) -> None:
+    photos.clothing[:4] = [1, 0, UNKNOWN, 1]
+    plain, blended = (
+        Augmenter(photos, nothing=0.0, blend=share).batch(np.arange(4), 32, np.random.default_rng(0)).clothing
+        for share in (0.0, 1.0)
+    )
+    assert plain.tolist() == [1, 0, UNKNOWN, 1]
+    assert blended[0] == 1  # mixed with the last
+    assert 0 < blended[1] < 1
+    assert blended[2:].tolist() == [UNKNOWN, UNKNOWN]
+
+
+def test_a_small_picture_is_as_large_as_before_and_shows_less() -> None:
+    sharp = (torch.arange(96) % 2).float().expand(3, 96, 96).contiguous()
+    rng = np.random.default_rng(0)
+    seen = [augment._in_small(sharp, rng) for _ in range(20)]
+    assert {tuple(picture.shape) for picture in seen} == {(3, 96, 96)}
+    blurred = [picture for picture in seen if picture.std() < 0.3 * sharp.std()]
+    assert 4 < len(blurred) < 20
+
+
+def test_no_kind_of_photo_alone_gives_the_backgrounds(
+    photos: data.Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos.kind[:] = "shop"
+    photos.kind[:3] = "home"
+    monkeypatch.setattr(augment, "ROOMS", 2)
+    some = augment._some(np.ones(len(photos), bool), photos)
+    assert len(some) == 4
+    assert sum(i < 3 for i in some) == 2
+
+
 def test_a_background_alone_counts_for_nothing_but_clothing(photos: data.Photos) -> None:
     batch = Augmenter(photos, nothing=1.0).batch(np.arange(6), 64, np.random.default_rng(0))
     assert batch.clothing.tolist() == [0.0] * 6
-    assert {UNKNOWN} == {
-        int(x) for head in ("main", "sub", "background", "colour") for x in getattr(batch, head)
-    }
+    assert {UNKNOWN} == {int(x) for head in ("main", "sub", "background") for x in getattr(batch, head)}
+    assert not batch.colour.any()
     assert not batch.mask.any()
 
 

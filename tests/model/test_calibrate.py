@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from model.answers import probabilities
-from model.calibrate import PRECISIONS, calibrate, keep_promise
+from model.calibrate import PRECISIONS, calibrate, keep_promises
 from model.classes import Classes
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 
 CLASSES = Classes(
     mains=("footwear", "upperwear"),
@@ -45,7 +45,7 @@ def test_the_promise_is_kept_on_new_photos_on_average() -> None:
     for seed in range(60):
         rng = np.random.default_rng(seed)
         sure, fresh = rng.beta(4, 1, 600), rng.beta(4, 1, 20_000)
-        limit = keep_promise(sure, rng.random(600) < sure**0.3, 0.95)
+        limit = keep_promises(sure, rng.random(600) < sure**0.3)[0.95]
         filed = fresh >= limit
         assert filed.mean() > 0.3
         precisions.append((fresh**0.3)[filed].mean())
@@ -60,12 +60,23 @@ def test_a_strict_promise_files_less_than_a_mild_one() -> None:
 
 
 def test_a_promise_that_few_photos_cannot_show_files_nothing() -> None:
-    assert keep_promise(np.full(20, 0.99), np.ones(20, bool), 0.99) > 1
+    assert keep_promises(np.full(20, 0.99), np.ones(20, bool))[0.99] > 1
 
 
 def test_answers_that_are_always_right_are_all_filed() -> None:
     sure = np.linspace(0.3, 1, 500)
-    assert keep_promise(sure, np.ones(500, bool), 0.97) == pytest.approx(0.3)
+    assert keep_promises(sure, np.ones(500, bool))[0.97] == pytest.approx(0.3)
+
+
+def test_a_photo_that_stands_for_many_counts_for_many_and_unequal_ones_say_less() -> None:
+    rng = np.random.default_rng(0)
+    sure = rng.beta(4, 1, 3000)
+    right = rng.random(3000) < sure**0.3
+    even, heavy = np.full(3000, 7.0), np.where(right, 1.0, 3.0)
+    assert keep_promises(sure, right, weights=even) == keep_promises(sure, right)
+    assert keep_promises(sure, right, weights=heavy)[0.95] > keep_promises(sure, right)[0.95]
+    few = np.where(np.arange(3000) % 100, 1e-4, 1.0)  # thirty photos stand for nearly all
+    assert keep_promises(sure, np.ones(3000, bool), weights=few)[0.97] > 1
 
 
 def test_the_backgrounds_threshold_forgets_the_prior() -> None:
@@ -79,6 +90,21 @@ def test_the_backgrounds_threshold_forgets_the_prior() -> None:
     acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
     good = labels["background"] == 0
     assert (acceptable[good].mean() + (~acceptable[~good]).mean()) / 2 > 0.97
+
+
+def test_many_easy_photos_of_one_kind_do_not_set_the_backgrounds_threshold_of_another() -> None:
+    """A shop's backgrounds are surely white; the acceptable ones at home, a tenth as many, are so at 0.2 only."""
+    rng = np.random.default_rng(0)
+    scores, labels = world(2200, 7)
+    kinds = np.where(np.arange(2200) < 2000, "shop", "home")
+    good = np.where(kinds == "shop", np.arange(2200) % 20 > 0, np.arange(2200) % 2 > 0)
+    labels["background"] = np.where(good, 0, 1)
+    bad = np.where((kinds == "shop") & (np.arange(2200) % 40 == 0), -1.2, -6.0)
+    middle = np.where(good, np.where(kinds == "shop", 6.0, -1.5), bad)
+    scores["background"] = np.stack([middle + rng.normal(0, 0.2, 2200), np.zeros(2200)], 1)
+    fitted = calibrate(CLASSES, scores, labels, kinds=kinds)
+    acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
+    assert acceptable[(kinds == "home") & good].mean() > 0.9
 
 
 def test_photos_without_a_label_do_not_count() -> None:

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from model.__main__ import main
+from model.__main__ import ModelSettings, main
 from tests import small_release
 
 
 @pytest.fixture
 def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     small_release.make(tmp_path, "one")
-    monkeypatch.setattr("model.__main__.MODEL_DIR", tmp_path)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
     return tmp_path
 
 
@@ -67,7 +67,32 @@ def test_learning_without_torch_says_what_to_install(
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert main(["train", "--data", str(tmp_path)]) == 1
-    assert ".venv/bin/pip install -r requirements.txt" in capsys.readouterr().err
+    assert ".venv/bin/python -m pip install -r requirements.txt" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_one_sentence_and_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(ModelSettings.model_config, "env_file", tmp_path / ".env")
+    (tmp_path / ".env").write_bytes(b"MODEL_DIR=/mnt/Gr\xf6\xdfe\n")
+    for command in (["list"], ["promote", "one"], ["rollback"], ["evaluate", "photos"]):
+        assert main(command) == 2
+        assert capsys.readouterr().err == f"{tmp_path / '.env'} is not UTF-8 text; save it as UTF-8.\n"
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\xff\xfe", b"../one"])
+def test_a_folder_of_releases_that_cannot_be_read_is_one_sentence(
+    model_dir: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (model_dir / "CURRENT").unlink()
+    if content is None:
+        (model_dir / "CURRENT").mkdir()
+    else:
+        (model_dir / "CURRENT").write_bytes(content)
+    assert main(["evaluate", "photos"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("python -m model: ")
+    assert "CURRENT" in said
 
 
 def test_a_wrong_data_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

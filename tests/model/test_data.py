@@ -5,10 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from model import data
 from model.classes import ClassesError, DataError
-from model.data import UNKNOWN
+from model.labels import UNKNOWN, read_labels
 from model.preprocess import read_photo
 
 Make = Callable[..., Path]
@@ -30,7 +31,7 @@ def test_photos_come_with_their_labels(make_photos: Make) -> None:
     assert [photos.classes.mains[m] for m in photos.main[[0, 12]]] == ["bottomwear", "footwear"]
     assert list(photos.background[:4]) == [UNKNOWN, 0, 1, 1]  # ?, acceptable, not, not
     assert [photos.classes.colours[c] for c in photos.colour[:2]] == ["red", "blue"]
-    assert list(photos.sender[:5]) == ["train0", "train1", "train2", "train3", "train0"]
+    assert list(photos.group[:5]) == ["train0", "train1", "train2", "train3", "train0"]
 
 
 def test_labels_are_optional(make_photos: Make) -> None:
@@ -108,10 +109,94 @@ def test_folds_share_no_sender_and_leave_no_photo_out(make_photos: Make) -> None
     seen: list[int] = []
     for number in range(4):
         learn, held_out = photos.fold(number, of=4)
-        assert not set(photos.sender[learn]) & set(photos.sender[held_out])
+        assert not set(photos.group[learn]) & set(photos.group[held_out])
         assert sorted([*learn, *held_out]) == list(range(len(photos)))
         seen += list(held_out)
     assert sorted(seen) == list(range(len(photos)))
+
+
+HEADER = "file,sub,main,background,colour,group,source,kind"
+
+
+def describe(root: Path, *rows: str) -> Path:
+    """A folder of photos in no order, with a table that says everything about them."""
+    root.mkdir()
+    for row in rows:
+        Image.new("RGB", (60, 80), (200, 30, 40)).save(root / row.partition(",")[0])
+    (root / "any.csv").write_text("\n".join([HEADER, *rows]) + "\n")
+    return root
+
+
+def test_a_folder_with_a_table_is_read_as_it_is(tmp_path: Path, make_photos: Make) -> None:
+    shop = describe(
+        tmp_path / "shop",
+        "a.jpg,pants,bottomwear,1,red,g1,one,shop",
+        "b.jpg,heels,footwear,0,?,g1,one,thumbnail",
+        "c.jpg,none,none,?,?,g2,two,goods",
+        "d.jpg,?,footwear,,,g3,two,shop",
+    )
+    photos = load(shop)
+    assert photos.classes.subs == ("heels", "pants")
+    assert [photos.sub[i] for i in range(4)] == [1, 0, UNKNOWN, UNKNOWN]
+    assert list(photos.clothing) == [1, 1, 0, 1]
+    assert list(photos.kind) == ["shop", "thumbnail", "goods", "shop"]
+    assert list(photos.source) == ["one", "one", "two", "two"]
+    assert photos.main[3] == photos.classes.mains.index("footwear")
+    assert photos.pixels.shape == (4, 256, 256, 3)
+
+
+def test_a_photo_that_the_table_names_and_that_is_not_there_is_listed(tmp_path: Path) -> None:
+    shop = describe(
+        tmp_path / "shop", "a.jpg,pants,bottomwear,1,red,g,s,shop", "b.jpg,heels,footwear,1,red,g,s,shop"
+    )
+    (shop / "b.jpg").unlink()
+    assert load(shop).broken == (("b.jpg", "There is no such file."),)
+
+
+def test_several_folders_make_one_collection(tmp_path: Path, make_photos: Make) -> None:
+    shop = describe(
+        tmp_path / "shop", "a.jpg,skirt,bottomwear,1,red,g,s,shop", "b.jpg,none,none,1,?,g,s,goods"
+    )
+    home = make_photos(each=3)
+    photos = data.load_all([home, shop], progress=False)
+    assert photos.classes.subs == ("skirt", "pants", "shorts", "heels")
+    assert len(photos) == 11
+    assert list(photos.kind) == ["photos"] * 9 + ["shop", "goods"]
+    with pytest.raises(DataError, match="1 folders of masks are named for 2 data folders"):
+        data.load_all([home, shop], masks=[tmp_path], progress=False)
+
+
+def test_a_main_category_that_the_taxonomy_does_not_know_comes_from_the_table(tmp_path: Path) -> None:
+    shop = describe(
+        tmp_path / "shop", "a.jpg,monocle,eyewear,1,?,g,s,shop", "b.jpg,pants,bottomwear,1,?,g,s,shop"
+    )
+    assert load(shop).classes.main_of == {"monocle": "eyewear", "pants": "bottomwear"}
+
+
+def test_a_source_can_be_left_out_whole(tmp_path: Path) -> None:
+    rows = [
+        f"{i}.jpg,{'pants' if i % 2 else 'heels'},?,1,?,g{i},{'one' if i < 4 else 'two'},shop"
+        for i in range(6)
+    ]
+    photos = load(describe(tmp_path / "shop", *rows))
+    learn, held_out = photos.leave_out(["two"])
+    assert (learn.tolist(), held_out.tolist()) == ([0, 1, 2, 3], [4, 5])
+    with pytest.raises(DataError, match="No photo is from three; these sources are there: one, two"):
+        photos.leave_out(["three"])
+
+
+def test_votes_beside_the_labels_say_how_people_disagree(make_photos: Make) -> None:
+    root = make_photos(each=3)
+    (root / "votes.csv").write_text(
+        "file,colour,colour_1,colour_2,background\ntrain/0_pants/1.jpg,blue,blue,black,0\n"
+    )
+    photos = load(root)
+    colours = photos.classes.colours
+    assert photos.votes[1, [colours.index("blue"), colours.index("black")]].tolist() == [0.5, 0.5]
+    assert not photos.agreed[1]
+    assert photos.votes[0].tolist() == [float(colour == "red") for colour in colours]
+    assert photos.background[1] == 1
+    assert photos.group[1] == "train1"
 
 
 def test_extra_photos_count_as_far_as_their_labels_go(make_photos: Make, tmp_path: Path) -> None:
@@ -176,7 +261,7 @@ def test_the_fingerprint_follows_photos_and_labels(make_photos: Make) -> None:
 def test_our_table_of_further_labels_names_each_photo_once_and_can_be_read(make_photos: Make) -> None:
     classes = load(make_photos(each=3)).classes
     table = Path(data.__file__).with_name("extra_labels.csv")
-    rows = data._read_labels(table, classes)
+    rows = read_labels(table, classes)
     assert len(rows) == len(table.read_text(encoding="utf-8").splitlines()) - 1
     assert all(row.background != UNKNOWN or row.colour != UNKNOWN for row in rows.values())
 
@@ -186,5 +271,5 @@ def test_our_table_of_further_labels_fits_the_shared_photos(make_photos: Make) -
     if not folder.is_dir():
         pytest.skip("the shared photos are not here")
     classes = load(make_photos(each=3)).classes
-    rows = data._read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
+    rows = read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
     assert set(rows) <= {f"extra/{file.name}" for file in folder.iterdir()}

@@ -1,6 +1,7 @@
 """The numbers mean what they say, checked against scikit-learn and by hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,18 +9,21 @@ import pytest
 from sklearn import metrics
 
 from model import data
-from model.answers import probabilities
+from model.answers import decode, probabilities
+from model.classes import HEADS, Limits
 from model.evaluate import (
     balanced,
     calibration_error,
     compare,
     coverage,
     evaluate,
+    judge,
     per_class,
     review,
     worst_mistakes,
     write_pages,
 )
+from model.familiar import fit, with_reach
 
 Make = Callable[..., Path]
 
@@ -59,18 +63,37 @@ def test_the_risk_coverage_curve_by_hand() -> None:
 
 def test_photos_without_a_label_do_not_count(make_photos: Make) -> None:
     photos = data.load(make_photos(each=8), progress=False)
-    report = evaluate(guesses(photos, 0, 9.0), photos, photos.classes)
+    report = evaluate(probabilities(guesses(photos, 0, 9.0), photos.classes), photos, photos.classes)
     assert report["sub"]["photos"] == 24
     assert report["background"]["photos"] == 21
     assert report["sub"]["score"] == report["sub"]["top3"] == report["sub"]["f1"] == 1.0
-    low, high = evaluate(guesses(photos, 0, 1.5), photos, photos.classes)["sub"]["interval"]
+    unsure = probabilities(guesses(photos, 0, 1.5), photos.classes)
+    low, high = evaluate(unsure, photos, photos.classes)["sub"]["interval"]
     assert 0 < low < high <= 1
 
 
 def test_review_counts_what_is_filed_and_how_much_of_it_rightly(make_photos: Make) -> None:
     photos = data.load(make_photos(each=8), progress=False)
-    filed = review(probabilities(guesses(photos, 0, 9.0), photos.classes), photos, photos.classes, 0.97)
+    probable, sure = judge(guesses(photos, 0, 9.0), photos.classes, 0.97)
+    filed = review(probable, sure, photos, photos.classes, 0.97)
     assert filed == {"promised": 0.97, "filed": 1.0, "precision": 1.0}
+
+
+def test_many_photos_are_judged_as_a_night_judges_each(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    rng = np.random.default_rng(0)
+    scores = guesses(photos, 0, 1.0) | {"features": rng.normal(0, 1, (24, 16)).astype(np.float32)}
+    scores["clothing"] = rng.normal(1, 2, 24)
+    kinds = np.repeat(["home", "shop"], 12)
+    familiar = with_reach(fit(scores["features"], kinds), rng.normal(0, 1, (400, 16)))
+    strict = Limits(dict.fromkeys(HEADS, 2.0), {"sub": {0.8: 0.0, 0.97: 0.7}})
+    mild = {"sub": {0.8: 0.0, 0.97: 0.4}}
+    classes = replace(photos.classes, thresholds=mild, clothing_threshold=0.3, kinds={"shop": strict})
+    probable, filed = judge(scores, classes, 0.97, familiar)
+    answers = decode(scores, classes, review_precision=0.97, familiar=familiar)
+    assert filed.tolist() == [not answer.needs_review for answer in answers]
+    assert 0 < filed.sum() < 24
+    assert probable["sub"].max(1) == pytest.approx([answer.sub.probability for answer in answers])
 
 
 def test_comparing_finds_the_better_one_and_no_difference_to_itself(make_photos: Make) -> None:
@@ -93,7 +116,7 @@ def test_the_pages_are_written(make_photos: Make, tmp_path: Path) -> None:
     scores = guesses(photos, 0, 1.0)
     probable = probabilities(scores, photos.classes)
     written = write_pages(
-        evaluate(scores, photos, photos.classes), probable, photos, photos.classes, tmp_path / "out"
+        evaluate(probable, photos, photos.classes), probable, photos, photos.classes, tmp_path / "out"
     )
     assert [p.name for p in written] == [
         "main.png",

@@ -12,10 +12,12 @@ from PIL import Image
 
 from model import data, export, releases
 from model.classes import HEADS, Classes
+from model.familiar import Familiar
 from model.network import Network, normalise
 from model.predictor import Predictor
 from model.recipe import Recipe
 from model.releases import ReleaseError
+from model.train import familiarise
 
 Make = Callable[..., Path]
 
@@ -38,18 +40,18 @@ def network(photos: data.Photos) -> Network:
     return network.eval()
 
 
-def run_of(network: Network, photos: data.Photos) -> export.Run:
+def run_of(network: Network, photos: data.Photos, familiar: Familiar | None = None) -> export.Run:
     story = export.story(
         Recipe(), photos, np.arange(len(photos)), init=Path("resnet18.safetensors"), teacher=None
     )
-    return export.Run(network, photos.classes, story)
+    return export.Run(network, photos.classes, story, familiar=familiar)
 
 
 def test_the_float_network_answers_as_torch_does_for_a_photo_and_its_mirror_image(
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
     export.write_onnx(network, tmp_path / "float.onnx")
-    pixels = export.serving_pixels(photos.take(np.arange(3)))
+    pixels = data.serving_pixels(photos.take(np.arange(3)))
     given = export.scores_of(tmp_path / "float.onnx", pixels)
     mirrored = export.scores_of(tmp_path / "float.onnx", np.ascontiguousarray(pixels[:, :, ::-1]))
     seen = normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255)
@@ -81,10 +83,11 @@ def test_a_release_is_made_and_promoted_or_refused(
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     (tmp_path / "golden").mkdir()
     out = tmp_path / "releases"
+    familiar = familiarise(network, photos, np.arange(len(photos)), 32)
 
     def make(version: str) -> releases.Release:
         return export.export(
-            run_of(network, photos),
+            run_of(network, photos, familiar),
             held_out,
             photos,
             photos,
@@ -99,6 +102,12 @@ def test_a_release_is_made_and_promoted_or_refused(
     assert [f.name for f in out.iterdir()] == ["one"]  # nothing half-made is left
     metrics = json.loads((release.folder / "metrics.json").read_text())
     assert metrics["scores"]["sub"]["photos"] == 24
+    assert metrics["kinds"]["photos"]["photos"] == 24
+    assert release.familiar is not None
+    assert np.isfinite(release.familiar.far).all()
+    features = Predictor(release).scores(data.serving_pixels(photos))["features"]
+    assert features.shape == (24, 512)
+    assert not release.familiar.look(features).far.all()
     assert set(metrics["agreement"]) == set(HEADS)
     card = (release.folder / "card.md").read_text()
     assert "24 photos" in card
@@ -115,7 +124,7 @@ def test_too_few_right_golden_photos_make_no_release(
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     golden = tmp_path / "golden"
     golden.mkdir()
-    pixels = export.serving_pixels(photos.take(np.arange(1)))
+    pixels = data.serving_pixels(photos.take(np.arange(1)))
     with torch.inference_mode():
         scores = network(normalise(torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255))
     wrong = photos.classes.subs[int(scores.sub.argmin())]

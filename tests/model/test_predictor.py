@@ -51,7 +51,7 @@ def test_the_way_to_a_cuda_device_gives_the_answers_of_the_8_bit_network() -> No
     pixels = np.stack([read_photo(file.read_bytes(), max_megapixels=50) for file in shipped.golden])
     scores = cuda.CudaNetwork(shipped, device="cpu").run(pixels)
     exported = Predictor(shipped).scores(pixels)
-    assert scores.keys() == exported.keys()
+    assert scores.keys() >= exported.keys()
     for head in ("main", "sub", "background", "colour"):
         assert (scores[head].argmax(1) == exported[head].argmax(1)).mean() >= 0.9
 

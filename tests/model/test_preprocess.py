@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, features
 
-from model import preprocess
+import decoder
+from decoder import jpeg
 from model.preprocess import CodecError, PhotoError, read_photo
 
 RED, BLUE = (200, 30, 40), (30, 40, 200)
@@ -63,8 +64,9 @@ def test_an_animation_shows_its_first_frame() -> None:
     assert looks_like(read(data), 112, 40, RED)
 
 
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_every_exif_orientation_is_brought_upright(orientation: int) -> None:
+def test_every_exif_orientation_is_brought_upright(orientation: int, kind: str) -> None:
     stored = {
         1: None,
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -79,10 +81,10 @@ def test_every_exif_orientation_is_brought_upright(orientation: int) -> None:
     upright.paste((20, 160, 60), (0, 0, 320, 60))  # green along the top: mirrored and turned differ
     exif = Image.Exif()
     exif[0x0112] = orientation
-    pixels = read(encode(upright.transpose(stored) if stored is not None else upright, "PNG", exif=exif))
-    assert looks_like(pixels, 20, 112, (20, 160, 60))
-    assert looks_like(pixels, 180, 40, RED)
-    assert looks_like(pixels, 180, 180, BLUE)
+    pixels = read(encode(upright.transpose(stored) if stored is not None else upright, kind, exif=exif))
+    assert looks_like(pixels, 20, 112, (20, 160, 60), 40)
+    assert looks_like(pixels, 180, 40, RED, 40)
+    assert looks_like(pixels, 180, 180, BLUE, 40)
 
 
 def test_what_is_transparent_lies_on_white() -> None:
@@ -140,7 +142,7 @@ def test_a_broken_colour_profile_is_ignored() -> None:
 def test_the_cache_of_colour_profiles_is_bounded() -> None:
     for i in range(50):
         read(encode(Image.new("RGB", (16, 16)), "PNG", icc_profile=b"nothing %d" % i))
-    information = preprocess._transform.cache_info()
+    information = decoder.pixels._transform.cache_info()
     assert information.currsize <= (information.maxsize or 0) <= 64
 
 
@@ -151,7 +153,7 @@ def test_a_jpeg_is_decoded_at_a_reduced_scale() -> None:
     reduced, whole = read(encode(smooth, "JPEG", quality=95)), read(encode(smooth, "PNG"))
     assert np.abs(reduced.astype(int) - whole).mean() < 3
     image = Image.open(io.BytesIO(encode(smooth, "JPEG")))
-    image.draft(None, (round(224 * preprocess.DRAFT_SHARE),) * 2)
+    image.draft(None, (round(224 * jpeg.DRAFT_SHARE),) * 2)
     assert image.size == (267, 200)
 
 
@@ -218,17 +220,17 @@ def test_running_out_of_memory_is_not_the_photos_fault(monkeypatch: pytest.Monke
     def no_memory(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(preprocess, "_squash", no_memory)
+    monkeypatch.setattr(decoder.pixels, "decode", no_memory)
     with pytest.raises(MemoryError):
         read(encode(picture(), "PNG"))
 
 
 def test_a_missing_decoder_is_not_the_photos_fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    preprocess.require_codecs.cache_clear()
+    decoder.require_codecs.cache_clear()
     monkeypatch.setattr(features, "check", lambda name: name != "webp")
     with pytest.raises(CodecError, match="webp"):
         read(encode(picture(), "PNG"))
-    preprocess.require_codecs.cache_clear()
+    decoder.require_codecs.cache_clear()
 
 
 def test_nothing_is_said_on_stderr() -> None:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model import data, teacher, train
-from model.data import UNKNOWN
+from model.labels import UNKNOWN
 from model.recipe import Recipe
 from model.teacher import Said, Teacher, consult, teach
 from model.torch_ops import torchvision

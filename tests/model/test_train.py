@@ -2,12 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,11 @@ import safetensors.torch
 import torch
 
 from model import data
+from model.__main__ import main
+from model.classes import WeightsError
 from model.network import Network, load_backbone
 from model.recipe import Recipe
+from model.settle import _rates
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -137,8 +141,89 @@ def test_weights_that_lack_layers_leave_these_at_random(
     assert load_backbone(Network(photos.classes), init) == []
 
 
-def test_weights_of_another_network_are_refused(make_photos: Make, tmp_path: Path) -> None:
-    safetensors.torch.save_file({"features.0.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
-    photos = data.load(make_photos(each=2), progress=False)
-    with pytest.raises(ValueError, match=r"no ResNet-18 in torchvision's layout: it holds features"):
-        load_backbone(Network(photos.classes), tmp_path / "other.safetensors")
+def wrong_weights(kind: str, path: Path) -> Path:
+    """A file that holds no ResNet-18: another network, none of one, no weights at all, or not there."""
+    if kind in ("resnet50", "resnet34"):
+        state = getattr(torchvision.models, kind)(weights=None).state_dict()
+        safetensors.torch.save_file(state, path)
+    elif kind == "another":
+        safetensors.torch.save_file({"features.0.weight": torch.zeros(1)}, path)
+    elif kind == "only its end":
+        safetensors.torch.save_file({"fc.weight": torch.zeros(1000, 512)}, path)
+    elif kind == "a text":
+        path.write_text("no weights")
+    elif kind == "a folder":
+        path.mkdir()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "why"),
+    [("another", "no ResNet-18 in torchvision's layout: it holds features"), ("resnet50", "no ResNet-18"),
+     ("resnet34", "no ResNet-18"), ("only its end", "no ResNet-18"), ("a text", "cannot be read"),
+     ("a folder", "cannot be read"), ("missing", "cannot be read")],
+)  # fmt: skip
+def test_weights_of_another_network_are_refused(
+    make_photos: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, why: str
+) -> None:
+    weights = wrong_weights(kind, tmp_path / "other.safetensors")
+    root = make_photos(each=2)
+    with pytest.raises(WeightsError, match=why):
+        load_backbone(Network(data.load(root, progress=False).classes), weights)
+    command = ["train", "--data", str(root), "--run", str(tmp_path / "run"), "--init", str(weights)]
+    assert main(command) == 1
+    assert why in capsys.readouterr().err
+
+
+def test_without_a_network_the_missing_weights_are_told_with_what_to_do(
+    make_photos: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "store"))
+    assert main(["train", "--data", str(make_photos(each=2)), "--run", str(tmp_path / "run")]) == 1
+    said = capsys.readouterr().err
+    assert "weights cannot be fetched" in said
+    assert "--init" in said
+    assert "Traceback" not in said
+
+
+def test_a_run_of_another_recipe_or_other_classes_is_not_gone_on_with(
+    make_photos: Make, tmp_path: Path, init: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = make_photos(each=4)
+    run(root, tmp_path / "run", init, replace(QUICK, epochs=1))
+    quick = [
+        f"--{name.replace('_', '-')}={value}" for name, value in asdict(replace(QUICK, epochs=1)).items()
+    ]
+    command = ["train", "--data", str(root), "--run", str(tmp_path / "run"), "--init", str(init), *quick]
+    assert main([*command, "--rate=0.1"]) == 1
+    assert "holds a run with another recipe: choose another folder, or remove it." in capsys.readouterr().err
+    (root / "train" / "2_heels").rename(root / "train" / "2_dress")
+    for name in ("3_skirt", "4_hat"):
+        shutil.copytree(root / "train" / "2_dress", root / "train" / name)
+    assert main(command) == 1
+    assert "holds a run with other classes: choose another folder, or remove it." in capsys.readouterr().err
+    (tmp_path / "run" / "checkpoint.pt").write_bytes(b"cut off")
+    assert main(command) == 1
+    assert "checkpoint.pt cannot be read: remove it" in capsys.readouterr().err
+
+
+def test_a_run_that_is_none_is_neither_begun_from_nor_exported(
+    make_photos: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = str(make_photos(each=2))
+    assert main(["train", "--data", root, "--run", str(tmp_path / "run"), "--start", str(tmp_path)]) == 1
+    assert f"{tmp_path / 'weights.safetensors'} cannot be read" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), "new", "--data", root]) == 1
+    assert f"There is no finished run in {tmp_path}" in capsys.readouterr().err
+
+
+def test_the_rare_kinds_backgrounds_are_learned_from_as_well(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    photos.kind[:], photos.background[:] = "shop", 0
+    photos.kind[:4] = "home"
+    photos.background[:1] = 1
+    rates = _rates(photos, np.arange(24))
+    assert float(rates[4:].sum()) < 20 / 24 * float(rates.sum())
+    assert rates[0] > rates[1] > rates[4]
