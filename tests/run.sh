@@ -1,6 +1,8 @@
 #!/bin/sh
 # Lint, types, tests: `bash tests/run.sh`. Makes an environment of its own in .venv-tests.
 # What is given is handed to pytest: `bash tests/run.sh tests/batch -k duplicate`.
+# `bash tests/run.sh --all` first installs the programs that some tests need (Debian and its like, as root or by sudo),
+# then runs these tests too, and fails when one is skipped for a reason that tests/conftest.py does not name.
 set -eu
 cd -- "$(dirname -- "$(readlink -f -- "$0")")/.."
 venv=.venv-tests
@@ -10,6 +12,11 @@ if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$wanted" ]; then
     "${PYTHON:-python3}" -m venv --clear "$venv"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
     echo "$wanted" > "$venv/made-from"
+fi
+if [ "${1:-}" = --all ]; then
+    sh tests/programs.sh "$venv/bin"
+    PATH="$PATH:$PWD/$venv/bin"
+    export PATH
 fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check --quiet .

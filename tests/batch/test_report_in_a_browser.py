@@ -14,7 +14,7 @@ from tests.batch.sample_reports import CHROMIUM, KINDS, THEMES, WIDTHS, browser,
 
 MISSING = [name for name in ("playwright", "axe_playwright_python") if not importlib.util.find_spec(name)]
 pytestmark = [
-    pytest.mark.slow,  # minutes: run with -m slow
+    pytest.mark.optional,
     pytest.mark.skipif(not CHROMIUM, reason="no Chromium here (apt-get install chromium)"),
     pytest.mark.skipif(
         bool(MISSING), reason=f"not installed here: {', '.join(MISSING)} (requirements-dev.txt)"

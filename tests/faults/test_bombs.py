@@ -85,7 +85,7 @@ LARGE: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("kind", [*LARGE, pytest.param("HEIF", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kind", [*LARGE, pytest.param("HEIF", marks=pytest.mark.optional)])
 def test_a_phones_photo_of_48_megapixels_is_read(photo_of_48_megapixels: Image.Image, kind: str) -> None:
     data = encoded(photo_of_48_megapixels, kind.rpartition(" ")[2], **LARGE.get(kind, {"quality": 40}))
     shown = np.asarray(decoder.read(data, square=64)).astype(int)

@@ -25,7 +25,7 @@ def background(drawn: Path) -> Task:
 
 @pytest.mark.parametrize(
     "name",
-    ["logistic", "svc", "forest", "boosting", "mlp", pytest.param("committee", marks=pytest.mark.slow)],
+    ["logistic", "svc", "forest", "boosting", "mlp", pytest.param("committee", marks=pytest.mark.optional)],
 )
 def test_every_model_learns_the_drawn_backgrounds_and_comes_back_from_disk(
     name: str, background: Task, own_lab: Path

@@ -58,7 +58,7 @@ def test_the_way_to_a_cuda_device_gives_the_answers_of_the_8_bit_network() -> No
 
 def test_a_cuda_device_that_is_not_there_is_a_sentence(release: releases.Release) -> None:
     if cuda.available():
-        pytest.skip("there is one")
+        pytest.skip("this machine has a CUDA device")
     with pytest.raises(ReleaseError, match="DEVICE=cuda"):
         Predictor(release, device="cuda")
     assert Predictor(release, device="auto").device == "cpu"
