@@ -24,8 +24,8 @@ def test_a_skip_that_is_not_named_fails_the_whole_run(tmp_path: Path, named: boo
     reason = next(iter(NAMED_SKIPS)) if named else "no time"
     (tmp_path / "test_it.py").write_text(TESTS.format(reason=reason))
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -m 'not optional'\nmarkers = optional: so\n")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", tmp_path]
-    command += ["-c", tmp_path / "pytest.ini", tmp_path]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.conftest", "--rootdir", str(tmp_path)]
+    command += ["-c", str(tmp_path / "pytest.ini"), str(tmp_path)]
     for extra, ran in (([], 0), (["--all"], 1)):
         done = subprocess.run([*command, *extra], cwd=ROOT, capture_output=True, text=True, check=False)
         assert (f"{ran} passed" in done.stdout) == bool(ran)
