@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from batch import export, filing
+from batch import filing
 from batch.companions import is_companion, is_kind, is_raw
 from batch.ledger import MODEL_ANSWER, Ledger, Row
 from batch.left_alone import is_left_alone
@@ -61,8 +61,6 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     """
     seen = look(settings, ledger, whole=whole)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if seen.moved:
-        export.needs_rebuild(ledger)
     for row, place in seen.moved:
         before = row.moved_to
         _move(row, place, now, seen.categories)
