@@ -121,7 +121,15 @@ def train(options: argparse.Namespace) -> None:
         strangers.teach(network, Augmenter(photos), learn, others, recipe.serve_size)
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
     familiar = familiarise(network, photos, learn, recipe.serve_size)
-    run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)
+    run = export.Run(
+        network,
+        photos.classes,
+        told,
+        recipe.serve_size,
+        familiar,
+        trained=export.trained_heads(photos, learn, options.start),
+        learned=frozenset(map(str, photos.sha256[learn])),
+    )
     export.save_run(options.run, run)
     if len(held_out):
         export.save_held_out(options.run, run, photos, held_out)
@@ -150,6 +158,8 @@ def export_release(options: argparse.Namespace) -> None:
         version=options.version,
         quantised=not options.float,
     )
+    if caution := export.nothing_filed(release):
+        print(caution, file=sys.stderr)
     print(
         f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
     )
@@ -171,7 +181,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
     from model import data
-    from model.evaluate import as_text, judge, review, write_pages
+    from model.evaluate import as_text, in_words, judge, review, write_pages
     from model.evaluate import evaluate as score
     from model.export import scores_of
     from model.kinds import as_table, by_kind
@@ -183,10 +193,7 @@ def evaluate(options: argparse.Namespace) -> None:
     report = score(probable, photos, release.classes)
     print(as_text(report))
     filed = review(probable, sure, photos, release.classes, options.review_precision)
-    print(
-        f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
-        f"{filed['precision']:.1%} of these rightly."
-    )
+    print(f"\n{in_words(filed)}")
     print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)
@@ -200,7 +207,7 @@ def compare(options: argparse.Namespace) -> None:
     from model.export import scores_of
 
     first, second = _release(options.first), _release(options.second)
-    if not first.classes.same_names(second.classes):
+    if dict(first.classes.main_of) != dict(second.classes.main_of):
         raise ReleaseError(
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
