@@ -141,7 +141,7 @@ def export_release(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data, export
 
-    run = export.load_run(options.run)
+    run = export.with_notes(export.load_run(options.run), options.note)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
     each = -(-export.CALIBRATION_PHOTOS // len(options.data))
     calibration = data.load_all(options.data, classes=run.classes, most=each)
@@ -397,7 +397,11 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description=export_release.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="the run to release")
+    parser.add_argument(
+        "run",
+        type=Path,
+        help="the run to release; or a release: its network stays bit for bit, only its numbers are set anew by --held-out",
+    )
     parser.add_argument("version", help="name of the release, such as 2026-11-21")
     parser.add_argument(
         "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
@@ -410,6 +414,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--golden", type=Path, default=Path("model/golden"), help="photos named <sub>-<colour>-<background>"
     )
     parser.add_argument("--float", action="store_true", help="do not quantise")
+    parser.add_argument(
+        "--note", action="append", default=[], help="a line for the card, below what it was made from"
+    )
     parser.set_defaults(command=export_release)
 
 

@@ -38,6 +38,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.jit._trace import TracerWarning
 
+from model import held_out as held_out_answers
 from model.answers import HALF, decode
 from model.calibrate import DOUBTED_BELOW, calibrate
 from model.classes import FEATURES, HEADS, LOOKS, OUTPUTS, Classes, WeightsError
@@ -170,6 +171,11 @@ def _of_release(release: Release) -> Run:
     )
 
 
+def with_notes(run: Run, notes: Sequence[str]) -> Run:
+    """The run with more lines for the card, below what it was made from."""
+    return replace(run, story=run.story | {"made_from": [*run.story.get("made_from", []), *notes]})
+
+
 def trained_heads(photos: Photos, learn: np.ndarray, start: Path | None = None) -> tuple[str, ...]:
     """The heads that photos at `learn` have labels for, and those that the run or release to start from had learned."""
     before = load_run(start).trained if start else ()
@@ -300,7 +306,10 @@ def export(
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
-        metrics = _measure(part / "model.onnx", whole, classes, familiar, new, part / "plots")
+        scores = scores_of(part / "model.onnx", serving_pixels(new))
+        told = decode(scores, classes, review_precision=PRECISION, familiar=familiar)
+        held_out_answers.write(part, new, told)
+        metrics = _measure(part / "model.onnx", scores, whole, classes, familiar, new, part / "plots")
         metrics |= {
             "version": version,
             "quantised": run.release.metrics["quantised"] if run.release else quantised,
@@ -496,11 +505,17 @@ def _halved(network: Network) -> dict[str, Tensor]:
 
 
 def _measure(
-    network: Path, whole: Path, classes: Classes, familiar: Familiar | None, test: Photos, plots: Path
+    network: Path,
+    scores: Mapping[str, np.ndarray],
+    whole: Path,
+    classes: Classes,
+    familiar: Familiar | None,
+    test: Photos,
+    plots: Path,
 ) -> dict[str, Any]:
-    """Scores, agreement with the float network, review and speed."""
+    """Of the network that gave these scores: how good they are, agreement with the float network, review and speed."""
     pixels = serving_pixels(test)
-    scores, exact = scores_of(network, pixels), scores_of(whole, pixels)
+    exact = scores_of(whole, pixels)
     probable, filed = judge(scores, classes, PRECISION, familiar)
     report = evaluate(probable, test, classes)
     write_pages(report, probable, test, classes, plots)
