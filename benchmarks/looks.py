@@ -1,8 +1,8 @@
 """Held-out answers about background and colour for a release that has learned from every photo.
 
-    python -m benchmarks.looks model/releases/2026-11-21-4 --data clothing --extra clothing/extra \\
+    python -m benchmarks.looks model/releases/2026-11-25-1 --data clothing --extra clothing/extra \\
         --learned clothing/labels.csv --learned model/extra_labels.csv --out runs/looks.npz
-    python -m model export model/releases/2026-11-21-4 2026-11-25-1 --held-out runs/looks.npz --data clothing
+    python -m model export model/releases/2026-11-25-1 anew --held-out runs/looks.npz --data clothing
 
 Such a release has no photos left to set its numbers by. But its palette, which answers these two questions, reads only
 colours and what layer1 sees, which stayed as ImageNet left it: so for each of five folds by sender a palette like it is

@@ -170,7 +170,7 @@ def test_no_more_than_a_third_of_the_photos_have_a_doubt_whatever_was_promised()
     fitted = calibrate(CLASSES, scores, labels)
     fresh, _ = world(20_000, 11)
     some = np.any(list(doubted(fresh, fitted).values()), axis=0)
-    assert 0.27 < some.mean() <= 1 / 3
+    assert 0.24 < some.mean() <= 1 / 3
 
 
 def test_what_photos_without_clothing_say_counts_where_there_are_some() -> None:
