@@ -9,6 +9,7 @@ network, and its speed here. Everything said on the card was measured by this pr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -351,13 +352,14 @@ def _not_in(learned: frozenset[str] | None, test: Photos) -> Photos:
 
 def nothing_filed(release: Release) -> str:
     """A warning where no photo would be filed without a person; nothing where some would."""
-    row = release.metrics["review"]
-    if row["precision"] is not None:
+    if release.metrics["review"]["precision"] is not None:
         return ""
+    milder = [row for row in release.metrics["promises"] if row["precision"] is not None]
     return (
         f"CAUTION: {release.version} would file nothing. At REVIEW_PRECISION={PRECISION:g} every photo would wait for a "
         f"person: the {release.metrics['held_out']['photos']} photos that set its thresholds are too few, or are answered "
-        "too often wrongly, to promise that. Train with more photos, or lower REVIEW_PRECISION in .env."
+        "too often wrongly, to promise that. Train with more photos, or promise less in .env. "
+        + (in_words(milder[-1]) if milder else f"Even {PROMISES[0]:g} is too much.")
     )
 
 
@@ -395,18 +397,19 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
     _keep_sums(network.graph)
     onnx.save(network, prepared)
     backbone = [node.name for node in network.graph.node if _in_backbone(node)]
-    quantize_static(
-        str(prepared),
-        str(path),
-        _Reader(pixels),
-        quant_format=QuantFormat.QDQ,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QUInt8,
-        per_channel=True,
-        nodes_to_quantize=backbone,
-        calibrate_method=CalibrationMethod.Percentile,
-        extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.999},
-    )
+    with contextlib.redirect_stdout(None):  # it tells of its histograms
+        quantize_static(
+            str(prepared),
+            str(path),
+            _Reader(pixels),
+            quant_format=QuantFormat.QDQ,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QUInt8,
+            per_channel=True,
+            nodes_to_quantize=backbone,
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.999},
+        )
     prepared.unlink()
     _centre_palette(whole, path, pixels)
 
@@ -667,7 +670,8 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         "## Scores",
         "",
         _of_test(metrics["test"])
-        + " The background's score is its balanced accuracy; intervals are 95 % bootstrap intervals over photos.",
+        + (" The background's score is its balanced accuracy." if "background" in classes.heads else "")
+        + " Intervals are 95 % bootstrap intervals over photos.",
         "",
         "| head | photos | score | 95 % interval | top-3 | macro F1 | calibration error |",
         "|---|---|---|---|---|---|---|",
@@ -746,8 +750,8 @@ def _promises(metrics: Mapping[str, Any]) -> list[str]:
     ]
     held_out = metrics["held_out"]
     return [
-        "REVIEW_PRECISION is a promise: at 0.97, of 100 photos that are filed without a person at least 97 lie in the folder "
-        "they belong to; all others wait for a person. It holds for photos like those that set the thresholds, and on "
+        "REVIEW_PRECISION is a promise: at 0.97, of 100 photos that are filed without a person at least 97 lie in the "
+        "folder they belong to; all others wait for a person. It holds for photos like those that set the thresholds, and on "
         "average over many nights, not in each.",
         "",
         "| REVIEW_PRECISION | filed without a person | of these rightly | wait for a person |",
@@ -790,8 +794,8 @@ def _doubts(metrics: Mapping[str, Any], classes: Classes) -> list[str]:
         if reached is not None and reached < DOUBTED_BELOW[head]:
             lines += [
                 "",
-                f"The {head} falls short of its promise: no more than a third of the photos may have a doubt, and that leaves "
-                f"{reached:.3f}.",
+                f"The {head} falls short of its promise: no more than a third of the photos may have a doubt, and that "
+                f"leaves {reached:.3f}.",
             ]
     return lines
 

@@ -1,6 +1,8 @@
 """One night, end to end, against a sidecar that answers what the photo says."""
 
+import csv
 import hashlib
+import io
 import os
 import re
 import time
@@ -328,6 +330,17 @@ def test_a_server_that_says_nothing_of_the_category_is_not_believed(
     night.drop("a.jpg", photo("a"))
     assert night.run() != 0
     assert night.waiting() == ["a.jpg"]
+
+
+def test_a_spreadsheet_that_splits_at_semicolons_too_finds_every_column(night: Night) -> None:
+    night.drop("a;b.jpg", photo("a"))
+    night.drop("c;d.pdf", b"%PDF-1.7")
+    assert night.run() == 3
+    with night.settings.csv_path.open(newline="", encoding="utf-8") as file:
+        text = file.read().replace(",", ";")
+    lines = list(csv.reader(io.StringIO(text), delimiter=";"))
+    assert {len(line) for line in lines} == {len(CSV_COLUMNS)}
+    assert {line[0] for line in lines[1:]} == {"a;b.jpg", "c;d.pdf"}
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_made_harmless_in_the_csv_only(night: Night) -> None:

@@ -208,7 +208,10 @@ def test_photos_that_a_run_has_learned_from_are_no_test(
     card = (release.folder / "card.md").read_text()
     assert "took no part in training" not in card
     assert "On 4 photos that it has not learned from" in card
-    assert "would file nothing" in export.nothing_filed(release)
+    caution = export.nothing_filed(release)
+    assert "mine would file nothing" in caution
+    assert "the 4 photos that set its thresholds are too few" in caution
+    assert "Even 0.9 is too much" in caution
 
 
 def test_what_a_run_to_start_from_had_learned_counts_as_trained(
