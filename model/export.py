@@ -751,8 +751,8 @@ def _promises(metrics: Mapping[str, Any]) -> list[str]:
     held_out = metrics["held_out"]
     return [
         "REVIEW_PRECISION is a promise: at 0.97, of 100 photos that are filed without a person at least 97 lie in the "
-        "folder they belong to; all others wait for a person. It holds for photos like those that set the thresholds, and on "
-        "average over many nights, not in each.",
+        "folder they belong to; all others wait for a person. It holds for photos like those that set the thresholds, and "
+        "on average over many nights, not in each.",
         "",
         "| REVIEW_PRECISION | filed without a person | of these rightly | wait for a person |",
         "|---|---|---|---|",
