@@ -229,9 +229,11 @@ def list_releases(_: argparse.Namespace) -> None:
     versions = releases.versions(model_dir)
     if not versions:
         print(f"There are no releases in {model_dir}.")
-    line = (
-        (model_dir / releases.CURRENT).read_text().strip() if (model_dir / releases.CURRENT).is_file() else ""
-    )
+    used, problem = "", ""
+    try:
+        used = releases.version_in_use(model_dir)
+    except ReleaseError as error:
+        problem = str(error)
     for version in versions:
         try:
             scores = releases.load(model_dir / version).metrics.get("scores", {})
@@ -240,18 +242,31 @@ def list_releases(_: argparse.Namespace) -> None:
             )
         except ReleaseError as error:
             told = str(error)
-        print(f"{'*' if version == line else ' '} {version}  {told}")
+        print(f"{'*' if version == used else ' '} {version}  {told}")
+    if used and used not in versions:
+        problem = f"{used} is in use, and is not there: `python -m model promote VERSION` chooses another."
+    if problem:
+        raise ReleaseError(problem)
 
 
 def promote(options: argparse.Namespace) -> None:
     """Put a release to use."""
-    release = releases.promote(_model_dir(), options.version, new_classes=options.new_classes)
+    release = releases.promote(
+        _model_dir(),
+        options.version,
+        new_classes=options.new_classes,
+        worse=options.worse,
+        uncompared=options.uncompared,
+        tell=print,
+    )
     print(f"{release.version} is in use from the next start of the sidecar on.")
 
 
 def rollback(_: argparse.Namespace) -> None:
     """Return to the release used before."""
-    print(f"{releases.rollback(_model_dir()).version} is in use again from the next start of the sidecar on.")
+    print(
+        f"{releases.rollback(_model_dir(), tell=print).version} is in use again from the next start of the sidecar on."
+    )
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -312,9 +327,16 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("list", help="show the releases", description=list_releases.__doc__).set_defaults(
         command=list_releases
     )
-    chosen = commands.add_parser("promote", help="put a release to use", description=promote.__doc__)
+    chosen = commands.add_parser(
+        "promote",
+        help="put a release to use",
+        description="Put a release to use. It is compared with the one in use on photos that neither has learned from, and "
+        "refused where it is surely worse, or where fewer than 200 photos can say so.",
+    )
     chosen.add_argument("version")
     chosen.add_argument("--new-classes", action="store_true", help="the classes are meant to change")
+    chosen.add_argument("--worse", action="store_true", help="it may be worse than the one in use")
+    chosen.add_argument("--uncompared", action="store_true", help="too few photos to compare by are enough")
     chosen.set_defaults(command=promote)
     commands.add_parser("lab", help="the background and colour lab: `python -m model lab --help`")
     commands.add_parser(
