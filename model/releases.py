@@ -145,14 +145,18 @@ def promote(
 def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release:
     """Return to the release that was in use before, in one atomic step; once more, to the one before that.
 
-    Releases that are gone or damaged are passed over; `tell` gets a line for each. Raises ReleaseError.
+    Releases that are gone or damaged are passed over; `tell` gets a line for each. Before all others comes the shipped
+    default. Raises ReleaseError.
     """
     take_over(model_dir)
     try:
         used = in_use.version(model_dir)
     except InUseError:  # all the more reason to return to another
         used = ""
-    for version in reversed(_before(model_dir, used)):
+    shipped = _kept(model_dir / CURRENT) if _is_shipped(model_dir / CURRENT) else ""
+    for version in [*reversed(_before(model_dir, used)), shipped]:
+        if version in ("", used):
+            continue
         try:
             release = load(model_dir / version)
         except ReleaseError as error:
@@ -244,9 +248,8 @@ def _before(model_dir: Path, used: str) -> list[str]:
             continue  # a line that a crash cut short
         if before and way[-1:] != [before]:
             way.append(before)
-        if command == "rollback" and version in way:
-            while way[-1] != version:
-                way.pop()
+        if command == "rollback":
+            way = way[: len(way) - way[::-1].index(version)] if version in way else [version]
         elif way[-1:] != [version]:
             way.append(version)
     return way[:-1] if way[-1:] == [used] else way

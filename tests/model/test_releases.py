@@ -231,6 +231,16 @@ def test_an_older_version_is_taken_over_by_promote_and_rollback_too(old_dir: Pat
     assert releases.rollback(old_dir).version == "one"
 
 
+def test_where_the_release_before_is_gone_the_shipped_default_is_returned_to(old_dir: Path) -> None:
+    releases.take_over(old_dir)
+    again(old_dir, "newer")
+    (old_dir / "CURRENT").write_text(f"newer{SHIPPED}")
+    shutil.rmtree(old_dir / "one")
+    assert releases.rollback(old_dir).version == "newer"
+    with pytest.raises(ReleaseError, match="no release to return to"):
+        releases.rollback(old_dir)
+
+
 def test_a_conflict_that_git_left_in_current_is_not_taken_over(old_dir: Path) -> None:
     (old_dir / "CURRENT").write_text(
         "<<<<<<< Updated upstream\nnew\n=======\nmine\n>>>>>>> Stashed changes\n"
