@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
+import in_use
 from batch import filing
 from batch.companions import is_companion, is_kind, is_raw
 from batch.ledger import MODEL_ANSWER, Ledger, Row
@@ -113,10 +114,9 @@ def _from_server(ledger: Ledger) -> dict[str, str]:
 def _from_release(model_dir: Path) -> dict[str, str]:
     """The categories of the release in use, where there is one on this machine."""
     try:
-        version = (model_dir / "CURRENT").read_text("utf-8").strip()
-        content = json.loads((model_dir / version / "classes.json").read_text("utf-8"))
+        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
         return {str(sub): str(main) for sub, main in content["main_of"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (in_use.InUseError, OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
 
 

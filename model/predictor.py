@@ -6,6 +6,8 @@ predictor.predict(pixels)[0].sub.name       # pixels: uint8 (N, 224, 224, 3)
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -13,7 +15,7 @@ import numpy as np
 from model import cuda
 from model.answers import HeadAnswer, Prediction, decode
 from model.classes import HEADS, OUTPUTS
-from model.preprocess import INPUT_SIZE, read_photo
+from model.preprocess import INPUT_SIZE, PhotoError, read_photo
 from model.releases import Release, ReleaseError
 
 __all__ = ["HeadAnswer", "Prediction", "Predictor"]
@@ -75,7 +77,12 @@ class Predictor:
         if not self.release.golden:
             raise ReleaseError(f"Release {self.release.version} has no golden photos: export it again.")
         for file, wanted in self.release.golden.items():
-            pixels = read_photo(file.read_bytes(), max_megapixels=50)
+            try:
+                pixels = read_photo(file.read_bytes(), max_megapixels=50)
+            except (OSError, PhotoError) as error:
+                raise ReleaseError(
+                    f"The golden photo {file.name} of release {self.release.version} cannot be read: {error}"
+                ) from error
             answer = self.predict(pixels[None])[0]
             for head, name in wanted.items():
                 given = getattr(answer, head).name
@@ -84,6 +91,12 @@ class Predictor:
                         f"Release {self.release.version} gets the golden photo {file.name} wrong ({head}: {given} instead "
                         f"of {name}): it must not be used here. `python -m model rollback` returns to the one before."
                     )
+
+
+def _readable(network: Path) -> Path | bytes:
+    """The network's file, or its bytes: ONNX Runtime takes paths in UTF-8 alone, and file systems allow others."""
+    is_utf8 = os.fsencode(network) == str(network).encode("utf-8", "replace")
+    return network if is_utf8 else network.read_bytes()
 
 
 class _OnnxNetwork:
@@ -99,7 +112,9 @@ class _OnnxNetwork:
         options.log_severity_level = 3  # errors only
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            self._session = ort.InferenceSession(release.network, options, providers=["CPUExecutionProvider"])
+            self._session = ort.InferenceSession(
+                _readable(release.network), options, providers=["CPUExecutionProvider"]
+            )
         except Exception as error:
             raise ReleaseError(
                 f"The network of release {release.version} cannot be opened: {error}"

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
+import in_use
 from model.lab import LabError, classical
 from model.lab.features import FEATURE_SETS, load_features, view_numbers
 from model.lab.photos import MAX_MEGAPIXELS, progress
@@ -123,8 +124,10 @@ def find_judges(out: Path, task: str, network: Path = RELEASES) -> list[Judge]:
     judges: list[Judge] = [
         ClassicalJudge(path.parent) for path in sorted((out / "models" / task).glob("*/*/facts.json"))
     ]
-    if (network / "CURRENT").is_file() and task in ("background", "colour"):
-        judges.append(NetworkJudge(network, task))
+    has_release = any((network / name).is_file() for name in (in_use.IN_USE, in_use.CURRENT))
+    if has_release and task in ("background", "colour"):
+        judge = NetworkJudge(network, task)
+        judges += [judge] if task in judge.release.classes.heads else []
     return judges
 
 
