@@ -12,22 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from model.classes import Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name
+from model.classes import Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name, sub_name
+from model.folders import ClassFolder, class_folders, photo_files, taxonomy_of
 from model.labels import (
     CLOTHING,
     Label,
     add_votes,
+    colour_names,
     described_subs,
     described_table,
     garment,
@@ -50,7 +54,7 @@ log = logging.getLogger(__name__)
 class Photos:
     """Photos and what is known about them; every field but `classes` and `broken` has one entry a photo.
 
-    pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
+    sha256: the checksums of the files, by which photos are known again. pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
     where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where
     there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
     group, source, kind: what must stay together in a fold, where the photo is from, and what sort of photo it is.
@@ -59,6 +63,7 @@ class Photos:
 
     classes: Classes
     files: np.ndarray
+    sha256: np.ndarray
     pixels: np.ndarray
     main: np.ndarray
     sub: np.ndarray
@@ -105,14 +110,43 @@ class Photos:
         return result
 
     def fold(self, number: int, *, of: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not."""
+        """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not.
+
+        Raises DataError when there is no such fold.
+        """
+        folds = self.folds(of, seed=seed)
+        if not 0 <= number < of:
+            raise DataError(f"There is no fold {number} of {of}: they are counted from 0 to {of - 1}.")
+        return folds[number]
+
+    def folds(self, of: int, *, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Every fold: each photo is held out once. Raises DataError where there are fewer groups than folds."""
         from sklearn.model_selection import StratifiedGroupKFold
 
+        groups = len(np.unique(self.groups()))
+        if of < 2 or groups < of:
+            raise DataError(
+                f"{len(self)} photos of {groups} senders cannot be divided into {of} folds: choose from 2 to {groups} "
+                "folds (--folds), or add photos of other senders."
+                if groups > 1
+                else "All photos are from one sender: held-out photos have to be from others. Add photos of other "
+                "senders, or leave the column `sender` empty where it does not matter."
+            )
         strata, which, counts = np.unique(self.strata(), return_inverse=True, return_counts=True)
         strata[counts < of] = strata.max() + 1  # too few to have a share in every fold
         folds = StratifiedGroupKFold(n_splits=of, shuffle=True, random_state=seed)
-        learn, held_out = list(folds.split(np.zeros(len(self)), strata[which], self.groups()))[number]
-        return learn, held_out
+        with warnings.catch_warnings():  # a class of few photos is named by `of_one_group`
+            warnings.simplefilter("ignore", UserWarning)
+            return list(folds.split(np.zeros(len(self)), strata[which], self.groups()))
+
+    def of_one_group(self) -> dict[str, str]:
+        """Sub-category → sender, where all its photos are from one: held out, none of them is learned from."""
+        result = {}
+        for index, name in enumerate(self.classes.subs):
+            groups = np.unique(self.groups()[self.sub == index])
+            if len(groups) == 1:
+                result[name] = str(groups[0])
+        return result
 
     def leave_out(self, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Indices to learn from and to hold out: all photos of these sources. Raises DataError for an unknown one."""
@@ -122,6 +156,8 @@ class Photos:
                 f"No photo is from {', '.join(unknown)}; these sources are there: {', '.join(known) or 'none'}."
             )
         held_out = np.isin(self.source.astype(str), list(sources))
+        if held_out.all():
+            raise DataError("No photo is left to learn from: these are all the sources there are.")
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -184,23 +220,25 @@ def classes_of(roots: Sequence[Path], *, part: str = "train") -> Classes:
     """What the folders and tables of data folders tell apart. Raises DataError, ClassesError."""
     names: dict[str, str] = {}
     mains: dict[str, str] = {}
-    taxonomy = read_taxonomy()
+    taxonomy, tables = read_taxonomy(), []
     for root in roots:
-        if own := _own_taxonomy(root):
-            taxonomy = own
         if table := described_table(root):
             mains |= described_subs(table)
             found = list(mains)
+            tables.append(table)
         else:
-            found = _class_folders(_photo_folder(root, part))
-            _check_enough(_photo_folder(root, part), found)
+            folders = class_folders(root, part)
+            _check_enough(root, folders)
+            found = [each.sub for each in folders]
+            tables += [path for path in (root / "labels.csv", root / "votes.csv") if path.is_file()]
+        taxonomy = taxonomy_of(root, taxonomy)
         for name in found:
             if not any(same_name(name, other) for other in names):
                 names[name] = name
     for sub, main in mains.items():
         if main not in ("", "?") and main_of_label(sub, taxonomy) is None:
             taxonomy = {**taxonomy, main: [*taxonomy.get(main, []), sub]}
-    return from_folders(names, taxonomy)
+    return replace(from_folders(names, taxonomy), colours=colour_names(tables))
 
 
 def load_extra(
@@ -222,7 +260,7 @@ def load_extra(
     rows = {row["file"]: row for row in read_csv(table, ("file", "label"))} if table.is_file() else {}
     looks = _looks(root, labels, classes)
     known = {}
-    for file in _files(folder):
+    for file in photo_files(folder):
         key = file.relative_to(root).as_posix()
         named = rows.get(key, {})
         what = garment(named.get("label", ""), classes, taxonomy)
@@ -233,20 +271,11 @@ def load_extra(
     return _read(root, known, classes, masks=masks, most=None, progress=progress)
 
 
-def with_extra(
-    photos: Photos,
-    learn: np.ndarray,
-    held_out: np.ndarray,
-    folder: Path,
-    masks: Path | None,
-    labels: Path | None = None,
-) -> tuple[np.ndarray, Photos]:
-    """Add a folder of more photos to learn from (see `load_extra`), but none of a held-out sender."""
-    extra = load_extra(folder, photos.classes, masks=masks, labels=labels)
+def beside(photos: Photos, more: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """Those of the photos at `more` that may be learned from when others are held out: none of a held-out sender."""
     kept = set(photos.group[held_out].astype(str)) - {""}
-    extra = extra.take(~np.isin(extra.group.astype(str), list(kept)))
-    more = np.arange(len(photos), len(photos) + len(extra))
-    return np.concatenate([learn, more]), photos.joined(extra)
+    result: np.ndarray = more[~np.isin(photos.group[more].astype(str), list(kept))]
+    return result
 
 
 def serving_pixels(photos: Photos) -> np.ndarray:
@@ -271,21 +300,20 @@ def fingerprint(photos: Photos) -> str:
 
 def _in_folders(root: Path, part: str, classes: Classes) -> dict[str, Label]:
     """What folders named after classes, and the tables beside them, say of the photos in them."""
-    folder = _photo_folder(root, part)
     looks = _looks(root, root / "labels.csv", classes)
     # where some photos have a weight, one that the table does not name was not looked at
     unseen = Label(kind=root.name, weight=0.0 if any(look.weight != 1 for look in looks.values()) else 1.0)
     known = {}
-    for name in _class_folders(folder):
-        sub = _sub_index(name, classes)
+    for folder in class_folders(root, part):
+        sub = _sub_index(sub_name(folder.sub), classes)
         main = classes.mains.index(classes.main_of[classes.subs[sub]])
-        for file in _files(folder / name):
+        for file in photo_files(folder.path):
             key = file.relative_to(root).as_posix()
             look = looks.get(key, unseen)
             known[key] = replace(look, main=main, sub=sub, clothing=CLOTHING)
     if looks and known and not any(key in looks for key in known):
         raise DataError(
-            f"labels.csv names no photo of {folder}: its column `file` must hold paths below {root}, such as "
+            f"labels.csv names no photo of the part {part}: its column `file` must hold paths below {root}, such as "
             f"{next(iter(known))}."
         )
     return known
@@ -311,7 +339,7 @@ def _read(
     listed = list(known)
     if most is not None and len(listed) > most:
         listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).astype(int)]
-    pixels, reasons = _decode([root / key for key in listed], progress)
+    pixels, checksums, reasons = _decode([root / key for key in listed], progress)
     broken = {file.relative_to(root).as_posix(): reason for file, reason in reasons.items()}
     keys = [key for key in listed if key not in broken]
     if not keys and listed:
@@ -324,6 +352,7 @@ def _read(
     return Photos(
         classes=classes,
         files=np.array(keys),
+        sha256=checksums,
         pixels=pixels,
         **{name: column(name, np.int64) for name in ("main", "sub", "background", "colour", "clothing")},
         votes=np.array([label.shares(len(classes.colours)) for label in labels], np.float32).reshape(
@@ -337,44 +366,18 @@ def _read(
     )
 
 
-def _photo_folder(root: Path, part: str) -> Path:
-    return root / part if (root / part).is_dir() else root
-
-
-def _own_taxonomy(root: Path) -> dict[str, list[str]] | None:
-    own = root / "taxonomy.json"
-    return read_taxonomy(own) if own.is_file() else None
-
-
-def _class_folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}: put the photos into {folder}/<sub-category>/.")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not names:
-        raise DataError(
-            f"{folder} holds no folders: make one for each sub-category, such as {folder}/shirt/."
-        )
-    return names
-
-
-def _check_enough(folder: Path, names: Sequence[str]) -> None:
+def _check_enough(root: Path, folders: Sequence[ClassFolder]) -> None:
     """Two classes at least, and two photos in each: one to learn from and one to be checked on."""
-    if len(names) < 2:
-        raise DataError(f"{folder} holds one class only ({names[0]}): there is nothing to tell apart.")
-    for name in names:
-        count = len(_files(folder / name))
+    if len(folders) < 2:
+        raise DataError(f"{root} holds one class only ({folders[0].sub}): there is nothing to tell apart.")
+    for each in folders:
+        count = len(photo_files(each.path))
         if count == 0:
-            raise DataError(
-                f"The class {name} is empty: put photos into {folder / name}, or remove the folder."
-            )
+            raise DataError(f"The class {each.sub} is empty: put photos into {each.path}, or remove the folder.")
         if count == 1:
             raise DataError(
-                f"The class {name} has one photo: add some (20 are a beginning) to {folder / name}."
+                f"The class {each.sub} has one photo: add some (20 are a beginning) to {each.path}."
             )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _sub_index(folder: str, classes: Classes) -> int:
@@ -384,25 +387,29 @@ def _sub_index(folder: str, classes: Classes) -> int:
     raise DataError(f"The folder {folder} is none of the release's classes: {', '.join(classes.subs)}.")
 
 
-def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, dict[Path, str]]:
-    """Pixels of the files that can be read, in order, and the reasons of those that cannot."""
+def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, np.ndarray, dict[Path, str]]:
+    """Pixels and checksums of the files that can be read, in order, and the reasons of those that cannot."""
     pixels = np.empty((len(files), STORED_SIZE, STORED_SIZE, 3), np.uint8)
+    checksums: list[str] = []
     broken: dict[Path, str] = {}
     with ThreadPoolExecutor() as pool:
         results = pool.map(_read_or_reason, files)
         bar = tqdm(results, total=len(files), desc="reading photos", disable=not progress, leave=False)
-        for index, result in enumerate(bar):
+        for file, result in zip(files, bar, strict=True):
             if isinstance(result, str):
-                broken[files[index]] = result
-                log.warning("%s is left out: %s", files[index], result)
+                broken[file] = result
+                log.warning("%s is left out: %s", file, result)
             else:
-                pixels[index - len(broken)] = result
-    return pixels[: len(files) - len(broken)], broken
+                pixels[len(checksums)] = result[0]
+                checksums.append(result[1])
+    return pixels[: len(checksums)], np.array(checksums, dtype=str), broken
 
 
-def _read_or_reason(file: Path) -> np.ndarray | str:
+def _read_or_reason(file: Path) -> tuple[np.ndarray, str] | str:
     try:
-        return read_photo(file.read_bytes(), max_megapixels=MAX_MEGAPIXELS, size=STORED_SIZE)
+        content = file.read_bytes()
+        photo = read_photo(content, max_megapixels=MAX_MEGAPIXELS, size=STORED_SIZE)
+        return photo, hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         return "There is no such file."
     except PhotoError as error:
@@ -416,12 +423,15 @@ def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
         return masks
     if not (folder / "masks.csv").is_file():
         raise DataError(
-            f"{folder} holds no masks.csv: `python -m model.lab extract PHOTOS --out {folder}` makes it."
+            f"{folder} holds no masks.csv: `python -m model lab extract PHOTOS --out {folder}` makes it."
         )
     named = {row["file"]: row["key"] for row in read_csv(folder / "masks.csv", ("key", "file"))}
-    with np.load(folder / "masks.npz", allow_pickle=False) as stored:
-        for index, key in enumerate(keys):
-            if key in named:
-                mask = Image.fromarray(stored[named[key]])
-                masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
+    try:
+        with np.load(folder / "masks.npz", allow_pickle=False) as stored:
+            for index, key in enumerate(keys):
+                if key in named:
+                    mask = Image.fromarray(stored[named[key]])
+                    masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(f"{folder / 'masks.npz'} cannot be read ({error}): extract the masks again.") from error
     return masks

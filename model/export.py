@@ -9,6 +9,7 @@ network, and its speed here. Everything said on the card was measured by this pr
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import onnx
@@ -50,7 +52,7 @@ from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE, read_photo
 from model.recipe import Recipe
 from model.releases import Release, ReleaseError, load, seal
-from model.train import label_sets, raw_scores
+from model.train import label_sets
 
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
@@ -71,19 +73,28 @@ class Run:
     """Side at which the network sees photos in serving."""
     familiar: Familiar | None = None
     """What its training photos look like."""
+    trained: tuple[str, ...] = HEADS
+    """The heads that had labels, or that came with the network it began with: the others know nothing."""
+    learned: frozenset[str] = frozenset()
+    """Checksums of the photos that it has learned from: these are no test."""
+    data: tuple[str, ...] = ()
+    """The data folders that it was made of."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """Scores and features of photos of groups that training had not seen, and their labels (UNKNOWN = none).
 
-    kinds, groups: of what kind each photo is, and what it must stay together with; None where that was not kept.
+    kinds, groups, sha256: of what kind each photo is, what it must stay together with, and its checksum; names: the heads'
+    class names. None where that was not kept.
     """
 
     scores: Mapping[str, np.ndarray]
     labels: Mapping[str, np.ndarray]
     kinds: np.ndarray | None = None
     groups: np.ndarray | None = None
+    sha256: np.ndarray | None = None
+    names: Mapping[str, tuple[str, ...]] | None = None
 
     def take(self, which: np.ndarray) -> HeldOut:
         """The photos at these indices (or where this mask is true)."""
@@ -92,6 +103,8 @@ class HeldOut:
             {name: values[which] for name, values in self.labels.items()},
             None if self.kinds is None else self.kinds[which],
             None if self.groups is None else self.groups[which],
+            None if self.sha256 is None else self.sha256[which],
+            self.names,
         )
 
 
@@ -99,7 +112,14 @@ def save_run(folder: Path, run: Run) -> None:
     """Keep a finished run: `weights.safetensors` (float32) and `run.json`."""
     state = {name: value.contiguous() for name, value in run.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
-    content = {"classes": json.loads(run.classes.to_json()), "story": run.story, "size": run.size}
+    content = {
+        "classes": json.loads(run.classes.to_json()),
+        "story": run.story,
+        "size": run.size,
+        "trained": run.trained,
+        "data": run.data,
+        "learned": sorted(run.learned),
+    }
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if run.familiar:
         run.familiar.write(folder / FAMILIAR)
@@ -117,47 +137,83 @@ def load_run(folder: Path) -> Run:
     network = load_whole(classes, folder / "weights.safetensors")
     seen = folder / FAMILIAR
     known = Familiar.read(seen) if seen.is_file() else None
-    return Run(network.eval(), classes, story, content.get("size", INPUT_SIZE), known)
+    return Run(
+        network.eval(),
+        classes,
+        story,
+        content.get("size", INPUT_SIZE),
+        known,
+        tuple(content.get("trained", HEADS)),
+        frozenset(content.get("learned", ())),
+        tuple(content.get("data", ())),
+    )
 
 
-def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:
-    """Keep the network's scores of the held-out photos, and their labels, for calibration."""
-    scores = raw_scores(run.network, photos, which, run.size)
+def save_held_out(folder: Path, photos: Photos, which: np.ndarray, scores: Mapping[str, np.ndarray]) -> None:
+    """Keep the scores of the held-out photos at `which`, and their labels, for calibration."""
     kept = {f"score/{head}": values for head, values in scores.items()}
     kept |= {f"label/{name}": labels for name, labels in label_sets(photos, which).items()}
+    kept |= {f"names/{head}": np.array(photos.classes.names(head), dtype=str) for head in HEADS}
     kept |= {"kinds": photos.kind[which].astype(str), "groups": photos.groups()[which]}
+    kept |= {"sha256": photos.sha256[which]}
     np.savez(folder / "held_out.npz", allow_pickle=False, **kept)
 
 
-def load_held_out(path: Path) -> HeldOut:
-    """Read what `save_held_out` kept. Raises ReleaseError when there is nothing."""
+def load_held_out(path: Path, classes: Classes | None = None) -> HeldOut:
+    """Read what `save_held_out` kept. Raises ReleaseError when there is nothing, or when it is of other classes."""
     if not path.is_file():
         raise ReleaseError(
-            f"{path} is missing: thresholds need photos of senders that training has not seen. Train once with "
-            "--fold 0, and name that run's held_out.npz with --held-out."
+            f"{path} is missing: thresholds need photos that training has not seen, and a run keeps what it says of "
+            "these there. Train again, or name another run's held_out.npz with --held-out."
         )
-    with np.load(path, allow_pickle=False) as kept:
-        parts = {name: kept[name] for name in kept.files}
-    return HeldOut(
-        scores={n.removeprefix("score/"): v for n, v in parts.items() if n.startswith("score/")},
-        labels={n.removeprefix("label/"): v for n, v in parts.items() if n.startswith("label/")},
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            parts = {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ReleaseError(f"{path} cannot be read ({error}): name a run's held_out.npz.") from error
+
+    def of(kind: str) -> dict[str, np.ndarray]:
+        return {n.removeprefix(kind): values for n, values in parts.items() if n.startswith(kind)}
+
+    held_out = HeldOut(
+        scores=of("score/"),
+        labels=of("label/"),
         kinds=parts.get("kinds"),
         groups=parts.get("groups"),
+        sha256=parts.get("sha256"),
+        names={head: tuple(names.tolist()) for head, names in of("names/").items()} or None,
     )
+    if classes:
+        _check_names(path, held_out, classes)
+    return held_out
+
+
+def _check_names(path: Path, held_out: HeldOut, classes: Classes) -> None:
+    """Raise ReleaseError when scores are those of other classes, or of fewer heads."""
+    for head in HEADS:
+        names = classes.names(head)
+        if head not in held_out.scores or head not in held_out.labels:
+            raise ReleaseError(f"{path} holds no scores of the {head} head: name a run's held_out.npz.")
+        same = held_out.names is None or held_out.names.get(head) == names
+        if not same or held_out.scores[head].shape[1:] != (len(names),):
+            raise ReleaseError(
+                f"{path} is of a run with other classes ({head}): hold photos out in a run with these categories."
+            )
 
 
 def story(
-    recipe: Recipe, photos: Photos, learn: np.ndarray, *, init: Path | None, teacher: Path | None
+    recipe: Recipe, photos: Photos, learn: np.ndarray, *, begins_with: str, teacher: Path | None
 ) -> dict[str, Any]:
     """What a card says of how a run came about."""
-    weights = (
-        f"weights of {init.name} to begin with"
-        if init
-        else "torchvision's IMAGENET1K_V1 weights to begin with"
-    )
-    made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
+    made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", begins_with]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from model.classes import HEADS, Classes, ClassesError
 from model.familiar import FILE, Familiar
+from model.mistakes import Mistake
 
 CURRENT: Final = "CURRENT"
 PREVIOUS: Final = "PREVIOUS"
@@ -31,7 +32,7 @@ MAX_LOSS: Final = 0.005
 _NEEDED = ("model.onnx", "classes.json", "metrics.json", "card.md", "golden/golden.json")
 
 
-class ReleaseError(Exception):
+class ReleaseError(Mistake):
     """A release that cannot be used; the text says what is wrong and what to do."""
 
 

@@ -11,6 +11,7 @@ clothing in everything.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from torch import Tensor
 from model.augment import Augmenter
 from model.classes import Classes
 from model.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
+from model.mistakes import need_folder
 from model.labels import NO_CLOTHING, UNKNOWN
 from model.network import Network, normalise
 from model.preprocess import INPUT_SIZE, PhotoError, read_photo
@@ -40,6 +42,8 @@ ROOMS: Final = 80
 
 def pictures(folder: Path | None = None) -> list[np.ndarray]:
     """Pictures without clothing, uint8 (448, 448, 3): a folder's, the samples of scikit-image and scikit-learn, pages."""
+    if folder:
+        need_folder(folder, "pictures without clothing (--strangers)")
     found = [_page(np.random.default_rng((5, seed))) for seed in range(PAGES)]
     for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
         if file.is_file():
@@ -94,6 +98,7 @@ def as_photos(classes: Classes, strangers: Sequence[np.ndarray]) -> Photos:
     return Photos(
         classes=classes,
         files=np.array([f"stranger-{i}" for i in range(n)]),
+        sha256=np.array([hashlib.sha256(p.tobytes()).hexdigest() for p in strangers], dtype=str),
         pixels=np.stack(small) if n else np.empty((0, *size, 3), np.uint8),
         main=unknown,
         sub=unknown,
