@@ -54,9 +54,9 @@ log = logging.getLogger(__name__)
 class Photos:
     """Photos and what is known about them; every field but `classes` and `broken` has one entry a photo.
 
-    sha256: the checksums of the files, by which photos are known again. pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
-    where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where
-    there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
+    sha256: the files' checksums. pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class
+    names, UNKNOWN where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros
+    where there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
     group, source, kind: what must stay together in a fold, where the photo is from, and what sort of photo it is.
     masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
     """
@@ -278,6 +278,21 @@ def beside(photos: Photos, more: np.ndarray, held_out: np.ndarray) -> np.ndarray
     return result
 
 
+def with_extra(
+    photos: Photos,
+    learn: np.ndarray,
+    held_out: np.ndarray,
+    folder: Path,
+    masks: Path | None,
+    labels: Path | None = None,
+) -> tuple[np.ndarray, Photos]:
+    """Add a folder of more photos to learn from (see `load_extra`), but none of a held-out sender."""
+    joined = photos.joined(load_extra(folder, photos.classes, masks=masks, labels=labels))
+    more = beside(joined, np.arange(len(photos), len(joined)), held_out)
+    kept = np.concatenate([np.arange(len(photos)), more])
+    return np.concatenate([learn, np.arange(len(photos), len(kept))]), joined.take(kept)
+
+
 def serving_pixels(photos: Photos) -> np.ndarray:
     """Photos as the network is served them: uint8 (N, 224, 224, 3), reduced from the stored 256 × 256."""
     size = (INPUT_SIZE, INPUT_SIZE)
@@ -373,7 +388,9 @@ def _check_enough(root: Path, folders: Sequence[ClassFolder]) -> None:
     for each in folders:
         count = len(photo_files(each.path))
         if count == 0:
-            raise DataError(f"The class {each.sub} is empty: put photos into {each.path}, or remove the folder.")
+            raise DataError(
+                f"The class {each.sub} is empty: put photos into {each.path}, or remove the folder."
+            )
         if count == 1:
             raise DataError(
                 f"The class {each.sub} has one photo: add some (20 are a beginning) to {each.path}."
@@ -433,5 +450,7 @@ def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
                     mask = Image.fromarray(stored[named[key]])
                     masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
-        raise DataError(f"{folder / 'masks.npz'} cannot be read ({error}): extract the masks again.") from error
+        raise DataError(
+            f"{folder / 'masks.npz'} cannot be read ({error}): extract the masks again."
+        ) from error
     return masks

@@ -53,7 +53,9 @@ def test_part(root: Path) -> str | None:
 
 def taxonomy_of(root: Path, before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
     """Main category → sub-categories: the folder's own `taxonomy.json`, or `before` and what its `raw/` says."""
-    own = next((path for path in (root / "taxonomy.json", _top(root) / "taxonomy.json") if path.is_file()), None)
+    own = next(
+        (path for path in (root / "taxonomy.json", _top(root) / "taxonomy.json") if path.is_file()), None
+    )
     if own:
         return read_taxonomy(own)
     taxonomy = {main: list(subs) for main, subs in before.items()}
@@ -109,14 +111,18 @@ def _is_by_main(root: Path, folder: Path) -> bool:
     own = root / "taxonomy.json"
     taxonomy = read_taxonomy(own) if own.is_file() else read_taxonomy()
     known = any(first.name in PARTS or main_of_label(first.name, taxonomy) for first in firsts)
-    bare = not any(path.is_file() and not path.name.startswith(".") for first in firsts for path in first.iterdir())
+    bare = not any(
+        path.is_file() and not path.name.startswith(".") for first in firsts for path in first.iterdir()
+    )
     return bool(firsts) and deep == firsts and bare and not known
 
 
 def _at_the_top(folder: Path) -> list[ClassFolder]:
     found = [ClassFolder(path.name, path) for path in _folders_in(folder)]
     if not found:
-        raise DataError(f"{folder} holds no folders: make one for each sub-category, such as {folder}/shirt/.")
+        raise DataError(
+            f"{folder} holds no folders: make one for each sub-category, such as {folder}/shirt/."
+        )
     return found
 
 

@@ -1,7 +1,7 @@
 """What the result of a training depends on, by content: a checkpoint is gone on from only where all of it is the same.
 
-    before, now = saved["origin"], origin_of(photos, learn, held_out, recipe, network)
-    refuse_another(before, now, Path("runs/first"))
+before, now = saved["origin"], origin_of(photos, learn, held_out, recipe, network)
+refuse_another(before, now, Path("runs/first"))
 """
 
 from __future__ import annotations

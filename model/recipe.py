@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, fields
 
-from model.mistakes import Mistake
+from model.user_errors import UserError
 
 
 def _number(default: float, meaning: str, low: float = 0.0, high: float = math.inf) -> float:
@@ -27,7 +27,8 @@ class Recipe:
     last_epochs: int = _count(3, "epochs at the end that see photos at last_size: cheap first, exact last")
     size: int = _count(160, "side of the training photos, in pixels", 32, 1024)
     last_size: int = _count(
-        192, "side of the training photos in the last epochs; objects then look as they do in serving",
+        192,
+        "side of the training photos in the last epochs; objects then look as they do in serving",
         32,
         1024,
     )
@@ -39,7 +40,8 @@ class Recipe:
     )
     batch: int = _count(32, "photos a step", 2)
     rate: float = _number(
-        4e-4, "peak learning rate of layer3; layer2 gets a quarter, layer4 and the heads five times as much",
+        4e-4,
+        "peak learning rate of layer3; layer2 gets a quarter, layer4 and the heads five times as much",
         0,
         1,
     )
@@ -55,17 +57,22 @@ class Recipe:
     even_classes: float = _number(
         0.4, "photos are drawn in proportion to (size of their class) ** -even_classes", 0, 4
     )
-    even_groups: float = _number(0.25, "and to (photos of their group, such as a sender's) ** -even_groups", 0, 4)
+    even_groups: float = _number(
+        0.25, "and to (photos of their group, such as a sender's) ** -even_groups", 0, 4
+    )
     even_kinds: float = _number(0.4, "and to (photos of their kind) ** -even_kinds", 0, 4)
     teacher_epochs: int = _count(
         9, "epochs in which the teacher, where there is one, learns the classes; the first half in small"
     )
     teacher_rate: float = _number(
-        1.5e-4, "peak learning rate of the teacher's layer3; layer4 gets twice as much, its answers ten times",
+        1.5e-4,
+        "peak learning rate of the teacher's layer3; layer4 gets twice as much, its answers ten times",
         0,
         1,
     )
-    taught: float = _number(0.7, "share of main's and sub's loss that is the teachers', where there are any", 0, 1)
+    taught: float = _number(
+        0.7, "share of main's and sub's loss that is the teachers', where there are any", 0, 1
+    )
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end", 1, 100
     )
@@ -79,9 +86,9 @@ class Recipe:
             value, low, high = getattr(self, each.name), each.metadata["low"], each.metadata["high"]
             option = f"--{each.name.replace('_', '-')}"
             if not (low <= value <= high and math.isfinite(value)):
-                raise Mistake(
+                raise UserError(
                     f"{option} is {value:g}; a number from {low:g} "
                     + (f"to {high:g} is meant." if high < math.inf else "on is meant.")
                 )
             if each.name.endswith("size") and value % 16:
-                raise Mistake(f"{option} is {value}; a multiple of 16 is meant.")
+                raise UserError(f"{option} is {value}; a multiple of 16 is meant.")

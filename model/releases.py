@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from model.classes import HEADS, Classes, ClassesError
+from model.classes import Classes, ClassesError
 from model.familiar import FILE, Familiar
-from model.mistakes import Mistake
+from model.user_errors import UserError
 
 CURRENT: Final = "CURRENT"
 PREVIOUS: Final = "PREVIOUS"
@@ -32,7 +32,7 @@ MAX_LOSS: Final = 0.005
 _NEEDED = ("model.onnx", "classes.json", "metrics.json", "card.md", "golden/golden.json")
 
 
-class ReleaseError(Mistake):
+class ReleaseError(UserError):
     """A release that cannot be used; the text says what is wrong and what to do."""
 
 
@@ -172,7 +172,7 @@ def _checksum(path: Path) -> str:
 def _check_scores(release: Release) -> None:
     """Refuse a release without scores, or with an 8-bit network that is not the float one's equal."""
     scores, agreement = release.metrics.get("scores", {}), release.metrics.get("agreement", {})
-    for head in HEADS:
+    for head in release.classes.heads:
         if head not in scores or head not in agreement:
             raise ReleaseError(
                 f"{release.version} does not say how well its {head} head does: export it again with "

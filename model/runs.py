@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from torch import nn
 
 from model import categories, export, strangers
 from model.augment import Augmenter
@@ -31,7 +32,7 @@ from model.recipe import Recipe
 from model.settle import settle, stays
 from model.start import Start
 from model.steps import load_checkpoint, save_checkpoint
-from model.train import familiarise, raw_scores, train
+from model.train import familiarise, label_sets, raw_scores, train
 
 FEW: Final = 1000
 """Fewer photos than these are held out in turn, all of them; and by default only the categories are learned from them."""
@@ -63,7 +64,8 @@ class Division:
     def with_more(self, photos: Photos, more: np.ndarray) -> Division:
         """The same with further photos to learn from, but for those of the senders held out."""
         folds = tuple(
-            (np.concatenate([learn, beside(photos, more, held_out)]), held_out) for learn, held_out in self.folds
+            (np.concatenate([learn, beside(photos, more, held_out)]), held_out)
+            for learn, held_out in self.folds
         )
         end = more if self.crossed else beside(photos, more, self.held_out)
         return replace(self, learn=np.concatenate([self.learn, end]), folds=folds)
@@ -115,7 +117,8 @@ class Plan:
         name = self.data[0].resolve().name if self.data else "photos"
         return below / f"{name}-{short_name(origin)}"
 
-    def _origin(self) -> dict[str, object]:
+    def origin(self) -> dict[str, Any]:
+        """What the result depends on, by content."""
         division = self.division
         return origin_of(self.photos, division.learn, division.held_out, self.recipe, self.start.network)
 
@@ -145,12 +148,14 @@ def learn(plan: Plan, run: Path) -> export.Run:
         parts.append(raw_scores(network, photos, held_out, recipe.serve_size))
         if division.crossed and plan.progress:
             left = (time.monotonic() - begun) * (len(division.folds) - number)
-            print(f"Fold {number + 1} of {len(division.folds)} is judged; about {left / 60:.0f} minutes left.")
+            print(
+                f"Fold {number + 1} of {len(division.folds)} is judged; about {left / 60:.0f} minutes left."
+            )
     if division.crossed:
         network = _network(plan, division.learn, np.array([], int), run)
     finished = export.Run(
         network,
-        photos.classes,
+        start.classes,
         export.story(recipe, photos, division.learn, begins_with=start.told, teacher=plan.teacher),
         recipe.serve_size,
         familiarise(network, photos, division.learn, recipe.serve_size),
@@ -160,7 +165,8 @@ def learn(plan: Plan, run: Path) -> export.Run:
     )
     export.save_run(run, finished)
     scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    export.save_held_out(run, photos, division.held_out, scores)
+    labels = label_sets(photos, division.held_out)
+    export.save_scores(run / "held_out.npz", scores, labels, photos, division.held_out)
     return finished
 
 
@@ -189,13 +195,13 @@ def _network(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -
     return network.eval()
 
 
-def _teachers(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -> list[Network]:
+def _teachers(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -> list[nn.Module]:
     """The teacher, having learned the same photos, and the network that is begun with where it knows the categories."""
     if not plan.teacher:
         return []
     from model import teacher
 
-    found = [teacher.teach(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)]
+    found: list[nn.Module] = [teacher.teach(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)]
     return found + ([copy.deepcopy(plan.start.network).eval()] if "sub" in plan.start.keeps else [])
 
 
@@ -239,7 +245,9 @@ def summary(run: export.Run, held_out: export.HeldOut, division: Division) -> It
         for head, given, labels in _given(run.classes, held_out)
         if head in ("main", "sub") and (labels != UNKNOWN).any()
     }
-    way = f"each by one of {len(division.folds)} networks that had not seen it" if division.crossed else "none was learned from"
+    way = "none of them was learned from"
+    if division.crossed:
+        way = f"each judged by one of {len(division.folds)} networks that had not seen it"
     told = ", ".join(f"{head} {score:.3f}" for head, score in scores.items())
     yield f"On {len(held_out.labels['sub'])} held-out photos ({way}): {told} right."
     rightly = f", {right:.1%} of these rightly" if share else ""
@@ -273,7 +281,9 @@ def photos_needed(classes: Classes, held_out: export.HeldOut) -> tuple[int, floa
 
 def _repeated(held_out: export.HeldOut, times: int) -> export.HeldOut:
     """The same photos several times over, each time of other groups."""
-    groups = held_out.groups if held_out.groups is not None else np.arange(len(held_out.labels["sub"])).astype(str)
+    groups = (
+        held_out.groups if held_out.groups is not None else np.arange(len(held_out.labels["sub"])).astype(str)
+    )
     again = [np.char.add(groups.astype(str), f"/{i}") for i in range(times)]
     rows = np.tile(np.arange(len(groups)), times)
     return replace(held_out.take(rows), groups=np.concatenate(again))

@@ -64,7 +64,11 @@ def settle(
     if not len(labelled) or (kept and ("colour" in keeps or not photos.votes[labelled].any())):
         return network.eval()
     device = next(network.parameters()).device
-    palette = network.palette if kept else Palette(photos.classes).to(device)
+    palette = (
+        network.palette
+        if kept
+        else Palette(photos.classes, tints=network.palette.tint is not None).to(device)
+    )
     augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0, small=0.0)
     network.eval()
     parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]
@@ -85,7 +89,9 @@ def _learn_colours(
     palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, rates: Tensor, recipe: Recipe
 ) -> None:
     """Fit the last layer's rows of the colours; everything that the background rests on stays."""
-    last = [list(member.children())[-1] for member in palette.members]
+    last = [
+        layer for member in palette.members if isinstance(layer := list(member.children())[-1], nn.Linear)
+    ]
     before = copy.deepcopy([layer.state_dict() for layer in last])
     palette.requires_grad_(False)
     for layer in last:

@@ -9,8 +9,8 @@ category heads begin anew.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from model import releases
-from model.classes import HEADS, Classes, WeightsError
+from model.classes import Classes
 from model.export import load_run
-from model.network import COMMITTEE, Network, Palette, load_backbone, load_release
+from model.network import COMMITTEE, Network, Palette, load_backbone
 from model.recipe import Recipe
 
 RELEASES: Final = Path(__file__).with_name("releases")
@@ -33,12 +33,13 @@ IMAGENET: Final = "imagenet"
 
 @dataclass(frozen=True)
 class Start:
-    """A network to train. keeps: the heads that know their classes already, `clothing` among them.
+    """A network to train, and its classes, calibrated as far as it knows them. keeps: the heads that know their classes already, `clothing` among them.
 
     told: what the card says of it. learned: checksums of the photos that it has learned from, as far as that is known.
     """
 
     network: Network
+    classes: Classes
     told: str
     keeps: tuple[str, ...] = ()
     learned: frozenset[str] = frozenset()
@@ -61,29 +62,33 @@ def begin(
         return _from(start or shipped(), classes, recipe)
     network = Network(classes, dropout=recipe.dropout)
     if init == NONE:
-        return Start(network, "random weights to begin with")
+        return Start(network, classes, "random weights to begin with")
     load_backbone(network, None if init == IMAGENET else Path(init))
     told = "torchvision's IMAGENET1K_V1 weights" if init == IMAGENET else f"weights of {Path(init).name}"
-    return Start(network, f"{told} to begin with")
+    return Start(network, classes, f"{told} to begin with")
 
 
 def _from(folder: Path, classes: Classes, recipe: Recipe) -> Start:
-    if (folder / "run.json").is_file():
-        run = load_run(folder)
-        old, before, knows, learned = run.network, run.classes, run.trained, run.learned
-        told = f"the run {folder.name} to begin with"
-    elif (folder / "classes.json").is_file():
-        release = releases.load(folder)
-        if not (folder / "weights.safetensors").is_file():
-            raise WeightsError(f"The release {folder} has no weights.safetensors to go on from.")
-        old, before, knows, learned = load_release(folder, release.classes), release.classes, HEADS, frozenset()
-        told = f"release {release.version} to begin with"
-    else:
-        raise WeightsError(
-            f"{folder} is neither a finished run nor a release: `python -m model list` shows the releases."
-        )
-    network, keeps = _for_classes(old, before, classes, recipe)
-    return Start(network, told, tuple(head for head in keeps if head in (*knows, "clothing")), learned)
+    run = load_run(folder)
+    what = f"release {run.release.version}" if run.release else f"the run {folder.name}"
+    network, keeps = _for_classes(run.network, run.classes, classes, recipe)
+    keeps = tuple(head for head in keeps if head in (*run.trained, "clothing"))
+    classes = _calibrated(classes, run.classes, keeps)
+    return Start(network, classes, f"{what} to begin with", keeps, run.learned or frozenset())
+
+
+def _calibrated(classes: Classes, before: Classes, keeps: Collection[str]) -> Classes:
+    """The classes with the temperatures, offsets and doubts of the heads that stay."""
+
+    def kept(table: Mapping[str, float]) -> dict[str, float]:
+        return {head: value for head, value in table.items() if head in keeps}
+
+    return replace(
+        classes,
+        temperatures={**classes.temperatures, **kept(before.temperatures)},
+        offsets=kept(before.offsets),
+        doubts=kept(before.doubts),
+    )
 
 
 def _for_classes(

@@ -151,7 +151,9 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def load_checkpoint(path: Path, origin: Mapping[str, Any], device: torch.device | None = None) -> dict[str, Any] | None:
+def load_checkpoint(
+    path: Path, origin: Mapping[str, Any], device: torch.device | None = None
+) -> dict[str, Any] | None:
     """The state a run had last, if there is one. Raises WeightsError when it was of another training (model/origin.py)."""
     if not path.is_file():
         return None

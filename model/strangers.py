@@ -24,10 +24,10 @@ from torch import Tensor
 from model.augment import Augmenter
 from model.classes import Classes
 from model.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
-from model.mistakes import need_folder
 from model.labels import NO_CLOTHING, UNKNOWN
 from model.network import Network, normalise
 from model.preprocess import INPUT_SIZE, PhotoError, read_photo
+from model.user_errors import need_folder
 
 CROPS: Final = 10
 """Crops of every picture without clothing; the first is the whole picture."""

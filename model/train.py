@@ -116,7 +116,14 @@ class _State:
         average = copy.deepcopy(network)
         frozen = [network.stem, network.layer1]
         if palette_stays:  # and what it rests on: the map of the item is drawn from layer2 and layer3
-            frozen += [network.layer2, network.layer3, network.fine, network.coarse, network.ground, network.palette]
+            frozen += [
+                network.layer2,
+                network.layer3,
+                network.fine,
+                network.coarse,
+                network.ground,
+                network.palette,
+            ]
         for part in frozen:
             part.requires_grad_(False)
         heads = [p for name, p in network.named_parameters() if not name.startswith(("stem", "layer"))]

@@ -40,7 +40,7 @@ def make(model_dir: Path, version: str = "small-1", *, sub_threshold: float = 0.
         subs=SUBS,
         main_of=dict(zip(SUBS, MAINS, strict=True)),
         colours=COLOURS,
-        thresholds={head: {0.8: 0.0, 0.995: sub_threshold if head == "sub" else 0.0} for head in HEADS},
+        thresholds={"main": {0.8: 0.0, 0.995: 0.0}, "sub": {0.8: 0.0, 0.995: sub_threshold}},
     )
     (folder / "classes.json").write_text(classes.to_json(), "utf-8")
     scores = {head: {"accuracy": 1.0} for head in HEADS}

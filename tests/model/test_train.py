@@ -22,6 +22,7 @@ from model.classes import WeightsError
 from model.network import Network, load_backbone
 from model.recipe import Recipe
 from model.settle import _rates
+from model.start import begin
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -46,7 +47,8 @@ def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(root: Path, folder: Path, init: Path, recipe: Recipe = QUICK) -> Network:
     photos = data.load(root, progress=False)
     learn, held_out = photos.fold(0, of=4)
-    return train(photos, learn, held_out, recipe, folder, init=init, progress=False)
+    network = begin(photos.classes, recipe, init=init).network
+    return train(network, photos, learn, held_out, recipe, folder, progress=False)
 
 
 def weights(network: Network) -> torch.Tensor:
@@ -110,8 +112,9 @@ def test_forms_and_colours_are_learned(make_photos: Make, tmp_path: Path, init: 
     photos = data.load(make_photos(each=20), progress=False)
     recipe = replace(QUICK, epochs=8, last_epochs=0, size=48, last_size=48, batch=10, rate=1e-3, average=0.8)
     recipe = replace(recipe, settle_epochs=40, views=2)
+    network = begin(photos.classes, recipe, init=init).network
     network = train(
-        photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", init=init, progress=False
+        network, photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", progress=False
     )
     scores = check(network, photos, np.arange(60), 48)
     assert scores["sub"] > 0.8

@@ -1,6 +1,6 @@
 """What the person at the keyboard can put right, and the one place where it becomes a sentence and exit code 2.
 
-    class ClassesError(Mistake): ...
+    class ClassesError(UserError): ...
 
     sys.exit(ended("python -m model", lambda: train(options)))
 
@@ -23,7 +23,7 @@ WRONG_USE: Final = 2
 INTERRUPTED: Final = 130
 
 
-class Mistake(Exception):
+class UserError(Exception):
     """Something that the person at the keyboard can put right; the text says what is wrong and what to do."""
 
 
@@ -34,8 +34,8 @@ def ended(program: str, command: Callable[[], int | None]) -> int:
     """
     try:
         return command() or 0
-    except Mistake as mistake:
-        said = str(mistake)
+    except UserError as error:
+        said = str(error)
     except SettingError as error:
         print(error, file=sys.stderr)
         return WRONG_USE
@@ -53,18 +53,18 @@ def ended(program: str, command: Callable[[], int | None]) -> int:
 
 
 def need_file(path: Path, what: str) -> Path:
-    """The path, if there is a file. Raises Mistake: `what` says what is looked for, such as `the weights`."""
+    """The path, if there is a file. Raises UserError: `what` says what is looked for, such as `the weights`."""
     if not path.is_file():
         wrong = "is a folder" if path.is_dir() else "does not exist"
-        raise Mistake(f"{path} {wrong}: name the file that holds {what}.")
+        raise UserError(f"{path} {wrong}: name the file that holds {what}.")
     return path
 
 
 def need_folder(path: Path, what: str) -> Path:
-    """The path, if there is a folder. Raises Mistake."""
+    """The path, if there is a folder. Raises UserError."""
     if not path.is_dir():
         wrong = "is no folder" if path.exists() else "does not exist"
-        raise Mistake(f"{path} {wrong}: name the folder that holds {what}.")
+        raise UserError(f"{path} {wrong}: name the folder that holds {what}.")
     return path
 
 
