@@ -254,7 +254,7 @@ def _parser() -> argparse.ArgumentParser:
     own.add_argument(
         "--from",
         dest="photos",
-        type=Path,
+        type=_path,
         required=True,
         help="your photos as <folder>/<sub>/*.jpg; a column `weight` in labels.csv says how many photos each stands for",
     )
@@ -265,14 +265,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     scored.add_argument(
         "folder",
-        type=Path,
+        type=_path,
         nargs="+",
         help="photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them",
     )
     scored.add_argument("--release", help="version or release folder (default: the one in use)")
     scored.add_argument("--part", help="part to score (default: test, else validation, if there)")
     scored.add_argument(
-        "--out", type=Path, default=Path("runs/evaluation"), help="pictures go here (%(default)s)"
+        "--out", type=_path, default=Path("runs/evaluation"), help="pictures go here (%(default)s)"
     )
     scored.add_argument(
         "--review-precision", type=float, default=0.97, help="promised precision (%(default)s)"
@@ -283,7 +283,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     both.add_argument("first", help="version or release folder")
     both.add_argument("second", help="version or release folder")
-    both.add_argument("folder", type=Path, nargs="+", help="photos as for evaluate")
+    both.add_argument("folder", type=_path, nargs="+", help="photos as for evaluate")
     both.add_argument("--part", help="part to score (default: test, else validation, if there)")
     both.set_defaults(command=compare)
     commands.add_parser("list", help="show the releases", description=list_releases.__doc__).set_defaults(
@@ -310,19 +310,22 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(
-        "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
+        "--data", type=_path, action="append", required=True, help="a data folder; may be given several times"
     )
     parser.add_argument(
         "--run",
-        type=Path,
+        type=_path,
         help="where the run is kept (default: a folder below runs/ for each different training)",
     )
     begins = parser.add_mutually_exclusive_group()
     begins.add_argument(
-        "--start", help="the run or release to begin with (default: the release that the program came with)"
+        "--start",
+        type=_path,
+        help="the run or release to begin with (default: the release that the program came with)",
     )
     begins.add_argument(
         "--init",
+        type=_path,
         help="begin with ResNet-18 weights instead: a file (safetensors), imagenet (torchvision's, fetched), or none "
         "(random)",
     )
@@ -331,23 +334,23 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument(
         "--masks",
-        type=Path,
+        type=_path,
         action="append",
         default=[],
         help="an extraction of `python -m model.lab extract`: items to cut out; one for each --data, in their order",
     )
     parser.add_argument(
-        "--extra", type=Path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
+        "--extra", type=_path, help="a folder of more photos, its labels in <folder>.csv (file,label)"
     )
     parser.add_argument(
-        "--extra-labels", type=Path, help="a table of their backgrounds and colours (file,background,colour)"
+        "--extra-labels", type=_path, help="a table of their backgrounds and colours (file,background,colour)"
     )
     parser.add_argument(
-        "--strangers", type=Path, help="a folder of pictures that show no clothing; the more, the better"
+        "--strangers", type=_path, help="a folder of pictures that show no clothing; the more, the better"
     )
     parser.add_argument(
         "--teacher",
-        type=Path,
+        type=_path,
         help="ResNet-50 weights (safetensors) that learn the classes first, and then teach",
     )
     parser.add_argument(
@@ -391,20 +394,20 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description=export_release.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="the run to release")
+    parser.add_argument("run", type=_path, help="the run to release")
     parser.add_argument("version", type=_name, help="name of the release, such as 2026-11-21")
     parser.add_argument(
-        "--data", type=Path, action="append", help="data folders, if not those that the run was made of"
+        "--data", type=_path, action="append", help="data folders, if not those that the run was made of"
     )
     parser.add_argument(
         "--part", help="part to measure on (default: test, else validation; without one, the held-out photos)"
     )
     parser.add_argument(
-        "--held-out", type=Path, help="held_out.npz of the run that set senders aside (this run's own)"
+        "--held-out", type=_path, help="held_out.npz of the run that set senders aside (this run's own)"
     )
     parser.add_argument(
         "--golden",
-        type=Path,
+        type=_path,
         help="pictures with known answers, named <sub>-<colour>-<background>.jpg, which the release must get right "
         "(default: the drawn ones in model/golden, or, for other categories, some held-out photos)",
     )
@@ -424,11 +427,11 @@ def _release(name: str | None) -> releases.Release:
     return releases.load(Path(name) if "/" in name or Path(name).is_dir() else _model_dir() / name)
 
 
-def _start(name: str | None) -> Path | None:
-    """The folder of the run or release that a training begins with."""
-    if name is None or Path(name).is_dir():
-        return None if name is None else Path(name)
-    return _model_dir() / name
+def _start(named: Path | None) -> Path | None:
+    """The folder of the run or release that a training begins with; a bare name is that of a release."""
+    if named is None or named.is_dir() or len(named.parts) > 1:
+        return named
+    return _model_dir() / named
 
 
 def _free_version() -> str:
@@ -496,15 +499,22 @@ def _check_paths(options: argparse.Namespace) -> None:
     for name, what in (("extra_labels", "the labels"), ("teacher", "a ResNet-50's weights")):
         if getattr(options, name):
             need_file(getattr(options, name), f"{what} (--{name.replace('_', '-')})")
-    if options.init and options.init not in ("none", "imagenet"):
-        need_file(Path(options.init), "ResNet-18 weights (--init; or say `none` or `imagenet`)")
+    if options.init and str(options.init) not in ("none", "imagenet"):
+        need_file(options.init, "ResNet-18 weights (--init; or say `none` or `imagenet`)")
     if options.run and options.run.exists():
         need_folder(options.run, "the run (--run)")
 
 
+def _path(text: str) -> Path:
+    """A path that was given; an empty text is none, and Path would take it for the folder one is in."""
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError("a path is missing")
+    return Path(text)
+
+
 def _name(text: str) -> str:
     """A release's name, which is that of a folder."""
-    if not re.fullmatch(r"[\w][\w.+-]*", text):
+    if not re.fullmatch(r"\w[\w.+-]{0,99}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits and . - _ + are meant")
     return text
 

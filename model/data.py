@@ -256,7 +256,8 @@ def load_extra(
     leaves the photo unlabelled, which still serves distillation. `labels` is a table of backgrounds and colours,
     as `labels.csv`; a `votes.csv` beside the folder counts as for any data folder.
     """
-    root, table, taxonomy = folder.parent, folder.with_suffix(".csv"), read_taxonomy()
+    folder = folder.resolve()
+    root, table, taxonomy = folder.parent, folder.parent / f"{folder.name}.csv", read_taxonomy()
     rows = {row["file"]: row for row in read_csv(table, ("file", "label"))} if table.is_file() else {}
     looks = _looks(root, labels, classes)
     known = {}

@@ -146,7 +146,10 @@ def load_run(folder: Path) -> Run:
         ) from error
     network = load_whole(classes, folder / "weights.safetensors")
     seen = folder / FAMILIAR
-    known = Familiar.read(seen) if seen.is_file() else None
+    try:
+        known = Familiar.read(seen) if seen.is_file() else None
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise WeightsError(f"{seen} cannot be read ({error}): remove the run, and train again.") from error
     learned = content.get("learned")
     return Run(
         network.eval(),

@@ -33,9 +33,10 @@ IMAGENET: Final = "imagenet"
 
 @dataclass(frozen=True)
 class Start:
-    """A network to train, and its classes, calibrated as far as it knows them. keeps: the heads that know their classes already, `clothing` among them.
+    """A network to train, and its classes, calibrated as far as it knows them.
 
-    told: what the card says of it. learned: checksums of the photos that it has learned from, as far as that is known.
+    keeps: the heads that know their classes already, `clothing` among them. told: what the card says of it.
+    learned: checksums of the photos that it has learned from, as far as that is known.
     """
 
     network: Network
@@ -50,9 +51,7 @@ def shipped() -> Path:
     return RELEASES / (RELEASES / releases.CURRENT).read_text(encoding="utf-8").strip()
 
 
-def begin(
-    classes: Classes, recipe: Recipe, *, init: str | Path | None = None, start: Path | None = None
-) -> Start:
+def begin(classes: Classes, recipe: Recipe, *, init: Path | None = None, start: Path | None = None) -> Start:
     """A network for these classes: from `start`, a run or a release, or from `init`, or from the shipped release.
 
     What is new in it is drawn by the recipe's seed. Raises WeightsError, ReleaseError.
@@ -61,10 +60,10 @@ def begin(
     if init is None:
         return _from(start or shipped(), classes, recipe)
     network = Network(classes, dropout=recipe.dropout)
-    if init == NONE:
+    if str(init) == NONE:
         return Start(network, classes, "random weights to begin with")
-    load_backbone(network, None if init == IMAGENET else Path(init))
-    told = "torchvision's IMAGENET1K_V1 weights" if init == IMAGENET else f"weights of {Path(init).name}"
+    load_backbone(network, None if str(init) == IMAGENET else init)
+    told = "torchvision's IMAGENET1K_V1 weights" if str(init) == IMAGENET else f"weights of {init.name}"
     return Start(network, classes, f"{told} to begin with")
 
 
