@@ -78,7 +78,7 @@ def test_a_run_is_kept_and_read_again(network: Network, photos: data.Photos, tmp
     held_out = export.load_held_out(tmp_path / "held_out.npz")
     assert held_out.scores["sub"].shape == (5, 3)
     assert held_out.labels["colour"].tolist() == photos.colour[:5].tolist()
-    with pytest.raises(ReleaseError, match="--fold 0"):
+    with pytest.raises(ReleaseError, match="thresholds need photos that training has not seen"):
         export.load_held_out(tmp_path / "nothing.npz")
 
 
@@ -208,7 +208,7 @@ def test_photos_that_a_run_has_learned_from_are_no_test(
     with pytest.raises(ReleaseError, match=r"learned from all of these 20 photos.*--part"):
         make(photos.take(np.arange(20)))
     release = make(photos)
-    assert release.metrics["test"] == {"photos": 4, "learned": 20, "set_by": 4}
+    assert release.metrics["test"] == {"photos": 4, "learned": 20, "crossed": False, "set_by": 4}
     card = (release.folder / "card.md").read_text()
     assert "took no part in training" not in card
     assert "On 4 photos that it has not learned from" in card
