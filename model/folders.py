@@ -36,13 +36,7 @@ def class_folders(root: Path, part: str = "train") -> list[ClassFolder]:
     """The folders of classes in a part of a data folder. Raises DataError with what to do."""
     folder = _photo_folder(root, part)
     found = _below_mains(folder) if _is_by_main(root, folder) else _at_the_top(folder)
-    for one in found:
-        for other in found:
-            if one.path != other.path and same_name(one.sub, other.sub):
-                raise DataError(
-                    f"The class {sub_name(one.sub)} has two folders, {one.path} and {other.path}: it belongs to one main "
-                    "category. Put them together, or give one another name."
-                )
+    _refuse_twins(found)
     return found
 
 
@@ -74,11 +68,23 @@ def photo_files(folder: Path) -> list[Path]:
 
 def _named_by_raw(root: Path) -> list[ClassFolder]:
     """The classes whose main category a folder above them names, here or in `raw/`."""
-    found = []
     for folder in (_top(root) / RAW, root, *(root / part for part in PARTS)):
         if folder.is_dir() and _is_by_main(root, folder):
-            found += _below_mains(folder)
-    return found
+            found = _below_mains(folder)
+            _refuse_twins(found)
+            return found
+    return []
+
+
+def _refuse_twins(found: Sequence[ClassFolder]) -> None:
+    """Raise DataError for a class that has two folders."""
+    for i, one in enumerate(found):
+        for other in found[:i]:
+            if same_name(one.sub, other.sub):
+                raise DataError(
+                    f"The class {sub_name(one.sub)} has two folders, {other.path} and {one.path}: it belongs to one main "
+                    "category. Put them together, or give one another name."
+                )
 
 
 def _top(root: Path) -> Path:

@@ -97,4 +97,4 @@ def test_a_folder_of_releases_that_cannot_be_read_is_one_sentence(
 
 def test_a_wrong_data_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "--data", str(tmp_path / "nowhere"), "--run", str(tmp_path / "run")]) == 2
-    assert "There is no folder" in capsys.readouterr().err
+    assert "nowhere does not exist" in capsys.readouterr().err

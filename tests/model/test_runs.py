@@ -42,7 +42,8 @@ def known(make_photos: Make, tmp_path: Path) -> Path:
 
 def plan(root: Path, begin: start.Start, recipe: Recipe = QUICK) -> runs.Plan:
     photos = data.load(root, progress=False)
-    return runs.Plan(photos, runs.divide(photos, folds=3), recipe, begin, progress=False)
+    others = list(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8))
+    return runs.Plan(photos, runs.divide(photos, folds=3), recipe, begin, others=others, progress=False)
 
 
 def test_backbone_background_and_colour_stay_and_the_categories_are_new(
