@@ -218,5 +218,7 @@ def _unsure(head: str, answer: HeadAnswer, limit: float) -> str:
     if answer.probability >= limit:
         return ""
     if limit > 1:  # this head keeps the promise on no share of the photos
-        return f"{_SPOKEN[head]} unsure ({answer.probability:.2f})"
+        return (
+            f"{_SPOKEN[head]} unsure ({answer.probability:.2f}: too few photos were held out to promise more)"
+        )
     return f"{_SPOKEN[head]} unsure ({answer.probability:.2f} < {limit:.2f})"

@@ -27,6 +27,7 @@ from model import held_out
 from model.classes import HEADS, Classes, ClassesError
 from model.familiar import FILE, Familiar
 from model.held_out import Compared, HeldOut
+from model.user_errors import UserError
 
 PREVIOUS: Final = "PREVIOUS"
 """What older versions kept instead of PROMOTIONS: the one release to return to."""
@@ -43,7 +44,7 @@ SURELY: Final = 0.01
 release in 25 that is as good as the one in use is refused nevertheless, and promoted with `--worse`."""
 
 
-class ReleaseError(Exception):
+class ReleaseError(UserError):
     """A release that cannot be used; the text says what is wrong and what to do."""
 
 
