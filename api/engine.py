@@ -96,7 +96,11 @@ class Engine:
             self._predictor = predictor
             self._watchdog.start()
             log.info(
-                "Ready: release %s on %d cores%s", predictor.release.version, self.cores, _beside(predictor)
+                "Ready: release %s (network: %s) on %d cores%s",
+                predictor.release.version,
+                predictor.form,
+                self.cores,
+                _beside(predictor),
             )
 
     @contextlib.contextmanager
