@@ -49,7 +49,7 @@ def has_vnni() -> bool:
             flags = next((line for line in lines if line.startswith("flags")), "").split()
         return "avx512_vnni" in flags or "avx_vnni" in flags
     # elsewhere NumPy has asked the processor; of AVX-VNNI it knows nothing, so that one goes without
-    from numpy._core._multiarray_umath import __cpu_features__
+    from numpy._core._multiarray_umath import __cpu_features__  # type: ignore[import-not-found]
 
     return bool(__cpu_features__.get("AVX512VNNI"))
 

@@ -66,7 +66,7 @@ def quantise(folder: Path) -> None:
     cast.output[0] = "seen"
     weights = np.full((3, 3, 1, 1), 128, np.uint8)
     weights[range(3), range(3)] = 255
-    constants = {
+    constants: dict[str, np.ndarray] = {
         "one": np.array(1, np.float32),
         "zero": np.array(0, np.uint8),
         "weights": weights,
