@@ -98,7 +98,11 @@ class Engine:
             self._predictor = predictor
             self._watchdog.start()
             log.info(
-                "Ready: release %s on %d cores%s", predictor.release.version, self.cores, _beside(predictor)
+                "Ready: release %s (network: %s) on %d cores%s",
+                predictor.release.version,
+                predictor.form,
+                self.cores,
+                _beside(predictor),
             )
 
     def _cannot(self, why: str) -> None:
