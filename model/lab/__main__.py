@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> int:
         print(f"There is no command {name!r}; there are: {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
     try:
-        command = importlib.import_module(f"model.lab.{name}")
+        command = importlib.import_module(f"model.lab.commands.{name}")
         return int(command.run(_parse(name, command, rest)))
     except ModuleNotFoundError as error:
         if (error.name or "model").partition(".")[0] == "model":

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from model.lab import compare
 from model.lab.__main__ import COMMANDS, main
-from model.lab.cost import Cost
-from model.lab.judges import ClassicalJudge, find_judges
-from model.lab.store import Store
-from model.lab.view import View, view_photo
+from model.lab.judging import comparison
+from model.lab.judging.cost import Cost
+from model.lab.judging.judges import ClassicalJudge, find_judges
+from model.lab.photos.store import Store
+from model.lab.photos.view import View, view_photo
 
 NO_RELEASE = ["--releases", "none"]
 
@@ -92,7 +92,7 @@ def test_a_photo_gets_from_a_judge_what_the_tables_gave(trained: Path, drawn: Pa
 def test_compare_has_a_row_per_judge_and_task(
     trained: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compare, "measure_cost", lambda *_: Cost(0.25, 300.0))
+    monkeypatch.setattr(comparison, "measure_cost", lambda *_: Cost(0.25, 300.0))
     order = ["compare", str(drawn), "--labels", str(drawn / "labels.csv"), "--out", str(trained), *NO_RELEASE]
     assert main(order) == 0
     table = pd.read_csv(trained / "comparison.csv")
@@ -101,7 +101,7 @@ def test_compare_has_a_row_per_judge_and_task(
     assert table["balanced low"].le(table["balanced"]).all()
     assert "logistic on colour-item" in capsys.readouterr().out
     assert "<table" in (trained / "comparison.html").read_text()
-    monkeypatch.setattr(compare, "measure_cost", lambda *_: pytest.fail("the costs were known"))
+    monkeypatch.setattr(comparison, "measure_cost", lambda *_: pytest.fail("the costs were known"))
     assert main(order) == 0
 
 
@@ -116,11 +116,11 @@ def test_the_network_is_weighed_against_the_best_model_that_sees_the_mask() -> N
             "photos": 225,
         }
     )
-    verdict = compare.network_verdict(table, "background")
+    verdict = comparison.network_verdict(table, "background")
     assert "0.970" in verdict
     assert "0.960" in verdict
     assert "1/60" in verdict
-    assert compare.network_verdict(table[:1], "background") == ""
+    assert comparison.network_verdict(table[:1], "background") == ""
 
 
 def test_the_report_is_one_page_that_needs_nothing_else(trained: Path, drawn: Path) -> None:

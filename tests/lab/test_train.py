@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model.lab import LabError, classical
-from model.lab.features import load_features
-from model.lab.store import Store
-from model.lab.tasks import Task, load_task
-from model.lab.train import Plan, chosen_models, model_folder, train
+from model.lab import LabError
+from model.lab.judging import classical
+from model.lab.judging.tasks import Task, load_task
+from model.lab.judging.training import Plan, chosen_models, model_folder, train
+from model.lab.numbers.features import load_features
+from model.lab.photos.store import Store
 
 PLAN = Plan(folds=3)
 
