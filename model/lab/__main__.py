@@ -11,6 +11,7 @@ import importlib
 import sys
 from typing import Any, Final
 
+from logformat import entry
 from model.lab import LabError
 from utf8 import use_utf8
 
@@ -21,11 +22,15 @@ COMMANDS: Final = {
     "measure": "image quality: sharpness, contrast, noise, exposure …",
     "colour": "the 18 colour features, whole frame and item alone",
     "train": "classical models: cross-validation, search, importance",
+    "predict": "a model's answers for a folder of photos, as CSV",
+    "serve": "a model behind HTTP, in the sidecar's form, for this machine",
     "evaluate": "one model's scores, in the terminal and as a page",
     "compare": "all models and the network on the same photos",
     "report": "the figures of the notebook as a page",
     "explain": "one photo's judgement, drawn",
 }
+
+INSTALL: Final = ".venv/bin/python -m pip install -r requirements.txt"
 
 OVERVIEW: Final = """The background and colour lab.
 
@@ -53,10 +58,14 @@ def main(argv: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "model").partition(".")[0] == "model":
             raise
-        print(f"{name}: {error.name} is missing: .venv/bin/pip install -r requirements.txt", file=sys.stderr)
+        print(f"{name}: {error.name} is missing: {INSTALL}", file=sys.stderr)
         return 2
-    except (LabError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
+    except LabError as error:
+        print(entry(f"{name}: {error}"), file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        print(entry(f"{name}: {what}"), file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{name}: interrupted; the same command goes on where this one stopped.", file=sys.stderr)

@@ -32,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--cost-photos",
-        type=at_least(1),
+        type=at_least(0),
         default=12,
-        help="photos to measure the cost on (default: %(default)s)",
+        help="photos to measure the cost on, 0 for none (default: %(default)s)",
     )
     add_releases(parser)
 
@@ -45,8 +45,10 @@ def run(options: argparse.Namespace) -> int:
     chosen = names(options.tasks)
     tables = []
     for name in chosen:
-        task = load_task(options.labels, name, options.group).only(options.held_out).among(store.files)
         judges = find_judges(options.out, name, options.releases)
+        column = judges[0].column if judges else name
+        task = load_task(options.labels, column, options.group).only(options.held_out).among(store.files)
+        task = task.named(name)
         costs = Costs(
             options.out / "costs.json", store, options.photos, options.cost_photos, options.releases
         )

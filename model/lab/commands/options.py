@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from model.lab import RELEASES
+from model.lab.judging.tasks import SENDER
 from model.lab.photos.masks import MODELS
 from model.lab.photos.parallel import cores
 
@@ -80,7 +81,7 @@ def add_task_options(parser: argparse.ArgumentParser, *, labels_required: bool =
     )
     parser.add_argument(
         "--group",
-        default="sender",
+        default=SENDER,
         help="column of photos to keep together, or none (default: %(default)s)",
     )
     parser.add_argument(

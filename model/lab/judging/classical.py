@@ -1,8 +1,7 @@
 """The classical models: how each is built, searched, fitted, checked on unseen groups, saved and loaded.
 
-    result = cross_validate("svc", table, codes, groups, folds=5, search="grid")
-    model = fit("svc", table, codes, groups, search="grid")
-    save(folder, model); load(folder)
+    model = fit("svc", rows, codes, groups, search="grid").model
+    save(folder, model, facts); load(folder)
 
 A further model is one entry in `RECIPES`.
 """
@@ -17,6 +16,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.impute import SimpleImputer
@@ -47,6 +47,14 @@ SHUFFLED: Final = 250
 
 TRUSTED: Final = ("sklearn.", "numpy.", "scipy.", "model.lab.", "_loss.", "builtins.")
 """Packages whose classes a saved model may contain; anything else is refused on loading."""
+
+
+class ScarceError(Exception):
+    """A class has a single photo, or photos of a single sender: `code` says which class, `what` of which of the two."""
+
+    def __init__(self, code: int, what: str) -> None:
+        super().__init__(code, what)
+        self.code, self.what = code, what
 
 
 class Recipe(NamedTuple):
@@ -161,6 +169,16 @@ def recipe(name: str) -> Recipe:
     return RECIPES[name]
 
 
+class Fitted(NamedTuple):
+    """A trained model, and what a search for its settings tried: None where there was no search.
+
+    A row a try: the settings, `mean` and `deviation` of the balanced accuracy over the search's folds, and its `rank`.
+    """
+
+    model: Pipeline
+    tries: pd.DataFrame | None
+
+
 def fit(
     name: str,
     rows: npt.NDArray[np.float64],
@@ -168,7 +186,7 @@ def fit(
     groups: npt.NDArray[Any],
     search: Search,
     seed: int = 0,
-) -> Pipeline:
+) -> Fitted:
     """Train on all `rows` (n, columns), after a search for the best settings by balanced accuracy if one is wanted.
 
     The search's own folds keep groups together too.
@@ -177,7 +195,7 @@ def fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="sklearn")
         if search == "none":
-            return model.fit(rows, codes)
+            return Fitted(model.fit(rows, codes), None)
         grid = {f"model__{key}": values for key, values in RECIPES[name].grid.items()}
         cuts = splits(codes, groups, INNER_FOLDS, seed)
         settings = {"scoring": "balanced_accuracy", "cv": cuts, "error_score": "raise"}
@@ -186,14 +204,27 @@ def fit(
         else:
             tries = min(RANDOM_TRIES, int(np.prod([len(values) for values in grid.values()])))
             searched = RandomizedSearchCV(model, grid, n_iter=tries, random_state=seed, **settings)
-        return searched.fit(rows, codes).best_estimator_
+        searched.fit(rows, codes)
+        return Fitted(searched.best_estimator_, tries_table(searched.cv_results_))
+
+
+def tries_table(results: dict[str, Any]) -> pd.DataFrame:
+    """Return scikit-learn's `cv_results_` as the table of `Fitted`, the best try first."""
+    settings = [
+        {key.removeprefix("model__").removeprefix("estimator__"): repr(value) for key, value in tried.items()}
+        for tried in results["params"]
+    ]
+    table = pd.DataFrame(settings).assign(
+        mean=results["mean_test_score"], deviation=results["std_test_score"], rank=results["rank_test_score"]
+    )
+    return table.sort_values("rank", kind="stable", ignore_index=True)
 
 
 def splits(codes: Codes, groups: npt.NDArray[Any], folds: int, seed: int = 0) -> list[Split]:
     """Return `folds` (train, test) index pairs: classes in like shares, each group wholly on one side.
 
-    Without groups (all the same) the folds are only stratified. Raises LabError when a class has fewer photos or fewer
-    groups than there are folds, so that some fold would not see it.
+    Without groups (all the same) the folds are only stratified. Raises ScarceError when a class has a single
+    photo or group, so that some fold would not see it.
     """
     grouped = len(set(groups)) > 1
     counts = [
@@ -202,9 +233,7 @@ def splits(codes: Codes, groups: npt.NDArray[Any], folds: int, seed: int = 0) ->
     ]
     if min(counts) < 2:
         what = "sender" if grouped else "photo"
-        raise LabError(
-            f"A class has only one {what}: cross-validation needs at least two for each; drop it with --drop."
-        )
+        raise ScarceError(int(np.unique(codes)[int(np.argmin(counts))]), what)
     folds = min(folds, *counts)
     kind = StratifiedGroupKFold if grouped else StratifiedKFold
     cutter = kind(folds, shuffle=True, random_state=seed)
@@ -267,7 +296,11 @@ def save(folder: Path, model: Pipeline, facts: dict[str, Any]) -> None:
         save_file(
             {key: value.contiguous() for key, value in last.state().items()}, folder / "model.safetensors"
         )
-        facts = facts | {"cnn": last.get_params(), "codes": [int(code) for code in last.classes_]}
+        facts = facts | {
+            "cnn": last.get_params(),
+            "epochs": last.epochs_,
+            "codes": [int(code) for code in last.classes_],
+        }
     else:
         import skops.io
 
@@ -280,7 +313,10 @@ def load_facts(folder: Path) -> dict[str, Any]:
     """Return what is known about a saved model. Raises LabError when there is none."""
     if not (folder / "facts.json").is_file():
         raise LabError(f"{folder} holds no model: run `train` first.")
-    facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    try:
+        facts: dict[str, Any] = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LabError(f"{folder / 'facts.json'} is damaged ({error}): train the model again.") from error
     return facts
 
 
@@ -301,10 +337,15 @@ def load(folder: Path) -> tuple[Any, dict[str, Any]]:
     import skops.io
 
     path = folder / "model.skops"
+    if not path.is_file():
+        raise LabError(f"{path} is missing: train the model again.")
     contents = skops.io.get_untrusted_types(file=path)
-    strangers = [name for name in contents if not name.startswith(TRUSTED)]
-    if strangers:
+    foreign = [name for name in contents if not name.startswith(TRUSTED)]
+    if foreign:
         raise LabError(
-            f"{path} contains {strangers[0]}, which is no part of a model of this lab: it is not loaded."
+            f"{path} contains {foreign[0]}, which is no part of a model of this lab: it is not loaded."
         )
-    return skops.io.load(path, trusted=contents), facts
+    try:
+        return skops.io.load(path, trusted=contents), facts
+    except (ImportError, AttributeError) as error:
+        raise LabError(f"{path} was saved by another version of this program: train it again.") from error

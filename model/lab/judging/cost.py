@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -11,8 +12,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from model.lab import LabError
-from model.lab.judging.judges import ClassicalJudge, Judge, NetworkJudge
+from model.lab.judging.judges import ClassicalJudge, Judge, NetworkJudge, open_network
+from model.lab.photos.files import open_photo
+from model.lab.photos.masks import item_mask, open_session
+from model.lab.photos.view import View
+from model.preprocess import PhotoError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -30,8 +37,6 @@ def measure_cost(judge: Judge, photos: Path, files: Sequence[str], mask_model: s
     Everything a new photo needs is counted: reading, the mask where the judge sees one, features, the model. Raises
     LabError when the process fails.
     """
-    import os
-
     where = (
         {"folder": str(judge.folder)} if isinstance(judge, ClassicalJudge) else {"releases": str(releases)}
     )
@@ -49,7 +54,10 @@ def measure_cost(judge: Judge, photos: Path, files: Sequence[str], mask_model: s
         check=False,
     )
     if done.returncode:
-        raise LabError(f"The cost of {judge.name} could not be measured: {done.stderr.strip()[-300:]}")
+        why = (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]
+        raise LabError(
+            f"The cost of {judge.name} could not be measured. {why} (--cost-photos 0 compares without costs.)"
+        )
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
 
 
@@ -67,12 +75,6 @@ def cost_here(order: dict[str, Any]) -> Cost:
 
 def classical_asker(order: dict[str, Any]) -> Any:
     """Return a function that answers for a photo's path by a classical model."""
-    import numpy as np
-
-    from model.lab.photos.files import open_photo
-    from model.lab.photos.masks import item_mask, open_session
-    from model.lab.photos.view import View
-
     judge = ClassicalJudge(Path(order["folder"]))
     session = open_session(order["mask_model"], threads=1) if judge.needs_mask else None
 
@@ -86,8 +88,11 @@ def classical_asker(order: dict[str, Any]) -> Any:
 
 def network_asker(order: dict[str, Any]) -> Any:
     """Return a function that answers for a photo's path by the network."""
-    return NetworkJudge(Path(order["releases"]), order["task"]).answer_file
+    return NetworkJudge(open_network(Path(order["releases"])), order["task"]).answer_file
 
 
 if __name__ == "__main__":
-    print(json.dumps(cost_here(json.loads(sys.argv[1]))._asdict()))
+    try:
+        print(json.dumps(cost_here(json.loads(sys.argv[1]))._asdict()))
+    except (LabError, PhotoError, OSError) as problem:
+        sys.exit(" ".join(str(problem).split()))

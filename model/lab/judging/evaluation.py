@@ -15,15 +15,20 @@ from model.lab.judging.tasks import Task
 from model.lab.photos.store import Store
 
 
-def judge_scores(judge: Judge, photos: Path, store: Store, task: Task) -> Scores:
-    """Ask the judge about the task's photos. Answers that it does not know count as wrong.
+def judge_scores(judge: Judge, photos: Path | None, store: Store, task: Task) -> Scores:
+    """Ask the judge about those of the task's photos whose answer is one of its classes.
 
     Raises LabError when no photo is left to ask about.
     """
+    task = task.answered(judge.classes)
     if not task.files:
-        raise LabError("None of the labelled photos is held out: see --held-out.")
+        raise LabError(
+            f"None of the photos with an answer that {judge.name} knows is held out: see --held-out."
+        )
     answers = judge.answers(photos, store, task.files)
-    return scores_of(task, judge.classes, answers.probabilities, answers.guesses)
+    return Scores(
+        task.codes(judge.classes), answers.probabilities, judge.classes, task.groups, answers.guesses
+    )
 
 
 def fold_scores(judge: Judge, task: Task) -> tuple[Scores, Sequence[str]]:
@@ -39,15 +44,7 @@ def fold_scores(judge: Judge, task: Task) -> tuple[Scores, Sequence[str]]:
         tuple(table["truth"]),
         tuple(groups.get(f, "") for f in table["file"]),
     )
-    return scores_of(about, judge.classes, probabilities, probabilities.argmax(1)), about.files
-
-
-def scores_of(task: Task, classes: Sequence[str], probabilities: np.ndarray, guesses: np.ndarray) -> Scores:
-    """Return the scores of answers; labels that the judge does not know join the classes, with probability 0."""
-    every = [*classes, *(name for name in task.classes if name not in classes)]
-    padded = np.zeros((len(probabilities), len(every)))
-    padded[:, : len(classes)] = probabilities
-    return Scores(task.codes(every), padded, every, task.groups, np.asarray(guesses, np.int64))
+    return Scores(about.codes(judge.classes), probabilities, judge.classes, about.groups), about.files
 
 
 def mistakes(scores: Scores, files: Sequence[str], count: int = 25) -> pd.DataFrame:

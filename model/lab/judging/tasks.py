@@ -10,7 +10,7 @@ that groups photos which resemble one another for reasons that are not the label
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,18 +23,25 @@ from model.lab import LabError
 UNSURE: Final = "?"
 """The label of a photo on which people would differ: such photos are neither trained on nor scored."""
 
+SENDER: Final = "sender"
+"""The column that says who took a photo, if there is one."""
+
 BACKGROUND_NAMES: Final = {"1": "acceptable", "0": "unacceptable"}
 """How the labels CSV writes the answers of the task `background`."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """Photos with one label each: `answers` are names, `groups` (all empty when unknown) say which belong together."""
+    """Photos with one label each: `answers` are names, `groups` (all empty when unknown) say which belong together.
+
+    `column` is the labels' column, where the task has another name than that.
+    """
 
     name: str
     files: tuple[str, ...]
     answers: tuple[str, ...]
     groups: tuple[str, ...]
+    column: str = ""
 
     @property
     def classes(self) -> list[str]:
@@ -48,7 +55,7 @@ class Task:
 
     def named(self, name: str) -> Task:
         """Return the same photos and answers under another name."""
-        return Task(name, self.files, self.answers, self.groups)
+        return replace(self, name=name)
 
     def only(self, prefix: str) -> Task:
         """Return the photos whose path begins with `prefix`."""
@@ -63,6 +70,10 @@ class Task:
         known = frozenset(files)
         return self._chosen(lambda file, _: file in known)
 
+    def answered(self, classes: Collection[str]) -> Task:
+        """Return the photos whose answer is one of `classes`."""
+        return self._chosen(lambda _, answer: answer in classes)
+
     def dropping(self, answers: Collection[str]) -> Task:
         """Return the photos whose answer is none of `answers`."""
         return self._chosen(lambda _, answer: answer not in answers)
@@ -72,10 +83,10 @@ class Task:
             row for row in zip(self.files, self.answers, self.groups, strict=True) if wanted(row[0], row[1])
         ]
         files, answers, groups = zip(*rows, strict=True) if rows else ((), (), ())
-        return Task(self.name, files, answers, groups)
+        return replace(self, files=files, answers=answers, groups=groups)
 
 
-def load_task(labels: Path, column: str, group: str = "sender", drop: Collection[str] = ()) -> Task:
+def load_task(labels: Path, column: str, group: str = SENDER, drop: Collection[str] = ()) -> Task:
     """Read the sure labels of one column; answers in `drop` are left out.
 
     Raises LabError, saying what to change, when the file or a column is missing or fewer than two answers remain.
@@ -83,12 +94,13 @@ def load_task(labels: Path, column: str, group: str = "sender", drop: Collection
     table = read_labels(labels)
     if column not in table.columns:
         raise LabError(f"{labels} has no column {column!r}; it has: {', '.join(table.columns)}.")
+    if group not in table.columns and group not in (SENDER, "none"):
+        raise LabError(f"{labels} has no column {group!r} to group by; it has: {', '.join(table.columns)}.")
     sure = table[(table[column] != UNSURE) & (table[column] != "")]
     names = BACKGROUND_NAMES if column == "background" else {}
     groups = sure[group] if group in table.columns else [""] * len(sure)
-    task = Task(
-        column, tuple(sure["file"]), tuple(names.get(value, value) for value in sure[column]), tuple(groups)
-    )
+    answers = tuple(names.get(value, value) for value in sure[column])
+    task = Task(column, tuple(sure["file"]), answers, tuple(groups), column)
     task = task.dropping(drop)
     if len(task.classes) < 2:
         raise LabError(f"{labels}: the column {column!r} needs at least two different sure labels.")
@@ -101,7 +113,10 @@ def read_labels(labels: Path) -> pd.DataFrame:
         raise LabError(
             f"There is no file {labels}: give a CSV with a column `file` and a column per kind of label."
         )
-    table = pd.read_csv(labels, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(labels, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise LabError(f"{labels} cannot be read as a CSV: {' '.join(str(error).split())}") from error
     if "file" not in table.columns:
         raise LabError(f"{labels} has no column `file`; it has: {', '.join(table.columns)}.")
     return table

@@ -8,12 +8,14 @@ settings have changed.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import logging
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -29,6 +31,9 @@ from model.lab.judging.tasks import Task
 from model.lab.numbers.features import load_features
 from model.lab.photos.parallel import in_parallel
 from model.lab.photos.store import Store, replacing, write_csv
+
+LAYOUT: Final = 2
+"""What a saved model looks like; a model of an earlier one is trained again."""
 
 WHOLE: Final = -1
 """The number of the piece of work that trains on all folds together: the model that is kept."""
@@ -80,7 +85,14 @@ class Data:
         digest = hashlib.blake2b(digest_size=12)
         for part in (self.rows.tobytes(), self.codes.tobytes(), "\n".join(self.groups).encode()):
             digest.update(part)
-        settings = (model, classical.build(model, self.plan.seed), self.columns, self.classes, self.plan)
+        settings = (
+            LAYOUT,
+            model,
+            classical.build(model, self.plan.seed),
+            self.columns,
+            self.classes,
+            self.plan,
+        )
         digest.update(repr(settings).encode())
         return digest.hexdigest()
 
@@ -94,6 +106,7 @@ class Piece(NamedTuple):
     seconds: float
     probabilities: classical.Probabilities
     losses: dict[str, float]
+    tries: pd.DataFrame | None = None
 
 
 def train(
@@ -113,7 +126,8 @@ def train(
     log.info(
         "%s, %s on %s: %s photos, %s numbers, %s", task.name, name, "+".join(sets), *data.rows.shape, plan
     )
-    pieces = folds_and_whole(folder / "folds", name, data, workers, log)
+    with explained(task.classes):
+        pieces = folds_and_whole(folder / "folds", name, data, workers, log)
     folds, whole = [pieces[number] for number in range(len(data.cuts))], pieces[WHOLE]
     probabilities = np.zeros((len(data.codes), len(data.classes)))
     for fold, (_, places) in zip(folds, data.cuts, strict=True):
@@ -121,6 +135,7 @@ def train(
     scores = Scores(data.codes, probabilities, data.classes, list(data.groups))
     facts = {
         "task": task.name,
+        "column": task.column or task.name,
         "model": name,
         "sets": list(sets),
         "columns": data.columns,
@@ -133,10 +148,26 @@ def train(
     }
     write_csv(folder / "answers.csv", answers_table(task, data.classes, probabilities))
     write_csv(folder / "importance.csv", mean_losses(folds))
+    (folder / "search.csv").unlink(missing_ok=True)
+    if plan.search != "none":
+        write_csv(folder / "search.csv", search_table(name, [whole, *folds]))
     classical.save(folder, whole.model, facts)
     shutil.rmtree(folder / "folds")
     log.info("cross-validation: %s", facts["cross_validation"])
     return facts
+
+
+@contextlib.contextmanager
+def explained(classes: Sequence[str]) -> Iterator[None]:
+    """Say which class is too small to be cut into parts, in a LabError."""
+    try:
+        yield
+    except classical.ScarceError as error:
+        name = classes[error.code]
+        raise LabError(
+            f"The class {name!r} has only one {error.what} to learn from: cross-validation and a search need at least "
+            f"two of each class. Label more, or leave it out with --drop {name!r}."
+        ) from error
 
 
 def model_folder(out: Path, task: str, sets: Sequence[str], model: str) -> Path:
@@ -151,7 +182,8 @@ def prepare(store: Store, task: Task, sets: Sequence[str], plan: Plan) -> Data:
     table = load_features(store, sets).loc[list(task.files)]
     codes = task.codes(task.classes)
     groups = np.array(task.groups, dtype=object)
-    cuts = classical.splits(codes, groups, plan.folds, plan.seed)
+    with explained(task.classes):
+        cuts = classical.splits(codes, groups, plan.folds, plan.seed)
     return Data(table.to_numpy(np.float64), list(table.columns), codes, groups, task.classes, cuts, plan)
 
 
@@ -207,22 +239,28 @@ def train_piece(number: int) -> Piece:
     train_places, test_places = data.cuts[number] if number != WHOLE else (every, every[:0])
     started = time.perf_counter()
     with threadpool_limits(1):
-        model = classical.fit(
-            name,
-            data.rows[train_places],
-            data.codes[train_places],
-            data.groups[train_places],
-            data.plan.search,
-            data.plan.seed,
-        )
+        try:
+            model, tries = classical.fit(
+                name,
+                data.rows[train_places],
+                data.codes[train_places],
+                data.groups[train_places],
+                data.plan.search,
+                data.plan.seed,
+            )
+        except ValueError as error:
+            # scikit-learn's own checks, of which classes that are too small for a model's inner folds are the usual
+            raise LabError(
+                f"{name} cannot learn from these photos: {' '.join(str(error).split())}"
+            ) from error
         seconds = time.perf_counter() - started
         settings = classical.settings(model, name)
         if number == WHOLE:
-            return Piece(number, model, settings, seconds, np.zeros((0, len(data.classes))), {})
+            return Piece(number, model, settings, seconds, np.zeros((0, len(data.classes))), {}, tries)
         rows, codes = data.rows[test_places], data.codes[test_places]
         probabilities = classical.class_probabilities(model, rows, len(data.classes))
         losses = classical.losses_when_shuffled(model, rows, codes, data.columns)
-    return Piece(number, None, settings, seconds, probabilities, losses)
+    return Piece(number, None, settings, seconds, probabilities, losses, tries)
 
 
 def write_fold(folder: Path, piece: Piece, fingerprint: str) -> None:
@@ -235,6 +273,7 @@ def write_fold(folder: Path, piece: Piece, fingerprint: str) -> None:
             probabilities=piece.probabilities,
             features=list(piece.losses),
             losses=list(piece.losses.values()),
+            tries="" if piece.tries is None else piece.tries.to_csv(index=False),
         )
 
 
@@ -247,7 +286,22 @@ def read_fold(folder: Path, number: int, fingerprint: str) -> Piece | None:
         if str(kept["fingerprint"]) != fingerprint:
             return None
         losses = dict(zip(kept["features"].tolist(), kept["losses"].tolist(), strict=True))
-        return Piece(number, None, {}, float(kept["seconds"]), kept["probabilities"], losses)
+        text = str(kept["tries"])
+        tries = pd.read_csv(io.StringIO(text)) if text else None
+        return Piece(number, None, {}, float(kept["seconds"]), kept["probabilities"], losses, tries)
+
+
+def search_table(name: str, pieces: Sequence[Piece]) -> pd.DataFrame:
+    """Return every try of every search: the model, which photos it learned from, settings, mean and deviation, rank."""
+    tables = []
+    for piece in pieces:
+        if piece.tries is not None:
+            photos = "all" if piece.number == WHOLE else f"without fold {piece.number}"
+            table = piece.tries.copy()
+            table.insert(0, "classifier", name)
+            table.insert(1, "photos", photos)
+            tables.append(table)
+    return pd.concat(tables)
 
 
 def mean_losses(folds: Sequence[Piece]) -> pd.DataFrame:

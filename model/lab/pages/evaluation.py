@@ -46,6 +46,11 @@ def page(judge: Judge, scores: Scores, files: Sequence[str], on: str) -> Page:
     if isinstance(judge, ClassicalJudge):
         page.heading("Features")
         page.figure(figures.importance(pd.read_csv(judge.folder / "importance.csv")))
+        if (judge.folder / "search.csv").is_file():
+            page.heading("The search for settings")
+            page.table(
+                pd.read_csv(judge.folder / "search.csv").query("photos == 'all'").set_index("classifier")
+            )
     page.heading("The most confident mistakes")
     page.table(mistakes(scores, files))
     return page

@@ -120,6 +120,31 @@ def ab_plane(points: Mapping[str, npt.NDArray[Any]], title: str = "") -> Figure:
     return figure
 
 
+def class_counts(counts: pd.DataFrame) -> Figure:
+    """How many photos each class (row) has, stacked by the columns (learned from and held out, say)."""
+    figure, axes = new_figure(6.4, 1.0 + 0.26 * len(counts))
+    left = np.zeros(len(counts))
+    for column, shade in zip(counts.columns, ("#1f5fbf", "#f28c28", "#8a8a8a"), strict=False):
+        axes.barh(counts.index[::-1], counts[column][::-1], left=left, color=shade, label=column)
+        left += counts[column][::-1].to_numpy()
+    for place, total in enumerate(left):
+        axes.text(total, place, f" {int(total)}", va="center", fontsize=8)
+    axes.set(xlabel="photos", xlim=(0, 1.12 * max(1, left.max(initial=0))))
+    axes.legend(fontsize=8, loc="lower right")
+    return figure
+
+
+def correlations(table: pd.DataFrame) -> Figure:
+    """Pearson's correlation of every two columns (n, n): red together, blue against each other."""
+    size = 2 + 0.17 * len(table)
+    figure, axes = new_figure(size + 0.8, size)
+    image = axes.imshow(table, cmap="RdBu_r", vmin=-1, vmax=1)
+    axes.set_xticks(range(len(table)), table.columns, rotation=90, fontsize=7)
+    axes.set_yticks(range(len(table)), table.index, fontsize=7)
+    figure.colorbar(image, ax=axes, shrink=0.5, label="correlation")
+    return figure
+
+
 def regions(axes: Axes) -> None:
     """Draw where white and cream lie on the a*b* plane (their lightness is left out)."""
     angles = np.radians(np.linspace(0, 360, 181))

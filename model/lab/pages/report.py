@@ -21,6 +21,65 @@ from model.lab.photos.store import Store
 THUMBNAIL = 144
 
 
+def classes(page: Page, tasks: Sequence[Task], held_out: str) -> None:
+    """Show how many photos each class of each task has, those to learn from and those held out."""
+    page.heading("How many photos of each class")
+    for task in tasks:
+        counts = class_table(task, held_out)
+        page.text(f"{task.name}: {len(task.files)} photos with a sure label, of {senders(task)}.")
+        page.figure(figures.class_counts(counts[["to learn from", "held out"]]))
+        page.table(counts, digits=0)
+
+
+def class_table(task: Task, held_out: str) -> pd.DataFrame:
+    """Return the photos of each class, the most frequent first: to learn from, held out, and of how many senders."""
+    answers = pd.Series(task.answers)
+    held = pd.Series([file.startswith(held_out) for file in task.files])
+    order = answers.value_counts().index
+    counts = pd.DataFrame(
+        {
+            "to learn from": answers[~held].value_counts().reindex(order, fill_value=0),
+            "held out": answers[held].value_counts().reindex(order, fill_value=0),
+        }
+    )
+    if any(task.groups):
+        counts["senders"] = pd.Series(task.groups).groupby(answers).nunique().reindex(order)
+    return counts
+
+
+def senders(task: Task) -> str:
+    """Say how many senders a task's photos have."""
+    return f"{len(set(task.groups))} senders" if any(task.groups) else "unknown senders"
+
+
+def related(page: Page, store: Store, task: Task) -> None:
+    """Show which numbers say the same as others."""
+    page.heading("Which features go together")
+    table = correlation(store.numbers.loc[list(task.files)])
+    page.text(
+        "Pearson's correlation over the photos. Two numbers near 1 or -1 tell a model the same; its importance is then "
+        "shared between them."
+    )
+    page.figure(figures.correlations(table))
+    page.table(strongest(table))
+
+
+def correlation(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the correlation of every two columns that are not the same throughout."""
+    numbers = table.select_dtypes("number")
+    return numbers.loc[:, numbers.nunique() > 1].corr()
+
+
+def strongest(table: pd.DataFrame, count: int = 20) -> pd.DataFrame:
+    """Return the pairs of a correlation table that go together most closely, in whichever direction."""
+    rows, columns = np.triu_indices(len(table), 1)
+    values = table.to_numpy()[rows, columns]
+    order = np.argsort(-np.abs(values), kind="stable")[:count]
+    return pd.DataFrame(
+        {"and": table.columns[columns[order]], "correlation": values[order]}, index=table.index[rows[order]]
+    )
+
+
 def looks(page: Page, store: Store, task: Task) -> None:
     """Show where the backgrounds lie in CIELAB, one point per photo."""
     page.heading("What the backgrounds look like")
