@@ -27,6 +27,7 @@ from model.lab.judging.judges import named_judges
 from model.lab.judging.predicting import Asker
 from model.lab.judging.serving import make_app
 from model.lab.photos.store import Store
+from settings import load
 
 ROOT = Path(__file__).parents[2]
 
@@ -145,7 +146,7 @@ def same_form(one: Any, other: Any) -> bool:
 
 
 def test_serve_answers_in_the_sidecars_form(drawn: Path) -> None:
-    settings = ApiSettings(model_dir=RELEASES)
+    settings = load(ApiSettings, model_dir=RELEASES)
     engine = Engine(settings)
     engine.load()
     sidecar = create_app(settings, engine)

@@ -78,8 +78,11 @@ def read_wanted(path: Path) -> list[Wanted]:
     """Read the CSV. Raises LabError when it is missing, lacks a column, or gives two photos one name."""
     if not path.is_file():
         raise LabError(f"There is no file {path}: give a CSV with the columns id and url.")
-    with path.open(newline="", encoding="utf-8-sig") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
+            rows = list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LabError(f"{path} cannot be read as a CSV in UTF-8: {error}") from error
     if not rows or not {"id", "url"} <= rows[0].keys():
         raise LabError(f"{path} needs the columns id and url, and at least one row.")
     wanted = [
