@@ -130,7 +130,7 @@ def class_counts(counts: pd.DataFrame) -> Figure:
     for place, total in enumerate(left):
         axes.text(total, place, f" {int(total)}", va="center", fontsize=8)
     axes.set(xlabel="photos", xlim=(0, 1.12 * max(1, left.max(initial=0))))
-    axes.legend(fontsize=8, loc="lower right")
+    figure.legend(fontsize=8, loc="outside lower right", ncols=counts.shape[1])
     return figure
 
 
