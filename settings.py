@@ -17,6 +17,8 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, Secret, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from utf8 import why_no_text
+
 ROOT = Path(__file__).resolve().parent
 
 # it complains of the same line each time the file is read; `batch.config` says it once, in our words
@@ -141,17 +143,7 @@ def env_file(kind: type[Settings]) -> Path | None:
 def env_file_problem(kind: type[Settings]) -> str:
     """Why the settings in `.env` cannot be read; nothing when they can, or when there is no such file."""
     path = env_file(kind)
-    try:
-        if path is None or not os.path.lexists(path):
-            return ""
-        if not path.is_file():
-            return f"{path} is no file, so no setting can be read from it"
-        content = path.read_bytes().decode()
-    except OSError as error:
-        return f"{path} cannot be read ({error.strerror})"
-    except UnicodeDecodeError:
-        content = "\0"
-    return f"{path} is not UTF-8 text; save it as UTF-8" if "\0" in content else ""
+    return why_no_text(path) if path else ""
 
 
 def _values_in_file(kind: type[Settings]) -> dict[str, str]:

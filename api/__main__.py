@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     logformat.run_id = os.environ.get("RUN_ID") or "-"
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+    logging.basicConfig(level=logging.INFO, handlers=[logformat.Output(sys.stdout)])
     logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
     logging.getLogger("waitress").setLevel(logging.ERROR)
     try:

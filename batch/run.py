@@ -41,10 +41,13 @@ class NightError(Exception):
     """The night could not do all its work; the message says why and what to do."""
 
 
-def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = False) -> int:
+def night(
+    settings: BatchSettings, *, wait: bool = False, if_missed: bool = False, somebody_waits: bool = False
+) -> int:
     """Sort what lies in `incoming`, and tell who wants to know; returns the exit code (see the README).
 
-    Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
+    Everything that is already done when something goes wrong is kept; the rest stays in `incoming`. With
+    `somebody_waits`, a run that finds nothing but photos that are still too young does as with `wait`.
     """
     try:
         with run_lock(settings.ledger_path.parent):
@@ -54,6 +57,7 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
             for mistake in config.mistakes():
                 log.warning("%s", mistake)
             with notify.watched(settings) as outcome:
+                wait = wait or (somebody_waits and _is_worth_waiting(settings))
                 outcome.code = sort(settings, wait=wait)
         with _aside("METRICS_FILE"):
             _write_metrics(settings)
@@ -119,6 +123,26 @@ def _was_missed(settings: BatchSettings) -> bool:
         return True  # the night itself says what is wrong
 
 
+def _is_worth_waiting(settings: BatchSettings) -> bool:
+    """Whether nothing is in `incoming` but photos that were just added; says that they are waited for."""
+    scan = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
+    try:
+        if next(iter(scan), None) or scan.restless or scan.unreadable or not scan.young:
+            return False
+    except OSError:  # the night itself says what is wrong
+        return False
+    log.info(
+        "%s just added and may still be uploading. Waiting until nothing has changed for %g s (SETTLE_SECONDS); "
+        "Ctrl-C ends it ...",
+        _files_were(scan.young), settings.settle_seconds,
+    )  # fmt: skip
+    return True
+
+
+def _files_were(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count} files were"
+
+
 def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
@@ -164,6 +188,11 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         with _aside("Summing up the night"):
             _look_back(settings, ledger, run)
         _report(settings, ledger, run)
+    if tally.too_young and not interrupted.signal:
+        log.info(
+            "%s just added: the next run sorts them. Run again in %g s, or with --wait.",
+            _files_were(tally.too_young), settings.settle_seconds,
+        )  # fmt: skip
     log.info("%s", last_line(run, tally, settings, _to_review(settings, ledger)))
     return run.exit_code
 
@@ -353,7 +382,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
     }
     rate = tally.swept / run.seconds if run.seconds else 0.0
     rest = [
-        f"{tally.too_young} too young" if tally.too_young else "",
+        f"{tally.too_young} just added" if tally.too_young else "",
         f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
         f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
     ]

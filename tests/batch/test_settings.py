@@ -77,7 +77,7 @@ def test_a_file_of_settings_that_is_no_text_is_refused_with_a_sentence(
     tmp_path: Path, content: bytes, kind: type[Settings]
 ) -> None:
     (tmp_path / ".env").write_bytes(content)
-    with pytest.raises(SettingError, match=r"\.env is not UTF-8 text; save it as UTF-8\."):
+    with pytest.raises(SettingError, match=r"\.env is not UTF-8 text( \(line 1 .*\))?; save it as UTF-8\."):
         load(kind)
 
 
