@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,6 +65,13 @@ class BatchSettings(Settings):
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
+
+    @field_validator("ledger", "metrics_file")
+    @classmethod
+    def _is_a_file(cls, value: Path | None) -> Path | None:
+        if value and (kind := kind_of(value)):
+            raise ValueError(f"it is {kind}; name a file{' in it' if kind == 'a folder' else ''}")
+        return value
 
     @field_validator("night_at", mode="before")
     @classmethod
@@ -140,6 +148,19 @@ class BatchSettings(Settings):
         """
         for folder in (self.incoming, self.log_dir, self.ledger_path.parent):
             folder.mkdir(parents=True, exist_ok=True)
+
+
+def kind_of(path: Path) -> str:
+    """What lies at a path in the place of a plain file; nothing for such a file, and where nothing can be seen."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a device" if stat.S_ISBLK(mode) or stat.S_ISCHR(mode) else "a pipe or socket"
 
 
 def comment_in(env_file: object, name: str) -> str:

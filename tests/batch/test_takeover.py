@@ -1,5 +1,6 @@
 """Rows that only `predictions.csv` knows: an older ledger in place of a newer one loses none of them."""
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -246,6 +247,25 @@ def test_where_old_and_new_rows_have_one_place_the_newer_one_counts(
     db.close()
     night.run()
     assert len(night.rows()) == len(night.files()) == 1
+
+
+@pytest.mark.parametrize("keeps_time", [False, True])
+def test_an_edit_that_keeps_the_length_is_noticed_and_written_anew(night: Night, keeps_time: bool) -> None:
+    if keeps_time and os.name != "posix":
+        pytest.skip("Windows knows no time that cannot be set")
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    path = night.settings.csv_path
+    whole, facts = path.read_bytes(), path.stat()
+    with path.open("r+b") as file:  # the same file, as some editors do it
+        file.write(whole.replace(b"t-shirt", b"trouser"))
+    if keeps_time:
+        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert path.stat().st_size == len(whole)
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    assert path.read_bytes().startswith(whole)
+    assert len(night.csv()) == 2
 
 
 def test_a_file_that_is_no_csv_of_ours_is_kept_aside_when_the_ledger_is_new(night: Night) -> None:
