@@ -286,15 +286,18 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
     Returns what went wrong with it.
     """
     problems = []
+    knows_all = True
     try:
         export.take_over_unknown(ledger, settings.csv_path)
     except export.ExportError as error:
         problems.append(str(error))
-    finished = filing.recover(ledger, settings.incoming, settings.data_dir)
+        knows_all = False
+    finished = filing.recover(ledger, settings.incoming, settings.data_dir, settings.ignore)
     finished += acts.finish(settings, ledger)
     if finished:
         log.info("Finished %d moves that an earlier run had begun.", finished)
-    for earlier in ledger.runs_without_summary():
+    # what the CSV has of a run that died can be taken over as long as it has no end
+    for earlier in ledger.runs_without_summary() if knows_all else ():
         if earlier.run_id != run.run_id:
             seen = summary.sum_up(ledger.filed_rows(run_id=earlier.run_id))
             earlier.summary = seen.to_json()
