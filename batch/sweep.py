@@ -64,6 +64,9 @@ BUSY_SECONDS = 600
 SYNC_SECONDS = 1.0
 """So often the folders that photos were moved between are brought to disk, and the moves marked as done."""
 
+TRIES_ALONE = 2
+"""So often a photo is asked about by itself before it fails: the sidecar may have died of something else."""
+
 PROBE_PAUSES = (0, 1, 2, 4, 8)
 """After a failed request the sidecar is probed so often, with these pauses in seconds, until it is given up."""
 
@@ -576,22 +579,31 @@ class Sweep:
             return self._patiently(lambda client: client.check(formats))
 
     def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
-        """Ask again; a request that fails is cut in halves, until the photo that the sidecar cannot bear is alone.
+        """Ask again; if that fails too, about each photo by itself, so that one which the sidecar cannot bear is found.
 
-        That photo gets a second chance, then it fails; the others are answered. The sidecar is sound before each
-        attempt, so that it is the photo's fault, not the sidecar's.
+        One by one, not by halves: an answer takes milliseconds, the start of a sidecar that has died seconds, and
+        with many such photos in a request nearly every half of it would hold one.
         """
-        for _ in range(2 if len(photos) == 1 else 1):
+        if len(photos) > 1:
             try:
                 return self._ask_patiently(photos)
+            except SidecarError:
+                self._make_sound()
+        return [self._ask_about_one(photo) for photo in photos]
+
+    def _ask_about_one(self, photo: bytes) -> Answer:
+        """Ask about one photo, alone; it fails once it has been too much for the sidecar so often.
+
+        The sidecar is sound before each attempt, so that it is the photo's fault, and goes on to the next one.
+        """
+        for _ in range(TRIES_ALONE):
+            try:
+                return self._ask_patiently([photo])[0]
             except SidecarError as error:
                 problem = error
             self._make_sound()
-        if len(photos) == 1:
-            log.warning("The model server fails on one photo (%s).", problem)
-            return [Answer(error=f"The model server fails on this photo: {problem}.")]
-        middle = len(photos) // 2
-        return self._ask_alone(photos[:middle]) + self._ask_alone(photos[middle:])
+        log.warning("The model server fails on one photo (%s).", problem)
+        return Answer(error=f"The model server fails on this photo: {problem}.")
 
     def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
         return self._patiently(lambda client: client.predict(photos, seconds))

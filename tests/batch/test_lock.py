@@ -24,5 +24,5 @@ def test_a_number_that_is_no_open_file_of_ours_means_a_lock_of_ones_own(
 def test_who_holds_it_is_named_only_where_it_is_a_number(holder: str, tmp_path: Path) -> None:
     with run_lock(tmp_path):
         (tmp_path / LOCK_NAME).write_text(holder, "utf-8")
-        with pytest.raises(LockHeldError, match="^another run is at work on"):
+        with pytest.raises(LockHeldError, match=r"^another run is at work on"):
             refuse_if_at_work(tmp_path)
