@@ -1,12 +1,9 @@
 """Every setting, its value, where that comes from, and what is wrong with it."""
 
-import difflib
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-
-from dotenv.parser import parse_stream
 
 from api_settings import ApiSettings
 from batch.data_folder import StrangeFolderError
@@ -15,10 +12,7 @@ from batch.ledger import Ledger, LedgerError
 from batch.logs import LOG_NAME, SIDECAR_LOG_NAME
 from batch.settings import NOT_FOR_ARCHIVES, BatchSettings, kind_of
 from logformat import entry
-from settings import Explained, SettingError, env_file, env_file_problem, explain, load
-
-OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
-"""Names that may stand in `.env` for other programs."""
+from settings import Explained, SettingError, explain, load, mistakes_in_file
 
 
 def check() -> int:
@@ -52,20 +46,8 @@ def settings() -> list[Explained]:
 
 def mistakes() -> Iterator[str]:
     """Lines of `.env` that set nothing: a name that is mistyped, or no value."""
-    path = env_file(BatchSettings)
-    if path is None or not path.is_file() or env_file_problem(BatchSettings):
-        return
     known = {name.upper() for kind in (BatchSettings, ApiSettings) for name in kind.model_fields}
-    with path.open(encoding="utf-8-sig") as file:
-        for line in parse_stream(file):
-            if line.error:
-                # without its text, which may be a secret
-                yield f"Line {line.original.line} of .env cannot be read; write NAME=value."
-            elif line.key and line.key.upper() not in known and line.key not in OTHERS:
-                alike = difflib.get_close_matches(line.key.upper(), known, 1)
-                yield f"{line.key} in .env is no setting{f'; is {alike[0]} meant?' if alike else '.'}"
-            elif line.key and line.value is None:
-                yield f"{line.key} in .env has no value; write {line.key}=value."
+    return mistakes_in_file(BatchSettings, known)
 
 
 def surroundings() -> Iterator[str]:
