@@ -118,6 +118,22 @@ def test_of_a_crontab_only_our_own_lines_are_taken(
     assert left == after.encode("utf-8", "surrogateescape")
 
 
+def test_a_crontab_in_latin_1_is_shown_and_comes_back_byte_for_byte(
+    night: Night, crontab: Path, latin_1: dict[str, str]
+) -> None:
+    before = "5 5 * * * echo Größe\n".encode("latin-1")
+    crontab.write_bytes(before)
+    settings = {"DATA_DIR": str(night.settings.data_dir), "LOG_DIR": str(night.settings.log_dir)}
+    for arguments in (["--cron"], ["--cron", "--yes"], ["--cron", "--remove", "--yes"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "batch", "install", *arguments],
+            cwd=ROOT, env=os.environ | settings | latin_1, capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b""), done.stdout
+        assert crontab.read_bytes().startswith(before)
+    assert crontab.read_bytes() == before
+
+
 def test_a_line_without_a_line_break_is_not_glued_to_ours(night: Night, crontab: Path) -> None:
     crontab.write_text("5 5 * * * mine")
     install.carry_out(install.cron(night.settings))
