@@ -339,7 +339,7 @@ def _sweep(
             try:
                 sweep.all_photos(wait=wait)
             finally:
-                run.seconds = time.monotonic() - started
+                run.seconds = time.monotonic() - started - sweep.waited
     except (SidecarDownError, SweepError, LedgerError) as error:
         raise NightError(f"Stopped: {error}") from error
 

@@ -172,6 +172,8 @@ class Sweep:
         self.tally = tally
         self.stop = sidecar.interrupted
         """Set it to end early: what is in flight is recorded and filed, the rest stays."""
+        self.waited = 0.0
+        """Seconds in which it had nothing to do but to wait for photos to settle."""
         self._settings = settings
         self._ledger = ledger
         self._sidecar = sidecar
@@ -248,7 +250,9 @@ class Sweep:
             wait_for_restless = self._restless > 0 and started < give_up_at
             wait_for_young_ones = wait_for_young and self.tally.too_young > 0
             if wait_for_restless or wait_for_young_ones:
+                waits_since = time.monotonic()
                 self.stop.wait(min(self._settings.settle_seconds, 1))
+                self.waited += time.monotonic() - waits_since
             elif not swept and not self._again:
                 break
 
@@ -651,8 +655,6 @@ class Sweep:
         shown = sys.stderr.isatty()
         scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
         total = sum(1 for _ in found_in(scan)) if shown else None
-        incoming = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
-        total = sum(1 for _ in incoming) if shown else None
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
 

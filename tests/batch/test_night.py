@@ -270,6 +270,14 @@ def test_with_wait_a_young_photo_is_swept_at_the_end_of_the_night(make_night: Ca
     assert len(night.csv()) == 1
 
 
+def test_waiting_is_not_counted_as_time_of_sorting(make_night: Callable[..., Night]) -> None:
+    night = make_night(settle_seconds=2)
+    night.drop("a.jpg", photo("a"))
+    started = time.monotonic()
+    assert night.run(wait=True) == 0
+    assert last_run(night).seconds < time.monotonic() - started - 1
+
+
 class Terminal(io.StringIO):
     """Standard input or output of somebody who looks on."""
 
