@@ -422,7 +422,8 @@ def setting(name: str, default: str) -> str:
     What it does not know are values of several lines, escapes in quotes and variables set in `.env` itself. The night
     reads its settings again with the real parser, and takes the right lock should they differ.
     """
-    lines = ENV_FILE.read_text("utf-8-sig").splitlines() if ENV_FILE.is_file() else []
+    text = ENV_FILE.read_text("utf-8-sig") if ENV_FILE.is_file() else ""
+    lines = re.split(r"\r\n|\n|\r", text)
     found = [line for line in map(_LINE.fullmatch, lines) if line and line["name"].upper() == name]
     values = {key.upper(): value for key, value in os.environ.items() if value}
     if not found or name in values:

@@ -167,7 +167,7 @@ def comment_in(env_file: object, name: str) -> str:
     """What a comment hides of a setting in `.env` that may have been meant as part of it: `#recycle`, not `# my own`."""
     if not env_file or not Path(str(env_file)).exists():
         return ""
-    lines = Path(str(env_file)).read_text("utf-8").splitlines()
+    lines = Path(str(env_file)).read_text("utf-8-sig").splitlines()
     found = ""
     for line in lines:
         setting = re.fullmatch(rf"\s*(?:export\s+)?{name}\s*=(?P<value>.*)", line, re.IGNORECASE)

@@ -173,7 +173,7 @@ def test_every_command_works_through_the_script(ready_clone: Path) -> None:
 def test_what_only_looks_needs_no_lock_and_what_sorts_takes_it(ready_clone: Path) -> None:
     with run_lock(ready_clone / "data"):
         assert start(ready_clone, "history").returncode == 0
-        assert start(ready_clone, "config").returncode == 0
+        assert start(ready_clone, "config", API_URL="http://127.0.0.1:9").returncode == 0
         for command in ("run", "sweep", "export"):
             assert start(ready_clone, command, API_URL="http://127.0.0.1:9").returncode == 75, command
 
@@ -217,7 +217,7 @@ def test_a_file_of_settings_that_is_no_text_is_told_before_anything_is_made(
         "DATA_DIR=/x # mine", "DATA_DIR='/x y' # c", 'DATA_DIR="/x#y"#c', "export DATA_DIR=/x#y", "data_dir = /x ",
         "DATA_DIR=${HERE}/p", "DATA_DIR='${HERE}/p'", "DATA_DIR=${NOWHERE:-/d}/p", "DATA_DIR=", "DATA_DIR= # c",
         "\ufeffDATA_DIR=/x", "DATA_DIR=C:\\new", "#DATA_DIR=/x", "DATA_DIR=a'b'c", "DATA_DIR", 'DATA_DIR="/x y"z',
-        "DATA_DIR=/x\nDATA_DIR=/y", "MY_DATA_DIR=/x",
+        "DATA_DIR=/x\nDATA_DIR=/y", "DATA_DIR=/a\u2028b", "A=1\rDATA_DIR=/x\r\nB=2", "MY_DATA_DIR=/x",
     ],
 )  # fmt: skip
 def test_a_setting_is_read_from_dot_env_as_the_night_reads_it(

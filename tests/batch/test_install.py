@@ -253,9 +253,9 @@ def test_the_example_for_cron_has_the_lines_that_are_installed(night: Night) -> 
         assert line.replace(str(ROOT), "/opt/nightsort") in example.splitlines()
 
 
-def test_the_scripts_of_both_systems_start_the_same_module() -> None:
-    for name in ("full_batch.sh", "full_batch.bat"):
-        assert "-m batch.environment" in (ROOT / name).read_text()
+def test_the_scripts_of_both_systems_start_the_same_module_with_whatever_was_typed() -> None:
+    for name, all_arguments in (("full_batch.sh", '"$@"'), ("full_batch.bat", "%*")):
+        assert f"-m batch.environment {all_arguments}" in (ROOT / name).read_text()
     attributes = subprocess.run(
         ["git", "check-attr", "eol", "full_batch.bat"], cwd=ROOT, capture_output=True, text=True, check=False
     )

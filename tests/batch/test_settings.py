@@ -328,6 +328,9 @@ def test_a_name_to_ignore_that_became_a_comment_is_told(tmp_path: Path, line: st
     (tmp_path / ".env").write_text(f"# IGNORE=#old\n{line}\nSETTLE_SECONDS=5 #seconds\n")
     with pytest.raises(SettingError, match=r"'#recycle.* is not read.*quotes: IGNORE=\".*#recycle"):
         load(BatchSettings)
+    (tmp_path / ".env").write_text(f"\ufeff{line}\n", "utf-8")  # as Windows' editors write it
+    with pytest.raises(SettingError, match="is not read"):
+        load(BatchSettings)
 
 
 @pytest.mark.parametrize(
