@@ -19,6 +19,15 @@ except ImportError as error:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = _parser().parse_args(arguments)
+    try:
+        return _do(given)
+    except BrokenPipeError:  # `… | head` has read enough
+        return 0
+    finally:
+        let_go(sys.stdout)
+
+
+def _do(given: argparse.Namespace) -> int:
     if given.command == "config":  # it looks at settings that may be too wrong to be loaded
         return config.check()
     try:
@@ -31,12 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"The log cannot be written: {error}", file=sys.stderr)
         return run.EXIT_FAILED
     command = next(command for command in COMMANDS if command.name == given.command)
-    try:
-        return perform(command, settings, given)
-    except BrokenPipeError:  # `… | head` has read enough
-        return 0
-    finally:
-        let_go(sys.stdout)
+    return perform(command, settings, given)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -106,7 +106,7 @@ def do_history(settings: BatchSettings, given: Arguments) -> int:
     """One line a run."""
     with _look(settings) as ledger:
         runs = ledger.runs()[-given.last :]
-    print(history.as_json(runs) if given.json else history.as_table(runs))
+    _print(history.as_json(runs) if given.json else history.as_table(runs))
     return 0
 
 
@@ -114,7 +114,7 @@ def do_show(settings: BatchSettings, given: Arguments) -> int:
     """One run in full."""
     with _look(settings) as ledger:
         found = history.find_run(ledger, given.run)
-        print(history.as_json([found]) if given.json else history.in_full(ledger, found))
+        _print(history.as_json([found]) if given.json else history.in_full(ledger, found))
     return 0
 
 
@@ -123,7 +123,9 @@ def do_logs(settings: BatchSettings, given: Arguments) -> int:
     with _look(settings) as ledger:
         run_id = history.find_run(ledger, given.run).run_id
     lines = logs.lines_of_run(settings.log_dir, run_id)
-    print(printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
+    _print(
+        printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more."
+    )
     return 0
 
 
@@ -135,18 +137,18 @@ def do_report(settings: BatchSettings, given: Arguments) -> int:
         else:
             found = report.of_run(settings, ledger, history.find_run(ledger, given.run))
         if given.json:
-            print(report.as_json(found))
+            _print(report.as_json(found))
         elif given.csv:
-            print(report.daily_csv(found), end="")
+            _print(report.daily_csv(found), end="")
         else:
-            print(report.write(settings, ledger, found))
+            _print(report.write(settings, ledger, found))
     return 0
 
 
 def do_health(settings: BatchSettings, given: Arguments) -> int:
     """Findings, and an exit code as Nagios has it."""
     found = health.findings(settings)
-    print(health.as_json(found) if given.json else health.as_text(found))
+    _print(health.as_json(found) if given.json else health.as_text(found))
     return health.worst(found)
 
 
@@ -159,7 +161,9 @@ def do_install(settings: BatchSettings, given: Arguments) -> int:
     """The night on a schedule of the system, or off it."""
     plan = install.KINDS[given.kind](settings, remove=given.remove)
     if not given.yes:
-        print(f"{plan}\n\nNothing was done; --yes does it{' (as root)' if install.needs_root(plan) else ''}.")
+        _print(
+            f"{plan}\n\nNothing was done; --yes does it{' (as root)' if install.needs_root(plan) else ''}."
+        )
         return 0
     install.carry_out(plan)
     log.info("%s the schedule (%s).", "Removed" if given.remove else "Installed", given.kind)
@@ -200,7 +204,7 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     if given.dry_run:
         with _rehearsal(settings) as ledger:
             count = len(_choice(ledger, given).found(ledger))
-        print(f"{count} photos would be put back. Nothing was done.")
+        _print(f"{count} photos would be put back. Nothing was done.")
         return 0
     with _at_work(settings) as ledger:
         count = acts.requeue(settings, ledger, _choice(ledger, given))
@@ -222,7 +226,7 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     if not given.yes:
         with _rehearsal(settings) as ledger:
             count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
-        print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
+        _print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
         return 0
     with _at_work(settings) as ledger:
         rows = acts.old_photos(ledger, given.days, statuses)
@@ -251,6 +255,20 @@ def _rehearsal(settings: BatchSettings) -> Iterator[Ledger]:
     with Ledger(settings.ledger_path, scratch=True) as ledger:
         by_hand.follow(settings, ledger)
         yield ledger
+
+
+def _print(text: object, end: str = "\n") -> None:
+    """Write what was asked for. Unlike a line of the log, it must arrive.
+
+    Raises:
+        OSError: it does not: its disk is full, or nobody reads any more.
+    """
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def _look(settings: BatchSettings) -> Ledger:

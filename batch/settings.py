@@ -32,9 +32,10 @@ are not to be relied on. Folders that a virtual machine's host shares are among 
 DRIVE_REMOTE = 4
 """From Windows' <fileapi.h>; see GetDriveTypeW."""
 
-NOT_FOR_ARCHIVES = (
-    "incoming", "processed", "review", "failed", "duplicates", "predictions", "reports", "demo",
-)  # fmt: skip
+PHOTO_FOLDERS = ("incoming", "processed", "review", "failed", "duplicates")
+"""Folders in DATA_DIR whose files are taken for photos."""
+
+NOT_FOR_ARCHIVES = (*PHOTO_FOLDERS, "predictions", "reports", "demo")
 """Folders in DATA_DIR with a purpose of their own."""
 
 
@@ -113,6 +114,17 @@ class BatchSettings(Settings):
                 f"the ledger {self.ledger_path} would lie on a network share ({kind}), where SQLite loses data; "
                 "set LEDGER to a path on a local disk"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _nothing_else_lies_among_the_photos(self) -> Self:
+        for name in ("log_dir", "model_dir", "ledger", "metrics_file"):
+            path = getattr(self, name)
+            for folder in PHOTO_FOLDERS if path else ():
+                if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.data_dir / folder)):
+                    raise ValueError(
+                        f"{name.upper()}={path} lies in {folder}, whose files are taken for photos; set another place"
+                    )
         return self
 
     @property

@@ -228,6 +228,20 @@ def test_a_place_that_cannot_serve_its_purpose_is_told_with_the_reason(
     assert all(line.startswith(f"WRONG: {name}: ") and f"{tmp_path}/{reason}" in line for line in wrong)
 
 
+@pytest.mark.parametrize("name", ["LOG_DIR", "MODEL_DIR", "LEDGER", "METRICS_FILE"])
+@pytest.mark.parametrize("folder", ["incoming", "processed/shirts", "review"])
+def test_what_is_no_photo_is_not_put_among_the_photos(
+    name: str, folder: str, env_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "data" / folder / "it"
+    env_file.write_text(f"DATA_DIR={tmp_path}/data\nLOG_DIR={tmp_path}/logs\n{name}={place}\n")
+    for command in ("config", "run"):
+        assert main([command]) == 2
+        told = "".join(capsys.readouterr())
+        assert f"{name}={place} lies in {folder.partition('/')[0]}, whose files are taken for photos" in told
+    assert not place.exists()
+
+
 @pytest.mark.parametrize("name", ["DATA_DIR", "LOG_DIR", "LEDGER", "METRICS_FILE"])
 def test_a_place_that_nobody_can_write_to_is_told(
     name: str, env_file: Path, capsys: pytest.CaptureFixture[str]

@@ -266,6 +266,22 @@ def test_where_the_output_goes_may_be_full_too_and_the_exit_code_is_the_nights(
     assert len(night.files()) == 2
 
 
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_what_was_asked_for_must_arrive(night: Night, type_run: Callable[..., tuple[int, str]]) -> None:
+    """`report --csv > file` on a full disk is no success."""
+    settings = {"DATA_DIR": str(night.settings.data_dir), "LOG_DIR": str(night.settings.log_dir)}
+    assert type_run(subprocess.DEVNULL) == (0, "")
+    with FULL.open("wb") as output:
+        for command in ("history", "report --csv", "show last"):
+            done = subprocess.run(
+                [sys.executable, "-m", "batch", *command.split()],
+                cwd=ROOT, env=os.environ | settings, stdout=output, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (1, b""), command
+    log = (night.settings.log_dir / logs.LOG_NAME).read_text("utf-8")
+    assert "Not done: No space left on device (standard output)." in log
+
+
 def test_a_fault_in_a_message_of_ours_is_still_told(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
     logs.set_up(night.settings.log_dir)
     logs.log.info("%d", "no number")
