@@ -370,7 +370,7 @@ def test_a_server_that_dies_at_every_start_is_given_up(
     night = own_server(sickness)
     assert night.run() == 1
     assert_untouched(night)
-    assert starts(tmp_path) == 5
+    assert 4 <= starts(tmp_path) <= 5  # the last one may be ended before it counts itself
 
 
 def test_what_is_done_when_the_server_dies_for_good_is_kept_and_the_next_night_does_the_rest(
