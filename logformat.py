@@ -10,7 +10,9 @@ import json
 import logging
 import os
 import re
+import sys
 from datetime import datetime
+from typing import TextIO
 
 run_id = "-"
 """The run that this process works for; on every line from the moment it is known."""
@@ -45,6 +47,25 @@ def formatter(log_format: str = "") -> logging.Formatter:
     '{"time": "...", "level": "...", "run": "-", "message": "ready"}'
     """
     return JsonLines() if (log_format or os.environ.get("LOG_FORMAT")) == "json" else Text()
+
+
+class Output(logging.StreamHandler[TextIO]):
+    """A terminal or a file that output is sent to. Should it be full or gone, its lines are lost and the work goes on."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it
+        """Say nothing where nothing can be said; a fault of the program is told as always."""
+        if not isinstance(sys.exception(), OSError):
+            super().handleError(record)
+
+
+def let_go(stream: TextIO | None) -> None:
+    """Have Python end as if a stream that is full or gone had taken everything: the exit code is the work's."""
+    if stream is None:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class Text(logging.Formatter):

@@ -3,16 +3,16 @@
 Standard library only.
 """
 
-BEGINNING = 32
+BEGINNING = 256
 """So many bytes are enough to tell."""
 
 RAW_EXTENSIONS = (".arw", ".cr2", ".cr3", ".nef", ".dng", ".raf", ".orf", ".rw2")
 """Camera RAW, which nobody here develops. Several begin like a TIFF, so only their names tell."""
 
-HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
-"""Major brands of HEIF (ISO/IEC 23008-12) that pillow_heif opens; those in `mif1` and `msf1` may hold AVIF."""
-
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
 AVIF_BRANDS = (b"avif", b"avis")
+EITHER_BRANDS = (b"mif1", b"msf1", b"miaf")
+"""Major brands (ISO/IEC 23008-12; AV1 Image File Format) that are read; of `EITHER_BRANDS` the others in it decide."""
 
 _SIGNATURES = {
     "JPEG": (b"\xff\xd8\xff",),
@@ -23,7 +23,10 @@ _SIGNATURES = {
 }
 
 _BMP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
-"""Sizes of the second header of a BMP, in bytes, that Pillow reads: `BM` alone begins many a text."""
+"""Sizes of the second header of a BMP, in bytes, by version: `BM` alone begins many a text."""
+
+_CANON_RAW = b"CR\x02\0"
+"""What makes a TIFF a CR2, at byte 8: its first picture is a small preview."""
 
 
 def format_of(beginning: bytes) -> str:
@@ -34,22 +37,26 @@ def format_of(beginning: bytes) -> str:
     """
     for name, signatures in _SIGNATURES.items():
         if beginning.startswith(signatures):
-            is_canon_raw = name == "TIFF" and beginning[8:10] == b"CR"
-            return "" if is_canon_raw else name
+            return "" if name == "TIFF" and beginning[8:12] == _CANON_RAW else name
     if beginning[:4] == b"RIFF" and beginning[8:12] == b"WEBP":
         return "WEBP"
-    if beginning[:2] == b"BM" and int.from_bytes(beginning[14:18], "little") in _BMP_HEADERS:
+    if _is_bmp(beginning):
         return "BMP"
-    if beginning[4:8] == b"ftyp":
-        return _format_in_box(beginning)
-    return ""
+    return _format_in_box(beginning) if beginning[4:8] == b"ftyp" else ""
+
+
+def _is_bmp(beginning: bytes) -> bool:
+    is_cut_off = len(beginning) < 18
+    return beginning[:2] == b"BM" and (
+        is_cut_off or int.from_bytes(beginning[14:18], "little") in _BMP_HEADERS
+    )
 
 
 def _format_in_box(beginning: bytes) -> str:
     """HEIF or AVIF by its `ftyp` box: size, `ftyp`, major brand, version, then the brands it is compatible with."""
     major = beginning[8:12]
     end = min(int.from_bytes(beginning[:4], "big"), BEGINNING)
-    compatible = [beginning[place : place + 4] for place in range(16, end, 4)]
-    if major in AVIF_BRANDS or (major in (b"mif1", b"msf1") and set(compatible) & set(AVIF_BRANDS)):
-        return "AVIF"
-    return "HEIF" if major in HEIF_BRANDS else ""
+    compatible = {beginning[place : place + 4] for place in range(16, end, 4)}
+    if major in EITHER_BRANDS:
+        return "AVIF" if compatible & set(AVIF_BRANDS) else "HEIF"
+    return "AVIF" if major in AVIF_BRANDS else "HEIF" if major in HEIF_BRANDS else ""

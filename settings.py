@@ -5,17 +5,21 @@ the night checks the settings of the server that it starts); this module holds w
 `.env`; relative paths count from the project's root.
 """
 
+import difflib
 import logging
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, HttpUrl, Secret, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from utf8 import why_no_text
 
 ROOT = Path(__file__).resolve().parent
 
@@ -87,6 +91,9 @@ class Explained:
     problem: str = ""
 
 
+OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
+"""Names that may stand in `.env` for other programs."""
+
 SECRETS = ("API_TOKEN", "PING_URL", "NOTIFY_URLS")
 """Settings that are never shown. API_URL is, without its password."""
 
@@ -127,6 +134,32 @@ def explain(kind: type[Settings]) -> list[Explained]:
     return found + general
 
 
+def mistakes_in_file(kind: type[Settings], known: Collection[str]) -> Iterator[str]:
+    """Lines of the `.env` that a package reads which set nothing: a name that is mistyped, or no value.
+
+    `known` are the settings of all packages, which share the file; when it is empty, no name is called wrong.
+    """
+    path = env_file(kind)
+    if path is None or not path.is_file() or env_file_problem(kind):
+        return
+    with path.open(encoding="utf-8-sig") as file:
+        for line in parse_stream(file):
+            if line.error:
+                # without its text, which may be a secret
+                yield f"Line {line.original.line} of .env cannot be read; write NAME=value."
+            elif line.key and known and line.key.upper() not in known and line.key not in OTHERS:
+                alike = difflib.get_close_matches(line.key.upper(), known, 1)
+                yield f"{line.key} in .env is no setting{f'; is {alike[0]} meant?' if alike else '.'}"
+            elif line.key and line.value is None:
+                yield f"{line.key} in .env has no value; write {line.key}=value."
+
+
+def documented() -> set[str]:
+    """The names of all packages' settings, by `.env.example`; none where that is missing."""
+    path = ROOT / ".env.example"
+    return {name.upper() for name in dotenv_values(path, encoding="utf-8")} if path.is_file() else set()
+
+
 def without_secrets(address: str) -> str:
     """An address, right or wrong, without what may be a user and a password: all that stands before its last `@`."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", r"\1…@", address, flags=re.DOTALL)
@@ -141,17 +174,7 @@ def env_file(kind: type[Settings]) -> Path | None:
 def env_file_problem(kind: type[Settings]) -> str:
     """Why the settings in `.env` cannot be read; nothing when they can, or when there is no such file."""
     path = env_file(kind)
-    try:
-        if path is None or not os.path.lexists(path):
-            return ""
-        if not path.is_file():
-            return f"{path} is no file, so no setting can be read from it"
-        content = path.read_bytes().decode()
-    except OSError as error:
-        return f"{path} cannot be read ({error.strerror})"
-    except UnicodeDecodeError:
-        content = "\0"
-    return f"{path} is not UTF-8 text; save it as UTF-8" if "\0" in content else ""
+    return why_no_text(path) if path else ""
 
 
 def _values_in_file(kind: type[Settings]) -> dict[str, str]:

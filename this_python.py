@@ -6,6 +6,9 @@ A package's `__main__` imports it before anything that an old Python, or one wit
 import os
 import sys
 
+VERSION = "0.1.0"
+"""Of the program; pyproject.toml has the same."""
+
 SCRIPT, PYTHON = (
     ("full_batch.bat", ".venv\\Scripts\\python")
     if os.name == "nt"

@@ -6,6 +6,7 @@ Standard library only: `batch.environment` uses it before the environment with o
 import io
 import os
 import sys
+from pathlib import Path
 
 
 def use_utf8() -> None:
@@ -21,3 +22,21 @@ def use_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # it is None where there is nothing to write to
             stream.reconfigure(errors="backslashreplace")
+
+
+def why_no_text(path: Path) -> str:
+    """Why a text file of somebody's cannot be read; nothing when it can, or when there is no such file."""
+    try:
+        if not os.path.lexists(path):
+            return ""
+        if not path.is_file():
+            return f"{path} is no file, so no setting can be read from it"
+        content = path.read_bytes().decode()
+    except OSError as error:
+        return f"{path} cannot be read ({error.strerror})"
+    except UnicodeDecodeError:
+        return f"{path} is not UTF-8 text; save it as UTF-8"
+    if "\0" in content:  # as editors write it that save as UTF-16, or what a disk has made of a file
+        line = content[: content.index("\0")].count("\n") + 1
+        return f"{path} is not UTF-8 text (line {line} has a NUL character); save it as UTF-8"
+    return ""

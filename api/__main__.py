@@ -12,7 +12,7 @@ from utf8 import use_utf8
 
 try:
     from api_settings import ApiSettings
-    from settings import SettingError, load
+    from settings import SettingError, documented, load, mistakes_in_file
 except ImportError as error:
     this_python.end_without(error, "api")
 
@@ -41,9 +41,13 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE
     logformat.run_id = os.environ.get("RUN_ID") or "-"
-    logging.basicConfig(level=logging.INFO, stream=sys.stdout)
-    logging.getLogger().handlers[0].setFormatter(logformat.formatter(settings.log_format))
+    output = logformat.Output(sys.stdout)
+    output.setFormatter(logformat.formatter(settings.log_format))
+    logging.basicConfig(level=logging.INFO, handlers=[output])
     logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
+    if not chosen.until_stdin_closes:  # the night that it is started by says so itself
+        for mistake in mistakes_in_file(ApiSettings, documented()):
+            logging.getLogger("nightsort.api").warning("%s", mistake)
     forget_foreign_settings()
     try:
         from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime

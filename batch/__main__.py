@@ -1,7 +1,6 @@
 """The command line of the night: `python -m batch <command> --help` teaches each command."""
 
 import argparse
-import os
 import sys
 
 import this_python
@@ -9,23 +8,26 @@ from utf8 import use_utf8
 
 try:
     from batch import config, run
-    from batch.commands import COMMANDS, perform
+    from batch.commands import COMMANDS, Command, perform
     from batch.logs import set_up
+    from logformat import let_go
     from settings import SettingError
 except ImportError as error:
     this_python.end_without(error, "batch")
-
-EXIT_CODES = """
-exit codes:
-  0  all swept (nothing to do included)      3  swept, but some photos failed
-  1  the run could not do its work           75 another run is at work on this folder
-  2  wrong usage or setting                  130/143 interrupted
-"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     given = _parser().parse_args(arguments)
+    try:
+        return _do(given)
+    except BrokenPipeError:  # `… | head` has read enough
+        return 0
+    finally:
+        let_go(sys.stdout)
+
+
+def _do(given: argparse.Namespace) -> int:
     if given.command == "config":  # it looks at settings that may be too wrong to be loaded
         return config.check()
     try:
@@ -38,31 +40,36 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"The log cannot be written: {error}", file=sys.stderr)
         return run.EXIT_FAILED
     command = next(command for command in COMMANDS if command.name == given.command)
-    try:
-        return perform(command, settings, given)
-    except BrokenPipeError:  # `… | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    return perform(command, settings, given)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m batch",
         description="Sort the photos in data/incoming: one row each in data/predictions.csv, each filed in its folder.",
-        epilog="Settings come from the environment and .env; .env.example explains them." + EXIT_CODES,
+        epilog=f"{this_python.SCRIPT} takes the same commands. Without one it runs the night, with the options of `run`\n"
+        "(--wait, --if-missed), or with --demo the demo.\n\n"
+        "`COMMAND --help` explains a command and its exit codes. Settings come from the environment and .env;\n"
+        ".env.example explains them.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--version", action="version", version=f"Nightsort {this_python.VERSION}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     for command in COMMANDS:
         one = commands.add_parser(
             command.name,
             help=command.line,
             description=f"{command.line[:1].upper()}{command.line[1:]}.\n\n{command.text}",
-            epilog=EXIT_CODES,
+            epilog=_exit_codes(command),
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         command.options(one)
     return parser
+
+
+def _exit_codes(command: Command) -> str:
+    lines = [f"  {code:<8} {words}" for code, words in command.codes.items()]
+    return "\n".join(["exit codes:", *lines])
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import os
 import sqlite3
 from pathlib import Path
 
-from batch.ledger import Ledger, LedgerError
+from batch.ledger import APPLICATION_ID, Ledger, LedgerError
 from batch.settings import BatchSettings
 
 
@@ -15,7 +15,7 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
     (sqlite.org/backup.html), checked, and only then takes the place of an earlier copy.
 
     Raises:
-        LedgerError: there is no ledger, its copy is not sound, or it would replace a device or the ledger itself.
+        LedgerError: there is no ledger, its copy is not sound, or it would replace anything but an earlier back-up.
         OSError: the copy cannot be written.
     """
     if not settings.ledger_path.exists():
@@ -24,6 +24,11 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
         target = target / settings.ledger_path.name
     if target.exists() and (not target.is_file() or target.samefile(settings.ledger_path)):
         raise LedgerError(f"{target} is the ledger itself, or no plain file; nothing was copied.")
+    if target.exists() and not _is_back_up(target):
+        raise LedgerError(
+            f"{target} is there already and is no back-up of a ledger; it stays as it is. Move it away, or name "
+            "another file."
+        )
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:
@@ -36,3 +41,15 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
         ) from error
     os.replace(new, target)
     return target
+
+
+def _is_back_up(path: Path) -> bool:
+    """Whether a file is a copy that was made here (or empty, so that nothing is lost with it).
+
+    By SQLite's header (sqlite.org/fileformat.html): our application's id, and no write-ahead log, which a ledger at
+    work has and a copy has not.
+    """
+    with path.open("rb") as file:
+        header = file.read(100)
+    is_ours = header.startswith(b"SQLite format 3\0") and int.from_bytes(header[68:72]) == APPLICATION_ID
+    return not header or (is_ours and header[18:20] == b"\x01\x01")

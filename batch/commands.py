@@ -5,6 +5,7 @@ A command gets the settings and what was typed, and returns the exit code.
 
 import argparse
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -40,6 +41,7 @@ MOST = 36_500
 
 Arguments = argparse.Namespace
 Parser = argparse.ArgumentParser
+Codes = dict[int | str, str]
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,14 @@ class Command:
     line: str
     text: str
     do: Callable[[BatchSettings, Arguments], int]
+    codes: Codes
+    """Its exit codes, and what each says."""
     options: Callable[[Parser], None] = lambda _: None
 
 
 def do_run(settings: BatchSettings, given: Arguments) -> int:
     """One night with a server of its own."""
-    return run.night(settings, wait=given.wait, if_missed=given.if_missed)
+    return _night(settings, given)
 
 
 def do_sweep(settings: BatchSettings, given: Arguments) -> int:
@@ -63,7 +67,16 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     if settings.api_url is None:
         log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
         return run.EXIT_USAGE
-    return run.night(settings, wait=given.wait, if_missed=given.if_missed)
+    return _night(settings, given)
+
+
+def _night(settings: BatchSettings, given: Arguments) -> int:
+    return run.night(settings, wait=given.wait, if_missed=given.if_missed, somebody_waits=_is_at_a_terminal())
+
+
+def _is_at_a_terminal() -> bool:
+    """Whether a person has started this and looks on; a clock (cron, systemd, `schedule`) has no terminal."""
+    return all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout))
 
 
 def do_export(settings: BatchSettings, given: Arguments) -> int:
@@ -93,7 +106,7 @@ def do_history(settings: BatchSettings, given: Arguments) -> int:
     """One line a run."""
     with _look(settings) as ledger:
         runs = ledger.runs()[-given.last :]
-    print(history.as_json(runs) if given.json else history.as_table(runs))
+    _print(history.as_json(runs) if given.json else history.as_table(runs))
     return 0
 
 
@@ -101,7 +114,7 @@ def do_show(settings: BatchSettings, given: Arguments) -> int:
     """One run in full."""
     with _look(settings) as ledger:
         found = history.find_run(ledger, given.run)
-        print(history.as_json([found]) if given.json else history.in_full(ledger, found))
+        _print(history.as_json([found]) if given.json else history.in_full(ledger, found))
     return 0
 
 
@@ -110,7 +123,9 @@ def do_logs(settings: BatchSettings, given: Arguments) -> int:
     with _look(settings) as ledger:
         run_id = history.find_run(ledger, given.run).run_id
     lines = logs.lines_of_run(settings.log_dir, run_id)
-    print(printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more.")
+    _print(
+        printable("\n".join(lines)) or f"The logs in {settings.log_dir} hold nothing of {run_id} any more."
+    )
     return 0
 
 
@@ -122,18 +137,18 @@ def do_report(settings: BatchSettings, given: Arguments) -> int:
         else:
             found = report.of_run(settings, ledger, history.find_run(ledger, given.run))
         if given.json:
-            print(report.as_json(found))
+            _print(report.as_json(found))
         elif given.csv:
-            print(report.daily_csv(found), end="")
+            _print(report.daily_csv(found), end="")
         else:
-            print(report.write(settings, ledger, found))
+            _print(report.write(settings, ledger, found))
     return 0
 
 
 def do_health(settings: BatchSettings, given: Arguments) -> int:
     """Findings, and an exit code as Nagios has it."""
     found = health.findings(settings)
-    print(health.as_json(found) if given.json else health.as_text(found))
+    _print(health.as_json(found) if given.json else health.as_text(found))
     return health.worst(found)
 
 
@@ -146,7 +161,9 @@ def do_install(settings: BatchSettings, given: Arguments) -> int:
     """The night on a schedule of the system, or off it."""
     plan = install.KINDS[given.kind](settings, remove=given.remove)
     if not given.yes:
-        print(f"{plan}\n\nNothing was done; --yes does it{' (as root)' if install.needs_root(plan) else ''}.")
+        _print(
+            f"{plan}\n\nNothing was done; --yes does it{' (as root)' if install.needs_root(plan) else ''}."
+        )
         return 0
     install.carry_out(plan)
     log.info("%s the schedule (%s).", "Removed" if given.remove else "Installed", given.kind)
@@ -187,7 +204,7 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
     if given.dry_run:
         with _rehearsal(settings) as ledger:
             count = len(_choice(ledger, given).found(ledger))
-        print(f"{count} photos would be put back. Nothing was done.")
+        _print(f"{count} photos would be put back. Nothing was done.")
         return 0
     with _at_work(settings) as ledger:
         count = acts.requeue(settings, ledger, _choice(ledger, given))
@@ -209,7 +226,7 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     if not given.yes:
         with _rehearsal(settings) as ledger:
             count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
-        print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
+        _print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
         return 0
     with _at_work(settings) as ledger:
         rows = acts.old_photos(ledger, given.days, statuses)
@@ -240,6 +257,20 @@ def _rehearsal(settings: BatchSettings) -> Iterator[Ledger]:
         yield ledger
 
 
+def _print(text: object, end: str = "\n") -> None:
+    """Write what was asked for. Unlike a line of the log, it must arrive.
+
+    Raises:
+        OSError: it does not: its disk is full, or nobody reads any more.
+    """
+    try:
+        print(text, end=end, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
+
+
 def _look(settings: BatchSettings) -> Ledger:
     """The ledger, for commands that only show."""
     return Ledger(settings.ledger_path, look=True)
@@ -249,7 +280,8 @@ def _night_options(parser: Parser) -> None:
     parser.add_argument(
         "--wait",
         action="store_true",
-        help="also sort what is still too young (SETTLE_SECONDS) at the start, as soon as it has settled",
+        help="also sort photos that were just added, once they have not changed for SETTLE_SECONDS; at a terminal "
+        "this is so by itself when there is nothing else to sort",
     )
     parser.add_argument(
         "--if-missed",
@@ -398,6 +430,20 @@ def _probability(text: str) -> float:
     return value
 
 
+WRONG_USAGE: Codes = {2: "wrong usage or setting"}
+AT_WORK: Codes = {75: "another run is at work on this folder"}
+
+OF_NIGHT: Codes = {
+    0: "everything sorted, or nothing to do",
+    3: "sorted, but some photos failed",
+    1: "the run could not do its work; the message says why",
+    **WRONG_USAGE,
+    **AT_WORK,
+    "130, 143": "interrupted",
+}
+OF_LOOK: Codes = {0: "shown", 1: "the ledger or a folder cannot be read", **WRONG_USAGE}
+OF_LOOK_AT_RUN: Codes = {**OF_LOOK, 2: "wrong usage or setting, or there is no such run"}
+
 COMMANDS = (
     Command(
         "run",
@@ -405,6 +451,7 @@ COMMANDS = (
         "Recovers what an earlier run left unfinished, starts the model server on a free local port (or uses the one\n"
         "at API_URL), sorts every photo in incoming, writes the CSVs, and stops the server it started.",
         do_run,
+        OF_NIGHT,
         _night_options,
     ),
     Command(
@@ -413,6 +460,7 @@ COMMANDS = (
         "Like `run`, but never starts a server. Example:\n\n"
         "  python -m api --port 5000 &\n  API_URL=http://127.0.0.1:5000 python -m batch sweep",
         do_sweep,
+        OF_NIGHT,
         _night_options,
     ),
     Command(
@@ -421,14 +469,25 @@ COMMANDS = (
         "The ledger is the truth, the CSVs are exports of it. Use this when predictions.csv was lost, edited,\n"
         "or open in a spreadsheet while a night wanted to write it. Example:\n\n  python -m batch export --xlsx last",
         do_export,
+        {
+            0: "written",
+            1: "could not be written",
+            2: "wrong usage or setting, or there is no such run",
+            **AT_WORK,
+        },
         _export_options,
     ),
     Command(
         "doctor",
         "compare ledger, CSV and folders, explain every difference",
-        "Exits with 0 when nothing is wrong (or all is repaired), with 1 when there are differences. Photos that\n"
-        "people took away or worked on are theirs: they are counted, and are no difference.",
+        "Photos that people took away or worked on are theirs: they are counted, and are no difference.",
         do_doctor,
+        {
+            0: "nothing is wrong, or all of it is repaired",
+            1: "there are differences, or it could not be done",
+            **WRONG_USAGE,
+            **AT_WORK,
+        },
         _doctor_options,
     ),
     Command(
@@ -436,29 +495,51 @@ COMMANDS = (
         "draw some product photos, sort them in data/demo, show the table",
         "For someone without photos at hand. Makes data/demo anew each time; your own photos are not touched.",
         do_demo,
+        {
+            0: "sorted; two of the files are broken on purpose and fail",
+            3: "sorted, but others failed, too",
+            1: "the demo could not do its work; the message says why",
+            **WRONG_USAGE,
+            75: "another demo is at work",
+            "130, 143": "interrupted",
+        },
     ),
     Command(
         "history",
         "what the nights did, one line a run",
         "The share for review is that of the photos that the model answered.",
         do_history,
+        OF_LOOK,
         _history_options,
     ),
-    Command("show", "one run in full", "Example: python -m batch show last", do_show, _show_options),
+    Command(
+        "show",
+        "one run in full",
+        "Example: python -m batch show last",
+        do_show,
+        OF_LOOK_AT_RUN,
+        _show_options,
+    ),
     Command(
         "report",
         "what the last run, or the last days, saw: one HTML file in data/reports",
         "Each run that swept something writes its own; this makes it again, or one over a period. Examples:\n\n"
         "  python -m batch report --days 30\n  python -m batch report --days 90 --csv > volume.csv",
         do_report,
+        {
+            **OF_LOOK_AT_RUN,
+            0: "written or printed",
+            1: "the ledger cannot be read, or the report not be written",
+        },
         _report_options,
     ),
     Command(
         "health",
         "how the nights are: one finding a line, for a person, cron or Nagios",
-        "Worst first. Exit code 0: all well, 1: a warning, 2: something that cannot wait. Changes nothing. Example:\n\n"
+        "Worst first. Changes nothing. Example:\n\n"
         "  python -m batch health || mail -s 'Nightsort' you@example.org",
         do_health,
+        {0: "all is well", 1: "a warning", 2: "something that cannot wait, or a wrong setting"},
         _json_option,
     ),
     Command(
@@ -467,6 +548,7 @@ COMMANDS = (
         "A night that fails is a line in the log and nothing else; one that was missed is caught up once. Example:\n\n"
         "  python -m batch schedule --at 02:00 --every 15m",
         do_schedule,
+        {0: "ended by Ctrl-C or SIGTERM", 1: "the ledger cannot be read", **WRONG_USAGE},
         _schedule_options,
     ),
     Command(
@@ -477,25 +559,29 @@ COMMANDS = (
         "  sudo .venv/bin/python -m batch install --systemd --yes\n"
         "  python -m batch install --cron --remove --yes",
         do_install,
+        {0: "shown, or done", 1: "the schedule could not be changed", **WRONG_USAGE},
         _install_options,
     ),
     Command(
         "config",
         "every setting, its value, where it comes from, what is wrong with it",
-        "Secrets are masked. Exit code 0: all fine, 2: something is wrong.",
+        "Secrets are masked.",
         do_config,
+        {0: "all settings are fine", 2: "something is wrong with them"},
     ),
     Command(
         "notify",
         "send a test message to NOTIFY_URLS",
         "After a night, messages go out by themselves (NOTIFY_WHEN).",
         do_notify,
+        {0: "sent", 1: "an address could not be told", 2: "NOTIFY_URLS is not set, or a setting is wrong"},
     ),
     Command(
         "logs",
         "what the logs hold of one run, the night's and its server's",
         "Example: python -m batch logs last",
         do_logs,
+        OF_LOOK_AT_RUN,
         _run_argument,
     ),
     Command(
@@ -504,6 +590,7 @@ COMMANDS = (
         "The photos lie in plain folders and may be copied by any program; the ledger is a database and needs this.\n"
         "docs/operations.md says how to restore. Example:\n\n  python -m batch backup /mnt/backup/",
         do_backup,
+        {0: "copied", 1: "not copied", **WRONG_USAGE},
         _target_argument,
     ),
     Command(
@@ -516,6 +603,12 @@ COMMANDS = (
         '  python -m batch requeue --photo "order 7/a.jpg"\n'
         '  python -m batch requeue --order "order 7"',
         do_requeue,
+        {
+            0: "put back",
+            1: "nothing fits, or it could not be done",
+            2: "wrong usage or setting, or there is no such run",
+            **AT_WORK,
+        },
         _requeue_options,
     ),
     Command(
@@ -526,6 +619,7 @@ COMMANDS = (
         "  python -m batch prune --days 90 --archive /mnt/archive --yes\n"
         "  python -m batch prune --days 365 --status failed --delete --yes",
         do_prune,
+        {0: "done", 1: "it could not be done", **WRONG_USAGE, **AT_WORK},
         _prune_options,
     ),
 )

@@ -18,10 +18,7 @@ from pathlib import Path
 
 from batch.left_alone import COMPANIONS
 from batch.rename import StrPath
-from photo_formats import RAW_EXTENSIONS, format_of
-
-BEGINNING = 32
-"""So many bytes tell a photo from anything else (`photo_formats`)."""
+from photo_formats import BEGINNING, RAW_EXTENSIONS, format_of
 
 TAKEOUT = ".supplemental-metadata"
 """What Google's export puts between a photo's name and `.json`, or the beginning of it: it cuts long names."""

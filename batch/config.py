@@ -1,19 +1,18 @@
 """Every setting, its value, where that comes from, and what is wrong with it."""
 
-import difflib
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from dotenv.parser import parse_stream
-
 from api_settings import ApiSettings
-from batch.settings import BatchSettings
+from batch.data_folder import StrangeFolderError
+from batch.data_folder import check as check_data_folder
+from batch.ledger import Ledger, LedgerError
+from batch.logs import LOG_NAME, SIDECAR_LOG_NAME
+from batch.settings import NOT_FOR_ARCHIVES, BatchSettings, kind_of
 from logformat import entry
-from settings import Explained, SettingError, env_file, env_file_problem, explain, load
-
-OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
-"""Names that may stand in `.env` for other programs."""
+from settings import Explained, SettingError, explain, load, mistakes_in_file
 
 
 def check() -> int:
@@ -47,20 +46,8 @@ def settings() -> list[Explained]:
 
 def mistakes() -> Iterator[str]:
     """Lines of `.env` that set nothing: a name that is mistyped, or no value."""
-    path = env_file(BatchSettings)
-    if path is None or not path.is_file() or env_file_problem(BatchSettings):
-        return
     known = {name.upper() for kind in (BatchSettings, ApiSettings) for name in kind.model_fields}
-    with path.open(encoding="utf-8-sig") as file:
-        for line in parse_stream(file):
-            if line.error:
-                # without its text, which may be a secret
-                yield f"Line {line.original.line} of .env cannot be read; write NAME=value."
-            elif line.key and line.key.upper() not in known and line.key not in OTHERS:
-                alike = difflib.get_close_matches(line.key.upper(), known, 1)
-                yield f"{line.key} in .env is no setting{f'; is {alike[0]} meant?' if alike else '.'}"
-            elif line.key and line.value is None:
-                yield f"{line.key} in .env has no value; write {line.key}=value."
+    return mistakes_in_file(BatchSettings, known)
 
 
 def surroundings() -> Iterator[str]:
@@ -70,17 +57,7 @@ def surroundings() -> Iterator[str]:
         loaded = load(BatchSettings)
     except SettingError:
         return  # said already
-    folders = {"DATA_DIR": loaded.data_dir, "LOG_DIR": loaded.log_dir, "LEDGER": loaded.ledger_path.parent}
-    if loaded.metrics_file:
-        folders["METRICS_FILE"] = loaded.metrics_file.parent
-    for name, folder in folders.items():
-        try:
-            there = _existing(folder)
-        except OSError as error:
-            yield f"{name}: {error.strerror} ({folder})."
-            continue
-        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-            yield f"{name}: {there} cannot be written to."
+    yield from places(loaded)
     if loaded.notify_urls:
         import apprise  # slow to load, and needed by few
 
@@ -99,7 +76,79 @@ def as_table(found: list[Explained]) -> str:
     )
 
 
-def _existing(folder: Path) -> Path:
-    while not folder.exists():
-        folder = folder.parent
-    return folder
+def places(loaded: BatchSettings) -> Iterator[str]:
+    """Which of the folders and files that are set cannot serve their purpose, and why. Leaves nothing behind."""
+    data, logs = loaded.data_dir, loaded.log_dir
+    folders = [
+        ("DATA_DIR", data),
+        *(("DATA_DIR", data / name) for name in NOT_FOR_ARCHIVES if os.path.lexists(data / name)),
+        ("LOG_DIR", logs),
+    ]
+    files = [
+        ("DATA_DIR", loaded.csv_path),
+        ("LOG_DIR", logs / LOG_NAME),
+        ("LOG_DIR", logs / SIDECAR_LOG_NAME),
+        ("LEDGER", loaded.ledger_path),
+        ("METRICS_FILE", loaded.metrics_file),
+    ]
+    found = [(name, why_no_folder(path)) for name, path in folders]
+    found += [(name, why_no_file(path)) for name, path in files if path]
+    problems: dict[str, str] = {}
+    for name, why in found:
+        if why:
+            problems.setdefault(name, why)  # the others follow from it
+    if "DATA_DIR" in problems and not loaded.ledger:
+        problems.pop("LEDGER", "")  # it lies there
+    yield from (f"{name}: {why}." for name, why in problems.items())
+    if problems.keys().isdisjoint({"DATA_DIR", "LEDGER"}):
+        yield from _of_ledger(loaded)
+    if not loaded.api_url and not any(loaded.model_dir.glob("*/classes.json")):
+        yield f"MODEL_DIR: there is no release in {loaded.model_dir}."
+
+
+def why_no_folder(path: Path) -> str:
+    """Why nothing can be written into a folder, or why it cannot be made; nothing when it can."""
+    there = path
+    try:
+        while not _is_there(there):
+            there = there.parent
+        with tempfile.TemporaryFile(dir=there):
+            return ""
+    except NotADirectoryError:
+        return f"{there} is no folder"
+    except OSError as error:
+        return f"{there} cannot be written to ({error.strerror})"
+
+
+def why_no_file(path: Path) -> str:
+    """Why a file cannot be written, or why it cannot be made; nothing when it can."""
+    real = Path(os.path.realpath(path))
+    try:
+        if not _is_there(real):
+            return why_no_folder(real.parent)
+    except OSError as error:
+        return f"{path} cannot be written ({error.strerror})"
+    if kind := kind_of(real):
+        return f"{path} is {kind}, no file"
+    return "" if os.access(real, os.R_OK | os.W_OK) else f"{path} cannot be written (its rights, or its disk)"
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def _of_ledger(loaded: BatchSettings) -> Iterator[str]:
+    """Whether the ledger is one, and has its photos here."""
+    try:
+        with Ledger(loaded.ledger_path, look=True) as ledger:
+            check_data_folder(loaded, ledger)
+    except LedgerError as error:
+        yield f"LEDGER: {str(error).rstrip('.')}."
+    except StrangeFolderError as error:
+        yield f"DATA_DIR: {error}."
+    except OSError as error:
+        yield f"DATA_DIR: {error.filename} cannot be read ({error.strerror})."

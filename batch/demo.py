@@ -9,13 +9,14 @@ from batch.ledger import Ledger, Row
 from batch.lock import LOCK_NAME, LockHeldError, run_lock
 from batch.logs import log
 from batch.settings import BatchSettings
+from this_python import SCRIPT
 
 MARK = ".nightsort-demo"
 """Tells a folder that the demo made, and may empty, from any other."""
 
 
 def demo(settings: BatchSettings) -> int:
-    """Draw, sort, show; returns the night's exit code (3: the drawings include two files that must fail)."""
+    """Draw, sort, show; returns the night's exit code, or 0 when only those failed that are broken on purpose."""
     folder = settings.data_dir / "demo"
     try:
         with run_lock(folder):
@@ -25,7 +26,16 @@ def demo(settings: BatchSettings) -> int:
             log.info("Drawing photos into %s ...", folder / "incoming")
             drawings = draw_demo_photos(folder / "incoming")
             scratch = settings.model_copy(
-                update={"data_dir": folder, "ledger": None, "settle_seconds": 0.0, "ignore": ()}
+                update={
+                    "data_dir": folder,
+                    "ledger": None,
+                    "settle_seconds": 0.0,
+                    "ignore": (),
+                    # nobody is told of a demo
+                    "ping_url": None,
+                    "notify_urls": (),
+                    "metrics_file": None,
+                }
             )
             code = run.sort(scratch)
     except LockHeldError as error:
@@ -36,11 +46,20 @@ def demo(settings: BatchSettings) -> int:
     if rows:
         for line in ["", *table(rows).splitlines(), score(rows, drawings)]:
             log.info("%s", line)
+    broken = {drawing.file_name for drawing in drawings if not drawing.sub}
+    failed = {row.file_name for row in rows if row.status == "failed"}
+    if code == run.EXIT_FAILED_PHOTOS and failed <= broken:
         log.info(
-            "Look into %s: the sorted photos, and predictions.csv. Now drop your own photos into %s and "
-            "start ./full_batch.sh",
+            "The failed files (%d) are broken on purpose, to show what becomes of damaged photos and of other files.",
+            len(failed),
+        )
+        code = run.EXIT_ALL_SWEPT
+    if rows:
+        log.info(
+            "Look into %s: the sorted photos, and predictions.csv. Now drop your own photos into %s and start %s",
             folder,
             settings.incoming,
+            SCRIPT,
         )
     return code
 

@@ -105,7 +105,7 @@ def _unfinished(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]
         yield Difference(
             f"{len(rows)} photos were being moved when a run died ({rows[0].file_name} is one); the next run, or --fix, "
             "finishes that.",
-            lambda: filing.recover(ledger, settings.incoming, settings.data_dir),
+            lambda: filing.recover(ledger, settings.incoming, settings.data_dir, settings.ignore),
         )
     if planned := ledger.unfinished_acts():
         yield Difference(

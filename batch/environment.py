@@ -1,6 +1,7 @@
 """The first thing `full_batch.sh` starts: takes the run's lock, makes `.venv` if need be, becomes the night.
 
     python3 -m batch.environment [--demo] [options of `python -m batch run`]
+    python3 -m batch.environment COMMAND [its options]
 
 Standard library only, because nothing else is installed yet. The environment is made from `requirements-serve.lock`,
 beside `.venv`, and takes its place by a rename once every package in it has been imported: `.venv` is never half
@@ -24,10 +25,12 @@ from typing import TextIO
 
 from batch.lock import Lock, LockHeldError, run_lock
 from batch.logs import log, set_up, tail
-from utf8 import use_utf8
+from this_python import VERSION
+from utf8 import use_utf8, why_no_text
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "requirements-serve.lock"
+ENV_FILE = ROOT / ".env"
 VENV = ROOT / ".venv"
 NEXT = ROOT / ".venv.next"
 """A finished environment on its way to becoming `.venv`; on Windows it waits until nobody uses the old one."""
@@ -80,7 +83,10 @@ NO_VENV = (
 )
 NO_NETWORK = "Check the network (only this step needs it), then start again."
 
-EXIT_FAILED, EXIT_LOCKED, EXIT_INTERRUPTED = 1, 75, 130
+NIGHTS = ("run", "sweep", "demo")
+"""The commands that sort photos: their lock is taken before anything else. The others take one themselves."""
+
+EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED, EXIT_INTERRUPTED = 1, 2, 75, 130
 
 
 class SetUpError(Exception):
@@ -88,15 +94,20 @@ class SetUpError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Take the lock, make the environment, then run the night in it (on POSIX: in this very process)."""
+    """Take the lock, make the environment, then go on in it as the command (on POSIX: in this very process)."""
     clean_environment()
-    command = ["demo"] if "--demo" in arguments else ["run"]
-    command += [argument for argument in arguments if argument != "--demo"]
+    if arguments == ["--version"]:
+        print(f"Nightsort {VERSION}")
+        return 0
+    if problem := why_no_text(ENV_FILE):
+        print(f"{problem}.", file=sys.stderr)
+        return EXIT_USAGE
+    command = command_of(arguments)
     log_dir = ROOT / Path(setting("LOG_DIR", "logs")).expanduser()
     try:
-        set_up(log_dir, setting("LOG_FORMAT", "text"))
+        _set_up_log(log_dir)
         handed_over = {}
-        if not {"-h", "--help"} & set(arguments):
+        if command[0] in NIGHTS and not {"-h", "--help"} & set(arguments):
             handed_over = take_run_lock(demo=command[0] == "demo")
         python = make_environment(log_dir / "setup.log")
         return become([str(python), "-m", "batch", *command], os.environ | handed_over)
@@ -112,6 +123,29 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         log.error("Not started: interrupted while the environment was being made. Start again at any time.")
         return EXIT_INTERRUPTED
+
+
+def command_of(arguments: list[str]) -> list[str]:
+    """What to give to `python -m batch`: a command as it is typed; without one, the night or the demo.
+
+    >>> command_of(["--if-missed"]), command_of(["health", "--json"]), command_of(["--demo"])
+    (['run', '--if-missed'], ['health', '--json'], ['demo'])
+    """
+    if "--demo" in arguments[:1] or (
+        arguments[:1] and arguments[0].startswith("-") and "--demo" in arguments
+    ):
+        return ["demo", *(argument for argument in arguments if argument != "--demo")]
+    if arguments in (["-h"], ["--help"]) or (arguments and not arguments[0].startswith("-")):
+        return arguments
+    return ["run", *arguments]
+
+
+def _set_up_log(log_dir: Path) -> None:
+    """The log of the night; where it cannot be written, the terminal alone: the command itself says what is wrong."""
+    try:
+        set_up(log_dir, setting("LOG_FORMAT", "text"))
+    except OSError:
+        set_up(None)
 
 
 def clean_environment() -> None:
@@ -148,7 +182,8 @@ def ledger_folder(*, demo: bool) -> Path:
 def become(command: list[str], environment: dict[str, str]) -> int:
     """Go on as another program: in this process where the system can, else as its parent."""
     if os.name == "posix":
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # the disk that it goes to may be full
+            sys.stdout.flush()
         os.chdir(ROOT)
         os.execve(command[0], command, environment)  # noqa: S606 - a fixed program, and it keeps the lock
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the night's to answer
@@ -382,19 +417,27 @@ def _step(
 
 
 def setting(name: str, default: str) -> str:
-    """A setting before python-dotenv is there: from the environment, else from a plain line of `.env`.
+    """A setting before python-dotenv is there: from the environment, else from a line of `.env`, as it reads them.
 
-    The night reads its settings again with the real parser, and takes the right lock should they differ.
+    What it does not know are values of several lines, escapes in quotes and variables set in `.env` itself. The night
+    reads its settings again with the real parser, and takes the right lock should they differ.
     """
-    if os.environ.get(name):
-        return os.environ[name]
-    env_file = ROOT / ".env"
-    lines = env_file.read_text("utf-8", "replace").splitlines() if env_file.is_file() else []
-    for line in reversed(lines):
-        key, equals, value = line.partition("=")
-        if equals and key.strip().removeprefix("export ").strip() == name:
-            return value.strip().strip("'\"") or default
-    return default
+    text = ENV_FILE.read_text("utf-8-sig") if ENV_FILE.is_file() else ""
+    lines = re.split(r"\r\n|\n|\r", text)
+    found = [line for line in map(_LINE.fullmatch, lines) if line and line["name"].upper() == name]
+    values = {key.upper(): value for key, value in os.environ.items() if value}
+    if not found or name in values:
+        return values.get(name, default)
+    value = found[-1]["quoted"] or (found[-1]["plain"] or "").strip()
+    value = re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", lambda one: os.environ.get(one[1], one[2] or ""), value)
+    return value or default
+
+
+_LINE = re.compile(
+    r"\s*(?:export\s+)?'?(?P<name>\w+)'?\s*="
+    r"(?:\s*(?P<quote>['\"])(?P<quoted>.*?)(?P=quote)\s*(?:#.*)?|(?P<plain>(?!\s*['\"]).*?)(?:\s+#.*|\s*))"
+)
+"""A line of `.env` that sets something; a comment after a value begins with a blank and a `#`."""
 
 
 if __name__ == "__main__":

@@ -44,13 +44,21 @@ def update_csv(ledger: Ledger, path: Path) -> None:
 
 
 def is_as_left(ledger: Ledger, path: Path) -> bool:
-    """Whether `predictions.csv` is the file that this ledger's last export left."""
+    """Whether `predictions.csv` is the file that this ledger's last export left.
+
+    Its times tell, down to the one that no program can set: an edit may keep the length, and an editor the time.
+    """
     mark = _mark(ledger)
     try:
         facts = path.stat()
     except FileNotFoundError:
         return False
-    return (facts.st_size, facts.st_mtime_ns) == (mark.get("bytes"), mark.get("mtime_ns"))
+    changed_ns = mark.get("ctime_ns", facts.st_ctime_ns)  # older versions noted none
+    return (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) == (
+        mark.get("bytes"),
+        mark.get("mtime_ns"),
+        changed_ns,
+    )
 
 
 def rebuild_csv(ledger: Ledger, path: Path) -> None:
@@ -203,7 +211,12 @@ def _mark(ledger: Ledger) -> dict[str, int]:
 
 def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
     facts = path.stat()
-    mark = {"bytes": facts.st_size, "mtime_ns": facts.st_mtime_ns, "last_id": last}
+    mark = {
+        "bytes": facts.st_size,
+        "mtime_ns": facts.st_mtime_ns,
+        "ctime_ns": facts.st_ctime_ns,
+        "last_id": last,
+    }
     ledger.set_note(_MARK, json.dumps(mark))
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from batch.companions import Folder, Taken, companions_of, place_beside
 from batch.ledger import Ledger, Row
+from batch.left_alone import is_left_alone
 from batch.logs import log
 from batch.rename import StrPath, rename_new
 
@@ -180,16 +181,17 @@ def free_place(
         number += 1
 
 
-def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
+def recover(ledger: Ledger, incoming: Path, data_dir: Path, ignore: tuple[str, ...] = ()) -> int:
     """Finish the moves that an earlier run recorded, but may not have done; returns how many rows that were.
 
-    A photo that still cannot be moved loses its row and stays in `incoming`, for the sweep to try again.
+    What `ignore` names (the setting `IGNORE`) is no companion, as it is none for the sweep. A photo that still cannot be
+    moved loses its row and stays in `incoming`, for the sweep to try again.
 
     Raises:
         OSError: a folder cannot be read, so that nobody can tell what is done.
     """
     rows = ledger.unfiled()
-    _find_companions(rows, incoming, data_dir)
+    _find_companions(rows, incoming, data_dir, ignore)
     reserved = {row.moved_to for row in rows}
     withdrawn: set[str] = set()
     for row in rows:
@@ -206,7 +208,7 @@ def recover(ledger: Ledger, incoming: Path, data_dir: Path) -> int:
     return len(rows)
 
 
-def _find_companions(rows: Iterable[Row], incoming: Path, data_dir: Path) -> None:
+def _find_companions(rows: Iterable[Row], incoming: Path, data_dir: Path, ignore: tuple[str, ...]) -> None:
     """Learn which companions photos have, whether these lie in `incoming` still or are moved already."""
     moved: dict[str, dict[str, StrPath]] = {}
     for row in rows:
@@ -215,7 +217,8 @@ def _find_companions(rows: Iterable[Row], incoming: Path, data_dir: Path) -> Non
     folders = {folder: Folder(incoming / folder, photos) for folder, photos in moved.items()}
     for row in rows:
         folder, name = os.path.split(os.fsdecode(row.source))
-        row.companions = tuple(folders[folder].companions_of(name))
+        found = folders[folder].companions_of(name)
+        row.companions = tuple(companion for companion in found if not is_left_alone(companion, ignore))
 
 
 def _finish_move(row: Row, incoming: Path, data_dir: Path, ledger: Ledger, reserved: Collection[str]) -> None:

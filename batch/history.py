@@ -72,7 +72,8 @@ def as_table(runs: list[Run]) -> str:
 
 def as_json(runs: list[Run]) -> str:
     """The same, whole, for programs."""
-    return printable(json.dumps([asdict(run) for run in runs], indent=2, ensure_ascii=False))
+    whole = [asdict(run) | {"settings": settings_used(run.settings)} for run in runs]
+    return printable(json.dumps(whole, indent=2, ensure_ascii=False))
 
 
 def in_full(ledger: Ledger, run: Run) -> str:
@@ -120,6 +121,8 @@ def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
     unused = {name for name, needed in NEEDED.items() if needed not in settings}
     if "API_URL" in settings:  # that server has a release of its own
         unused.add("MODEL_DIR")
+    if "@" in settings.get("API_URL", ""):  # user and password are sent in the place of the token
+        unused.add("API_TOKEN")
     return {name: value for name, value in settings.items() if name not in unused}
 
 

@@ -5,6 +5,7 @@ Standard library only: `batch.environment` takes the lock before the environment
 
 import contextlib
 import os
+import re
 import sys
 import time
 from pathlib import Path
@@ -103,7 +104,7 @@ def refuse_if_at_work(folder: Path) -> None:
 def _handed_over(path: Path) -> BinaryIO | None:
     """The lock that the program before this one in the same process took, if it is on the same file."""
     number = os.environ.pop(HANDED_OVER, "")
-    if not number.isdigit():
+    if not re.fullmatch("[0-9]{1,9}", number):
         return None
     with contextlib.suppress(OSError):  # the number of a file that is not open, or not ours: take a new one
         os.set_inheritable(int(number), False)
@@ -139,4 +140,4 @@ else:
 def _read_holder(file: BinaryIO) -> str:
     file.seek(0)
     pid = file.read(20).decode("ascii", "replace")
-    return f" (process {pid})" if pid.isdigit() else ""
+    return f" (process {pid})" if re.fullmatch("[0-9]+", pid) else ""

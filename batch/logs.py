@@ -24,22 +24,43 @@ FEW = 20
 log = logging.getLogger("nightsort")
 
 
-def set_up(log_dir: Path, log_format: str = "") -> None:
-    """Send everything that is logged to the terminal and to a rotating file below `log_dir`.
+def set_up(log_dir: Path | None, log_format: str = "") -> None:
+    """Send everything that is logged to the terminal and, unless None, to a rotating file below `log_dir`.
 
     Raises:
         OSError: the folder or the file cannot be written.
     """
-    log_dir.mkdir(parents=True, exist_ok=True)
-    terminal = logging.StreamHandler(sys.stdout)
+    terminal = logformat.Output(sys.stdout)
     terminal.setFormatter(logformat.Text("%(message)s"))
-    file = RotatingFileHandler(
+    log.handlers[:] = [terminal]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    if log_dir is None:
+        return
+    log_dir.mkdir(parents=True, exist_ok=True)
+    file = _LogFile(
         log_dir / LOG_NAME, maxBytes=MAX_BYTES, backupCount=KEPT, encoding="utf-8", errors="backslashreplace"
     )
     file.setFormatter(logformat.formatter(log_format))
-    log.handlers[:] = [terminal, file]
-    log.setLevel(logging.INFO)
-    log.propagate = False
+    log.addHandler(file)
+
+
+class _LogFile(RotatingFileHandler):
+    """A log whose disk may be full: that is said once, on the terminal, and ends no night."""
+
+    _has_complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name for it
+        """Say the first time why a line could not be written."""
+        error = sys.exception()
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_complained:
+            self._has_complained = True  # before it is said, which comes back here
+            log.warning(
+                "The log %s cannot be written (%s); what it should hold is shown here only.",
+                self.baseFilename, error.strerror or error,
+            )  # fmt: skip
 
 
 @contextlib.contextmanager

@@ -41,10 +41,13 @@ class NightError(Exception):
     """The night could not do all its work; the message says why and what to do."""
 
 
-def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = False) -> int:
+def night(
+    settings: BatchSettings, *, wait: bool = False, if_missed: bool = False, somebody_waits: bool = False
+) -> int:
     """Sort what lies in `incoming`, and tell who wants to know; returns the exit code (see the README).
 
-    Everything that is already done when something goes wrong is kept; the rest stays in `incoming`.
+    Everything that is already done when something goes wrong is kept; the rest stays in `incoming`. With
+    `somebody_waits`, a run that finds nothing but photos that are still too young does as with `wait`.
     """
     try:
         with run_lock(settings.ledger_path.parent):
@@ -54,6 +57,7 @@ def night(settings: BatchSettings, *, wait: bool = False, if_missed: bool = Fals
             for mistake in config.mistakes():
                 log.warning("%s", mistake)
             with notify.watched(settings) as outcome:
+                wait = wait or (somebody_waits and _is_worth_waiting(settings))
                 outcome.code = sort(settings, wait=wait)
         with _aside("METRICS_FILE"):
             _write_metrics(settings)
@@ -119,6 +123,26 @@ def _was_missed(settings: BatchSettings) -> bool:
         return True  # the night itself says what is wrong
 
 
+def _is_worth_waiting(settings: BatchSettings) -> bool:
+    """Whether nothing is in `incoming` but photos that were just added; says that they are waited for."""
+    scan = Scan(settings.incoming, settings.settle_seconds, settings.ignore)
+    try:
+        if next(iter(scan), None) or scan.restless or scan.unreadable or not scan.young:
+            return False
+    except OSError:  # the night itself says what is wrong
+        return False
+    log.info(
+        "%s just added and may still be uploading. Waiting until nothing has changed for %g s (SETTLE_SECONDS); "
+        "Ctrl-C ends it ...",
+        _files_were(scan.young), settings.settle_seconds,
+    )  # fmt: skip
+    return True
+
+
+def _files_were(count: int) -> str:
+    return "1 file was" if count == 1 else f"{count} files were"
+
+
 def _write_metrics(settings: BatchSettings) -> None:
     if settings.metrics_file is None:
         return
@@ -164,6 +188,11 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         with _aside("Summing up the night"):
             _look_back(settings, ledger, run)
         _report(settings, ledger, run)
+    if tally.too_young and not interrupted.signal:
+        log.info(
+            "%s just added: the next run sorts them. Run again in %g s, or with --wait.",
+            _files_were(tally.too_young), settings.settle_seconds,
+        )  # fmt: skip
     log.info("%s", last_line(run, tally, settings, _to_review(settings, ledger)))
     return run.exit_code
 
@@ -257,15 +286,18 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
     Returns what went wrong with it.
     """
     problems = []
+    knows_all = True
     try:
         export.take_over_unknown(ledger, settings.csv_path)
     except export.ExportError as error:
         problems.append(str(error))
-    finished = filing.recover(ledger, settings.incoming, settings.data_dir)
+        knows_all = False
+    finished = filing.recover(ledger, settings.incoming, settings.data_dir, settings.ignore)
     finished += acts.finish(settings, ledger)
     if finished:
         log.info("Finished %d moves that an earlier run had begun.", finished)
-    for earlier in ledger.runs_without_summary():
+    # what the CSV has of a run that died can be taken over as long as it has no end
+    for earlier in ledger.runs_without_summary() if knows_all else ():
         if earlier.run_id != run.run_id:
             seen = summary.sum_up(ledger.filed_rows(run_id=earlier.run_id))
             earlier.summary = seen.to_json()
@@ -307,7 +339,7 @@ def _sweep(
             try:
                 sweep.all_photos(wait=wait)
             finally:
-                run.seconds = time.monotonic() - started
+                run.seconds = time.monotonic() - started - sweep.waited
     except (SidecarDownError, SweepError, LedgerError) as error:
         raise NightError(f"Stopped: {error}") from error
 
@@ -353,7 +385,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
     }
     rate = tally.swept / run.seconds if run.seconds else 0.0
     rest = [
-        f"{tally.too_young} too young" if tally.too_young else "",
+        f"{tally.too_young} just added" if tally.too_young else "",
         f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
         f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
     ]

@@ -17,6 +17,9 @@ from batch.links import Inode, Links, inode_of
 OURS = ".nightsort"
 """Begins the names of what we leave in folders ourselves: nobody has to be told of it."""
 
+PLACEHOLDERS = (".keep", ".gitkeep")
+"""Files that only keep their folder there: nor of these. `data/incoming` comes with one."""
+
 SORTED_AT_ONCE = 20_000
 """Entries of a folder that are put in order together: usual nights run by name (a photo before its copy), and a
 folder of a million needs no list of them all."""
@@ -82,7 +85,7 @@ class Scan:
             for entry in self._entries(parent):
                 name = f"{parent}/{entry.name}" if parent else entry.name
                 if is_left_alone(entry.name, self.ignore):
-                    self.left_alone += not entry.name.startswith(OURS)
+                    self.left_alone += not entry.name.startswith(OURS) and entry.name not in PLACEHOLDERS
                 elif (facts := self._facts(entry, name)) is None:
                     continue
                 elif stat.S_ISDIR(facts.st_mode):

@@ -93,6 +93,7 @@ class _Keeper:
         self._night = subprocess.Popen(
             [sys.executable, "-m", "batch", "run"],
             cwd=ROOT,
+            stdin=subprocess.DEVNULL,  # nobody waits for it
             start_new_session=os.name
             == "posix",  # Ctrl-C comes to it once, through us: a second one is "at once"
         )

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -31,9 +32,10 @@ are not to be relied on. Folders that a virtual machine's host shares are among 
 DRIVE_REMOTE = 4
 """From Windows' <fileapi.h>; see GetDriveTypeW."""
 
-NOT_FOR_ARCHIVES = (
-    "incoming", "processed", "review", "failed", "duplicates", "predictions", "reports", "demo",
-)  # fmt: skip
+PHOTO_FOLDERS = ("incoming", "processed", "review", "failed", "duplicates")
+"""Folders in DATA_DIR whose files are taken for photos."""
+
+NOT_FOR_ARCHIVES = (*PHOTO_FOLDERS, "predictions", "reports", "demo")
 """Folders in DATA_DIR with a purpose of their own."""
 
 
@@ -64,6 +66,13 @@ class BatchSettings(Settings):
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
+
+    @field_validator("ledger", "metrics_file")
+    @classmethod
+    def _is_a_file(cls, value: Path | None) -> Path | None:
+        if value and (kind := kind_of(value)):
+            raise ValueError(f"it is {kind}; name a file{' in it' if kind == 'a folder' else ''}")
+        return value
 
     @field_validator("night_at", mode="before")
     @classmethod
@@ -107,6 +116,17 @@ class BatchSettings(Settings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _nothing_else_lies_among_the_photos(self) -> Self:
+        for name in ("log_dir", "model_dir", "ledger", "metrics_file"):
+            path = getattr(self, name)
+            for folder in PHOTO_FOLDERS if path else ():
+                if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(self.data_dir / folder)):
+                    raise ValueError(
+                        f"{name.upper()}={path} lies in {folder}, whose files are taken for photos; set another place"
+                    )
+        return self
+
     @property
     def incoming(self) -> Path:
         """Where people drop photos."""
@@ -142,11 +162,24 @@ class BatchSettings(Settings):
             folder.mkdir(parents=True, exist_ok=True)
 
 
+def kind_of(path: Path) -> str:
+    """What lies at a path in the place of a plain file; nothing for such a file, and where nothing can be seen."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return ""
+    if stat.S_ISREG(mode):
+        return ""
+    if stat.S_ISDIR(mode):
+        return "a folder"
+    return "a device" if stat.S_ISBLK(mode) or stat.S_ISCHR(mode) else "a pipe or socket"
+
+
 def comment_in(env_file: object, name: str) -> str:
     """What a comment hides of a setting in `.env` that may have been meant as part of it: `#recycle`, not `# my own`."""
     if not env_file or not Path(str(env_file)).exists():
         return ""
-    lines = Path(str(env_file)).read_text("utf-8").splitlines()
+    lines = Path(str(env_file)).read_text("utf-8-sig").splitlines()
     found = ""
     for line in lines:
         setting = re.fullmatch(rf"\s*(?:export\s+)?{name}\s*=(?P<value>.*)", line, re.IGNORECASE)

@@ -22,9 +22,6 @@ START_SECONDS = 60
 PAUSES = (0, 1, 2, 4, 8)
 """Seconds before each start, counted from its last answer; one that dies after the last of them is given up."""
 
-STARTS_IN_ALL = 200
-"""How often it is started in one night, whatever it answers in between."""
-
 COMMAND = (sys.executable, "-m", "api")
 
 STOP_SECONDS = 10
@@ -53,7 +50,8 @@ class Sidecar:
         self._process: subprocess.Popen[bytes] | None = None
         self._output: IO[bytes] | None = None
         self._nonce = ""
-        self._starts = self._starts_in_all = 0
+        self._starts = 0
+        """Since its last answer."""
         self._lock = threading.Lock()
         self.client = Client(url, token)
 
@@ -130,14 +128,11 @@ class Sidecar:
             raise SidecarDownError(
                 f"the model server ended {len(PAUSES)} times in a row.{self._last_words()}"
             )
-        if self._starts_in_all == STARTS_IN_ALL:
-            raise SidecarDownError(f"the model server ended {STARTS_IN_ALL} times.{self._last_words()}")
-        self._end_process()
-        if self._starts_in_all:
+        if self._process is not None:
             log.warning("The model server ended; starting it again.")
+        self._end_process()
         self.interrupted.wait(PAUSES[self._starts])
         self._starts += 1
-        self._starts_in_all += 1
         self._nonce = secrets.token_hex(16)
         port = _free_port()
         self.client = Client(f"http://127.0.0.1:{port}", self._token)

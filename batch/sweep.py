@@ -64,6 +64,9 @@ BUSY_SECONDS = 600
 SYNC_SECONDS = 1.0
 """So often the folders that photos were moved between are brought to disk, and the moves marked as done."""
 
+TRIES_ALONE = 2
+"""So often a photo is asked about by itself before it fails: the sidecar may have died of something else."""
+
 PROBE_PAUSES = (0, 1, 2, 4, 8)
 """After a failed request the sidecar is probed so often, with these pauses in seconds, until it is given up."""
 
@@ -169,6 +172,8 @@ class Sweep:
         self.tally = tally
         self.stop = sidecar.interrupted
         """Set it to end early: what is in flight is recorded and filed, the rest stays."""
+        self.waited = 0.0
+        """Seconds in which it had nothing to do but to wait for photos to settle."""
         self._settings = settings
         self._ledger = ledger
         self._sidecar = sidecar
@@ -245,7 +250,9 @@ class Sweep:
             wait_for_restless = self._restless > 0 and started < give_up_at
             wait_for_young_ones = wait_for_young and self.tally.too_young > 0
             if wait_for_restless or wait_for_young_ones:
+                waits_since = time.monotonic()
                 self.stop.wait(min(self._settings.settle_seconds, 1))
+                self.waited += time.monotonic() - waits_since
             elif not swept and not self._again:
                 break
 
@@ -576,22 +583,31 @@ class Sweep:
             return self._patiently(lambda client: client.check(formats))
 
     def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
-        """Ask again; a request that fails is cut in halves, until the photo that the sidecar cannot bear is alone.
+        """Ask again; if that fails too, about each photo by itself, so that one which the sidecar cannot bear is found.
 
-        That photo gets a second chance, then it fails; the others are answered. The sidecar is sound before each
-        attempt, so that it is the photo's fault, not the sidecar's.
+        One by one, not by halves: an answer takes milliseconds, the start of a sidecar that has died seconds, and
+        with many such photos in a request nearly every half of it would hold one.
         """
-        for _ in range(2 if len(photos) == 1 else 1):
+        if len(photos) > 1:
             try:
                 return self._ask_patiently(photos)
+            except SidecarError:
+                self._make_sound()
+        return [self._ask_about_one(photo) for photo in photos]
+
+    def _ask_about_one(self, photo: bytes) -> Answer:
+        """Ask about one photo, alone; it fails once it has been too much for the sidecar so often.
+
+        The sidecar is sound before each attempt, so that it is the photo's fault, and goes on to the next one.
+        """
+        for _ in range(TRIES_ALONE):
+            try:
+                return self._ask_patiently([photo])[0]
             except SidecarError as error:
                 problem = error
             self._make_sound()
-        if len(photos) == 1:
-            log.warning("The model server fails on one photo (%s).", problem)
-            return [Answer(error=f"The model server fails on this photo: {problem}.")]
-        middle = len(photos) // 2
-        return self._ask_alone(photos[:middle]) + self._ask_alone(photos[middle:])
+        log.warning("The model server fails on one photo (%s).", problem)
+        return Answer(error=f"The model server fails on this photo: {problem}.")
 
     def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
         return self._patiently(lambda client: client.predict(photos, seconds))
@@ -639,8 +655,6 @@ class Sweep:
         shown = sys.stderr.isatty()
         scan = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
         total = sum(1 for _ in found_in(scan)) if shown else None
-        incoming = Scan(self._settings.incoming, self._settings.settle_seconds, self._settings.ignore)
-        total = sum(1 for _ in incoming) if shown else None
         with tqdm(total=total, unit="photo", disable=not shown, smoothing=0.1, leave=False) as bar:
             yield bar
 

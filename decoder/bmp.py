@@ -8,15 +8,7 @@ from decoder.claims import MEGABYTE, Claims
 from decoder.errors import CUT_OFF, PhotoError, damaged
 
 BYTES_A_PIXEL: Final = 10
-HEADERS: Final = (12, 40, 52, 56, 64, 108, 124)
-"""The sizes that the picture's header may have, by version."""
-
 _RUN_LENGTHS = (1, 2)
-
-
-def is_bmp(data: bytes) -> bool:
-    """Whether it begins like a BMP; "BM" alone begins many a text."""
-    return data.startswith(b"BM") and (len(data) < 18 or _number(data, 14, 4) in HEADERS)
 
 
 def look(data: bytes) -> Claims:

@@ -8,10 +8,6 @@ from typing import Final
 from decoder.claims import MEGABYTE, Claims
 from decoder.errors import CUT_OFF, PhotoError
 
-HEIF_BRANDS: Final = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs")
-AVIF_BRANDS: Final = (b"avif", b"avis")
-EITHER_BRANDS: Final = (b"mif1", b"msf1", b"miaf")
-
 # Bytes a pixel at the peak of reading: so many for each byte of the coded planes, so many for each channel that comes
 # out, and what does not depend on either.
 SHARES: Final = {"HEIF": (2.3, 1.6, 0.0), "AVIF": (1.4, 1.1, 4.5)}
@@ -27,21 +23,6 @@ _CONTAINERS = {
 _FILM = (b"av01", b"hvc1", b"hev1")
 _SAMPLES = (1.0, 1.5, 2.0, 3.0)  # a pixel: grey, 4:2:0, 4:2:2, 4:4:4
 _WITH_PICTURES = (b"ftyp", b"meta", b"moov", b"mdat", b"idat")
-
-
-def format_of(data: bytes) -> str:
-    """HEIF or AVIF, by the brands of the file; nothing for other files."""
-    if data[4:8] != b"ftyp":
-        return ""
-    size = min(int.from_bytes(data[:4], "big"), 256)
-    brands = [data[8:12], *(data[i : i + 4] for i in range(16, size, 4))]
-    if brands[0] in HEIF_BRANDS:
-        return "HEIF"
-    if brands[0] in AVIF_BRANDS:
-        return "AVIF"
-    if brands[0] not in EITHER_BRANDS:
-        return ""
-    return "AVIF" if any(brand in AVIF_BRANDS for brand in brands) else "HEIF"
 
 
 def look(data: bytes, kind: str) -> Claims:

@@ -1,15 +1,14 @@
-"""Which format a file has, what it claims, and the words for what is no photo that is read."""
+"""What a file claims to be, and the words for what is no photo that is read."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from PIL.TiffImagePlugin import PREFIXES
-
 from decoder import bmp, boxes, gif, jpeg, png, profiles, tiff, webp
 from decoder.claims import Claims, Wanted
 from decoder.errors import PhotoError
+from photo_formats import format_of
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "HEIF", "AVIF")
 """The formats that are read, as Pillow names them, and the only decoders that are ever opened."""
@@ -36,31 +35,12 @@ def look(data: bytes, wanted: Wanted) -> Claims:
     return claims
 
 
-_SIGNATURES = {
-    "JPEG": (b"\xff\xd8\xff",),
-    "PNG": (png.SIGNATURE,),
-    "GIF": (b"GIF87a", b"GIF89a"),
-    "TIFF": tuple(PREFIXES),
-}
-
-
-def format_of(data: bytes) -> str:
-    """Which of FORMATS a file begins like; nothing when like none."""
-    for kind, signatures in _SIGNATURES.items():
-        if data.startswith(signatures):
-            return kind
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "WEBP"
-    if bmp.is_bmp(data):
-        return "BMP"
-    return boxes.format_of(data)
-
-
 _EXPORT = "export the photo as JPEG and send that"
 _SAVE = "save the photo as JPEG or PNG and send that"
 
 # where, what stands there, what that is, what to do about it (nothing: it is no photo at all)
 _OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
+    (8, b"CR\x02\0", "Camera RAW (Canon CR2)", _EXPORT),
     (4, b"ftypcrx ", "Camera RAW (Canon CR3)", _EXPORT),
     (0, b"II\x1a\0\0\0HEAPCCDR", "Camera RAW (Canon CRW)", _EXPORT),
     (0, b"FUJIFILMCCD-RAW", "Camera RAW (Fujifilm RAF)", _EXPORT),

@@ -45,8 +45,6 @@ _MAKERS = (
 
 def look(data: bytes) -> Claims:
     """The claims of a TIFF; raises PhotoError for camera RAW, and for layouts that are not read for certain."""
-    if data[8:12] == b"CR\x02\0":
-        raise _raw("Canon CR2")
     if data.startswith(b"MM\0+"):
         raise _uncertain("the largest offsets in this byte order (BigTIFF)")
     tags = _directory(data, None)

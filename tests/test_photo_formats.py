@@ -4,9 +4,12 @@ import io
 
 import pillow_heif
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from photo_formats import BEGINNING, HEIF_BRANDS, format_of
+from decoder import headers
+from decoder.claims import Wanted
+from decoder.errors import PhotoError
+from photo_formats import BEGINNING, EITHER_BRANDS, HEIF_BRANDS, format_of
 
 pillow_heif.register_heif_opener()
 
@@ -27,6 +30,8 @@ def box(major: bytes, *compatible: bytes) -> bytes:
     ("content", "wanted"),
     [
         *((box(brand, b"mif1"), "HEIF") for brand in HEIF_BRANDS),
+        *((box(brand), "HEIF") for brand in EITHER_BRANDS),
+        *((box(brand, *[b"heic"] * 30, b"avif"), "AVIF") for brand in EITHER_BRANDS),
         (box(b"avis"), "AVIF"),
         (box(b"mif1", b"miaf", b"avif"), "AVIF"),
         (box(b"mif1") + b"avif" * 4, "HEIF"),  # what follows the box is no brand
@@ -62,3 +67,12 @@ def test_every_variant_of_a_supported_format_is_recognised(content: bytes, wante
 )
 def test_nothing_else_is_taken_for_a_photo(content: bytes) -> None:
     assert format_of(content[:BEGINNING]) == ""
+
+
+def test_pillow_takes_nothing_for_a_tiff_that_we_do_not() -> None:
+    assert {format_of(prefix) for prefix in TiffImagePlugin.PREFIXES} == {"TIFF"}
+
+
+def test_camera_raw_that_begins_like_a_tiff_is_called_by_its_name() -> None:
+    with pytest.raises(PhotoError, match=r"Camera RAW \(Canon CR2\) is not supported"):
+        headers.look(b"II*\0\x10\0\0\0CR\x02\0" + bytes(100), Wanted())

@@ -13,7 +13,7 @@ from typing import Literal
 
 import pytest
 
-from batch import acts, filing
+from batch import acts, filing, history
 from batch.ledger import Ledger
 from batch.logs import set_up
 from settings import ROOT
@@ -580,17 +580,24 @@ def test_the_last_run_is_the_last_one_even_if_it_swept_nothing(
     assert ": done\n" in capsys.readouterr().out
 
 
-def test_show_names_no_setting_that_the_run_had_no_use_for(
-    night: Night, do: Do, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("command", ["show last", "show last --json", "history --json"])
+def test_no_setting_is_named_that_the_run_had_no_use_for(
+    night: Night, do: Do, capsys: pytest.CaptureFixture[str], command: str
 ) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
     capsys.readouterr()
-    do("show", "last")
+    do(*command.split())
     shown = capsys.readouterr().out
     assert "API_URL" in shown
     assert "MODEL_DIR" not in shown  # that server has its own
     assert "NOTIFY_WHEN" not in shown  # no one to tell
+
+
+def test_a_token_that_was_not_sent_is_not_named() -> None:
+    told = {"API_URL": "http://…@gpu:5000/", "API_TOKEN": "**********"}
+    assert history.settings_used(told) == {"API_URL": "http://…@gpu:5000/"}
+    assert "API_TOKEN" in history.settings_used({**told, "API_URL": "http://gpu:5000/"})
 
 
 def test_a_file_with_a_row_of_its_own_is_no_photos_companion(night: Night, do: Do) -> None:

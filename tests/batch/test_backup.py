@@ -1,11 +1,13 @@
 """Back-up and restore, as docs/operations.md describes them."""
 
+import contextlib
 import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,55 @@ def test_neither_a_device_nor_the_ledger_itself_is_replaced_by_the_copy(night: N
             backup.back_up(night.settings, target)
     assert (tmp_path / "pipe").is_fifo()
     assert os.path.samestat(night.settings.ledger_path.stat(), before)
+
+
+def test_an_earlier_back_up_is_replaced(night: Night, tmp_path: Path) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    copy = backup.back_up(night.settings, tmp_path / "copy.sqlite3")
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    backup.back_up(night.settings, copy)
+    assert rows_of(copy) == 2
+
+
+def _database_of_another_program(path: Path, _: Night) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE mine (mine)")
+
+
+def _ledger_of_another_folder(path: Path, _: Night) -> None:
+    with Ledger(path) as ledger:
+        ledger.record([Row(file_name="a.jpg", filed=True)])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda path, _: path.write_text("my notes"),
+        lambda path, _: path.write_bytes(b"SQLite format 3\0"),
+        lambda path, night: shutil.copy(night.settings.csv_path, path),
+        _database_of_another_program,
+        _ledger_of_another_folder,
+    ],
+    ids=["text", "cut off", "CSV", "another program's", "another ledger"],
+)
+def test_what_is_no_earlier_back_up_is_never_replaced(
+    night: Night, tmp_path: Path, make: Callable[[Path, Night], object]
+) -> None:
+    night.run()
+    path = tmp_path / "there" / "ledger.sqlite3"
+    path.parent.mkdir()
+    make(path, night)
+    before = path.read_bytes()
+    for target in (path, path.parent):
+        with pytest.raises(LedgerError, match="is there already and is no back-up"):
+            backup.back_up(night.settings, target)
+    assert path.read_bytes() == before
+    assert [entry.name for entry in path.parent.iterdir()] == ["ledger.sqlite3"]
+
+
+def test_an_empty_file_made_for_the_copy_is_filled(night: Night, tmp_path: Path) -> None:
+    night.run()
+    (tmp_path / "made by mktemp").touch()
+    assert rows_of(backup.back_up(night.settings, tmp_path / "made by mktemp")) == 0

@@ -215,6 +215,26 @@ def test_a_night_that_dies_between_a_photo_and_its_companions_leaves_none_behind
     assert not [path for path in night.incoming.rglob("*") if path.is_file()]
 
 
+def test_what_is_ignored_follows_no_photo_after_a_death_either(
+    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    night = make_night(ignore="*.mov")
+    night.drop("a.jpg", photo("a"))
+    night.drop("a.mov", b"film")
+    night.drop("a.jpg.xmp", b"edits")
+
+    def die(*_: object) -> None:
+        raise DiedError
+
+    with monkeypatch.context() as dying:
+        dying.setattr(filing, "_move", die)
+        with pytest.raises(DiedError):
+            night.run()
+    assert night.run() == 0
+    assert night.waiting() == ["a.mov"]
+    assert night.files()[f"{SHIRTS}a.jpg.xmp"] == b"edits"
+
+
 def test_companions_of_two_photos_that_a_dead_night_had_moved_both_go_with_the_right_one(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,9 @@
 """`config`: every setting is told, with its source and its faults, and no secret."""
 
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -116,7 +120,7 @@ def test_a_folder_whose_name_no_disk_takes_is_told(
 ) -> None:
     env_file.write_text(f"DATA_DIR=/tmp/{300 * 'a'}\nLOG_DIR={env_file.parent}/logs\n")
     assert main(["config"]) == 2
-    assert "WRONG: DATA_DIR: File name too long" in capsys.readouterr().out
+    assert "cannot be written to (File name too long)." in capsys.readouterr().out
 
 
 def test_secrets_are_masked(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,8 +143,141 @@ def test_folders_that_cannot_be_written_and_services_nobody_knows_are_told(
     )
     assert main(["config"]) == 2
     out = capsys.readouterr().out
-    assert f"DATA_DIR: {tmp_path}/file cannot be written to." in out
+    assert f"DATA_DIR: {tmp_path}/file is no folder." in out
     assert "NOTIFY_URLS: apprise does not understand address 1." in out
+
+
+def _folder(path: Path) -> None:
+    path.mkdir(parents=True)
+
+
+def _file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("mine")
+
+
+def _pipe(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+
+
+def _device(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to("/dev/null")
+
+
+def _link_into_nowhere(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(path.parent / "gone" / "further")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes what only POSIX systems have")
+@pytest.mark.parametrize("make", [_folder, _pipe, _device])
+@pytest.mark.parametrize("name", ["LEDGER", "METRICS_FILE"])
+def test_what_is_no_file_is_refused_by_every_command_and_stays_as_it_is(
+    name: str,
+    make: Callable[[Path], None],
+    env_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path / "place")
+    before = (tmp_path / "place").lstat()
+    with env_file.open("a") as file:
+        file.write(f"{name}={tmp_path}/place\n")
+    assert main(["config"]) == 2
+    assert f"WRONG: {name}={tmp_path}/place: it is a " in capsys.readouterr().out
+    assert main(["run"]) == 2
+    assert f"{name}={tmp_path}/place: it is a " in capsys.readouterr().err
+    assert (tmp_path / "place").lstat() == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes what only POSIX systems have")
+@pytest.mark.parametrize(
+    ("name", "place", "make", "reason"),
+    [
+        ("DATA_DIR", "data", _file, "data is no folder"),
+        ("DATA_DIR", "data", _pipe, "data is no folder"),
+        ("DATA_DIR", "data", _link_into_nowhere, "data cannot be written to (No such file or directory)"),
+        ("DATA_DIR", "data/incoming", _file, "data/incoming is no folder"),
+        ("DATA_DIR", "data/processed", _file, "data/processed is no folder"),
+        ("DATA_DIR", "data/reports", _file, "data/reports is no folder"),
+        ("DATA_DIR", "data/predictions.csv", _folder, "data/predictions.csv is a folder, no file"),
+        ("DATA_DIR", "data/predictions.csv", _pipe, "data/predictions.csv is a pipe or socket, no file"),
+        ("LOG_DIR", "logs", _file, "logs is no folder"),
+        ("LOG_DIR", "logs/nightsort.log", _folder, "logs/nightsort.log is a folder, no file"),
+        ("LOG_DIR", "logs/sidecar.log", _folder, "logs/sidecar.log is a folder, no file"),
+        ("LEDGER", "data/ledger.sqlite3", _folder, "data/ledger.sqlite3 is a folder, no file"),
+        ("LEDGER", "data/ledger.sqlite3", _device, "data/ledger.sqlite3 is a device, no file"),
+        ("LEDGER", "data/ledger.sqlite3", _file, "data/ledger.sqlite3 is damaged"),
+        ("LEDGER", "data/ledger.sqlite3", _link_into_nowhere, ""),  # it is made there
+    ],
+)
+def test_a_place_that_cannot_serve_its_purpose_is_told_with_the_reason(
+    name: str,
+    place: str,
+    make: Callable[[Path], None],
+    reason: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    make(tmp_path / place)
+    assert main(["config"]) == (2 if reason else 0)
+    wrong = [line for line in capsys.readouterr().out.splitlines() if line.startswith("WRONG")]
+    assert len(wrong) == bool(reason)
+    assert all(line.startswith(f"WRONG: {name}: ") and f"{tmp_path}/{reason}" in line for line in wrong)
+
+
+@pytest.mark.parametrize("name", ["LOG_DIR", "MODEL_DIR", "LEDGER", "METRICS_FILE"])
+@pytest.mark.parametrize("folder", ["incoming", "processed/shirts", "review"])
+def test_what_is_no_photo_is_not_put_among_the_photos(
+    name: str, folder: str, env_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "data" / folder / "it"
+    env_file.write_text(f"DATA_DIR={tmp_path}/data\nLOG_DIR={tmp_path}/logs\n{name}={place}\n")
+    for command in ("config", "run"):
+        assert main([command]) == 2
+        told = "".join(capsys.readouterr())
+        assert f"{name}={place} lies in {folder.partition('/')[0]}, whose files are taken for photos" in told
+    assert not place.exists()
+
+
+@pytest.mark.parametrize("name", ["DATA_DIR", "LOG_DIR", "LEDGER", "METRICS_FILE"])
+def test_a_place_that_nobody_can_write_to_is_told(
+    name: str, env_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not Path("/proc/self").exists():
+        pytest.skip("needs a folder that even root cannot write to")
+    with env_file.open("a") as file:
+        file.write(f"{name}=/proc/nightsort/it\n")
+    assert main(["config"]) == 2
+    assert f"WRONG: {name}: /proc cannot be written to (" in capsys.readouterr().out
+
+
+def test_a_folder_of_models_without_one_is_told_unless_another_server_is_used(
+    env_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = env_file.read_text()
+    for folder in ("nowhere", ""):
+        env_file.write_text(f"{text}MODEL_DIR={tmp_path / folder}\n")
+        assert main(["config"]) == 2
+        assert f"WRONG: MODEL_DIR: there is no release in {tmp_path / folder}." in capsys.readouterr().out
+    env_file.write_text(f"{text}MODEL_DIR={tmp_path}\nAPI_URL=http://127.0.0.1:9\n")
+    assert main(["config"]) == 0
+
+
+def test_another_programs_database_is_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "data").mkdir()
+    with contextlib.closing(sqlite3.connect(tmp_path / "data/ledger.sqlite3")) as database:
+        database.execute("CREATE TABLE mine (mine)")
+    assert main(["config"]) == 2
+    assert "WRONG: LEDGER: " in capsys.readouterr().out
+
+
+def test_looking_at_the_settings_leaves_nothing_behind(tmp_path: Path) -> None:
+    before = sorted(tmp_path.rglob("*"))
+    assert main(["config"]) == 0
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_the_example_names_every_setting_with_its_default() -> None:

@@ -44,8 +44,9 @@ def test_it_draws_sorts_and_shows_the_table(own: Night, capsys: pytest.CaptureFi
     from batch.logs import set_up
 
     set_up(own.settings.log_dir)
-    assert demo.demo(own.settings) == 3
+    assert demo.demo(own.settings) == 0
     out = capsys.readouterr().out
+    assert "The failed files (1) are broken on purpose" in out
     assert "upperwear/t-shirt" in out
     assert "footwear/shoes" in out
     assert "Of 2 drawn garments right: sub-category 2, background" in out
@@ -61,8 +62,29 @@ def test_it_touches_nobodys_photos(own: Night) -> None:
 
 def test_it_can_be_shown_again_from_the_start(own: Night) -> None:
     demo.demo(own.settings)
-    assert demo.demo(own.settings) == 3
+    assert demo.demo(own.settings) == 0
     assert len(rows_of(own)) == 3
+
+
+def test_a_file_that_fails_and_should_not_is_no_success(own: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demo, "draw_demo_photos", lambda folder: _draw_few(folder)[:2])
+    assert demo.demo(own.settings) == 3
+
+
+def test_nobody_is_told_of_a_demo_and_its_report_names_no_setting_of_that(
+    make_night: Callable[..., Night], own: Night, tmp_path: Path
+) -> None:
+    night = make_night(
+        api_url=None,
+        ping_url="https://hc.example/x",
+        notify_urls="json://localhost/",
+        metrics_file=tmp_path / "m",
+    )
+    assert demo.demo(night.settings) == 0
+    with Ledger(night.settings.data_dir / "demo" / "ledger.sqlite3", look=True) as ledger:
+        told = ledger.runs()[0].settings
+    assert {"PING_URL", "NOTIFY_URLS", "METRICS_FILE"}.isdisjoint(told)
+    assert not (tmp_path / "m").exists()
 
 
 def test_it_never_empties_a_folder_that_it_did_not_make(own: Night) -> None:

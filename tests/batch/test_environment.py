@@ -4,11 +4,13 @@ import contextlib
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tomllib
 import zipfile
 from collections.abc import Iterator
 from importlib.metadata import distribution, packages_distributions
@@ -16,10 +18,12 @@ from pathlib import Path
 
 import flask
 import pytest
+from dotenv import dotenv_values
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from batch import environment
+from batch.commands import COMMANDS
 from batch.lock import run_lock
 from settings import ROOT
 from tests.fake_sidecar import FakeSidecar, photo
@@ -129,6 +133,117 @@ def test_help_needs_no_lock(ready_clone: Path) -> None:
         done = start(ready_clone, "--help")
     assert done.returncode == 0
     assert "--wait" in done.stdout
+
+
+# --- every command through the script --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("typed", "command"),
+    [
+        ("", "run"),
+        ("--if-missed", "run --if-missed"),  # as older crontabs have it
+        ("--wait", "run --wait"),
+        ("--wait --if-missed", "run --wait --if-missed"),
+        ("--demo", "demo"),
+        ("--demo --help", "demo --help"),
+        ("--nonsense", "run --nonsense"),
+        ("--help", "--help"),
+        ("-h", "-h"),
+        ("--wait --help", "run --wait --help"),
+        ("health --json", "health --json"),
+        ("requeue --photo --demo", "requeue --photo --demo"),
+        ("prune --days 90 --delete --yes", "prune --days 90 --delete --yes"),
+    ],
+)
+def test_without_a_command_it_is_the_night_and_a_command_is_passed_on(typed: str, command: str) -> None:
+    assert environment.command_of(typed.split()) == command.split()
+
+
+def test_every_command_works_through_the_script(ready_clone: Path) -> None:
+    for command in COMMANDS:
+        done = start(ready_clone, command.name, "--help")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.startswith(f"usage: python -m batch {command.name} "), command.name
+    assert start(ready_clone, "history").stdout.startswith("run ")
+    assert start(ready_clone, "health").returncode == 2  # as for Nagios: there is no release here
+    assert start(ready_clone, "nonsense").returncode == 2
+
+
+def test_what_only_looks_needs_no_lock_and_what_sorts_takes_it(ready_clone: Path) -> None:
+    with run_lock(ready_clone / "data"):
+        assert start(ready_clone, "history").returncode == 0
+        assert start(ready_clone, "config", API_URL="http://127.0.0.1:9").returncode == 0
+        for command in ("run", "sweep", "export"):
+            assert start(ready_clone, command, API_URL="http://127.0.0.1:9").returncode == 75, command
+
+
+def test_the_version_needs_no_environment_and_is_that_of_the_project(clone: Path) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    done = start(clone, "--version")
+    assert (done.returncode, done.stdout) == (0, f"Nightsort {project['version']}\n")
+    assert not (clone / ".venv").exists()
+    command = [sys.executable, "-m", "batch", "--version"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == done.stdout
+
+
+def test_the_settings_can_be_looked_at_though_the_log_cannot_be_written(ready_clone: Path) -> None:
+    (ready_clone / ".env").write_text("LOG_DIR=full_batch.sh\n")
+    done = start(ready_clone, "config")
+    assert done.returncode == 2
+    assert "WRONG: LOG_DIR: " in done.stdout
+    assert "The log cannot be written" in start(ready_clone).stderr
+
+
+@pytest.mark.parametrize(
+    "content", [b"DATA_DIR=da\0ta\n", "DATA_DIR=x\n".encode("utf-16"), b"DATA_DIR=\xff\n"]
+)
+def test_a_file_of_settings_that_is_no_text_is_told_before_anything_is_made(
+    ready_clone: Path, content: bytes
+) -> None:
+    (ready_clone / ".env").write_bytes(content)
+    done = start(ready_clone)
+    assert done.returncode == 2
+    assert "is not UTF-8 text" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (ready_clone / "data").exists()
+    assert not (ready_clone / "logs").exists()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "DATA_DIR=/x # mine", "DATA_DIR='/x y' # c", 'DATA_DIR="/x#y"#c', "export DATA_DIR=/x#y", "data_dir = /x ",
+        "DATA_DIR=${HERE}/p", "DATA_DIR='${HERE}/p'", "DATA_DIR=${NOWHERE:-/d}/p", "DATA_DIR=", "DATA_DIR= # c",
+        "\ufeffDATA_DIR=/x", "DATA_DIR=C:\\new", "#DATA_DIR=/x", "DATA_DIR=a'b'c", "DATA_DIR", 'DATA_DIR="/x y"z',
+        "DATA_DIR=/x\nDATA_DIR=/y", "DATA_DIR=/a\u2028b", "A=1\rDATA_DIR=/x\r\nB=2", "MY_DATA_DIR=/x",
+    ],
+)  # fmt: skip
+def test_a_setting_is_read_from_dot_env_as_the_night_reads_it(
+    line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / ".env"
+    path.write_text(f"{line}\n", "utf-8")
+    monkeypatch.setenv("HERE", "/here")
+    monkeypatch.setattr(environment, "ENV_FILE", path)
+    assert environment.setting("DATA_DIR", "/default") == _as_dotenv_reads_it(path)
+
+
+def _as_dotenv_reads_it(path: Path) -> str:
+    """What python-dotenv, which the night reads its settings with, finds."""
+    found = {name.upper(): value for name, value in dotenv_values(path, encoding="utf-8-sig").items()}
+    return found.get("DATA_DIR") or "/default"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_of_crons_log_stops_no_night(ready_clone: Path) -> None:
+    script = shlex.quote(str(ready_clone / "full_batch.sh"))
+    done = subprocess.run(
+        ["sh", "-c", f"{script} >/dev/full"], env={}, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Done: swept 0" in (ready_clone / "logs" / "nightsort.log").read_text("utf-8")
 
 
 def test_a_wrong_option_or_setting_ends_with_2(ready_clone: Path) -> None:

@@ -118,6 +118,22 @@ def test_of_a_crontab_only_our_own_lines_are_taken(
     assert left == after.encode("utf-8", "surrogateescape")
 
 
+def test_a_crontab_in_latin_1_is_shown_and_comes_back_byte_for_byte(
+    night: Night, crontab: Path, latin_1: dict[str, str]
+) -> None:
+    before = "5 5 * * * echo Größe\n".encode("latin-1")
+    crontab.write_bytes(before)
+    settings = {"DATA_DIR": str(night.settings.data_dir), "LOG_DIR": str(night.settings.log_dir)}
+    for arguments in (["--cron"], ["--cron", "--yes"], ["--cron", "--remove", "--yes"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "batch", "install", *arguments],
+            cwd=ROOT, env=os.environ | settings | latin_1, capture_output=True, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b""), done.stdout
+        assert crontab.read_bytes().startswith(before)
+    assert crontab.read_bytes() == before
+
+
 def test_a_line_without_a_line_break_is_not_glued_to_ours(night: Night, crontab: Path) -> None:
     crontab.write_text("5 5 * * * mine")
     install.carry_out(install.cron(night.settings))
@@ -237,9 +253,9 @@ def test_the_example_for_cron_has_the_lines_that_are_installed(night: Night) -> 
         assert line.replace(str(ROOT), "/opt/nightsort") in example.splitlines()
 
 
-def test_the_scripts_of_both_systems_start_the_same_module() -> None:
-    for name in ("full_batch.sh", "full_batch.bat"):
-        assert "-m batch.environment" in (ROOT / name).read_text()
+def test_the_scripts_of_both_systems_start_the_same_module_with_whatever_was_typed() -> None:
+    for name, all_arguments in (("full_batch.sh", '"$@"'), ("full_batch.bat", "%*")):
+        assert f"-m batch.environment {all_arguments}" in (ROOT / name).read_text()
     attributes = subprocess.run(
         ["git", "check-attr", "eol", "full_batch.bat"], cwd=ROOT, capture_output=True, text=True, check=False
     )

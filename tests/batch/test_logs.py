@@ -2,9 +2,14 @@
 
 import json
 import logging
+import os
 import re
+import subprocess
+import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -13,6 +18,7 @@ import logformat
 from batch import logs
 from batch.__main__ import main
 from batch.sidecar import Sidecar
+from settings import ROOT
 from tests import small_release
 from tests.api.conftest import picture
 from tests.batch.conftest import Night
@@ -205,3 +211,78 @@ def test_lines_of_one_kind_are_counted_once_there_are_many(caplog: pytest.LogCap
         "30 more lines like this: 0.jpg cannot be read: why.",
         "later.jpg cannot be read: why.",
     ]
+
+
+# --- a disk that is full ---------------------------------------------------------------------------------
+
+FULL = Path("/dev/full")
+
+
+@pytest.fixture
+def type_run(night: Night) -> Callable[..., tuple[int, str]]:
+    """A night in a process of its own, its output wherever it is wanted; gives its exit code and what stderr got."""
+
+    def run(output: IO[bytes] | int, *, incoming: str = "a.jpg") -> tuple[int, str]:
+        night.drop(incoming, photo(incoming))
+        settings = {
+            "DATA_DIR": str(night.settings.data_dir),
+            "LOG_DIR": str(night.settings.log_dir),
+            "API_URL": str(night.settings.api_url.get_secret_value()),  # type: ignore[union-attr]
+            "SETTLE_SECONDS": "0",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "batch", "run"],
+            cwd=ROOT, env=os.environ | settings, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.PIPE,
+            check=False,
+        )  # fmt: skip
+        return done.returncode, done.stderr.decode()
+
+    return run
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_a_full_log_disk_is_told_once_and_stops_no_night(
+    night: Night, type_run: Callable[..., tuple[int, str]], tmp_path: Path
+) -> None:
+    (night.settings.log_dir / logs.LOG_NAME).symlink_to(FULL)
+    with (tmp_path / "terminal").open("wb") as terminal:
+        assert type_run(terminal) == (0, "")
+    said = (tmp_path / "terminal").read_text("utf-8")
+    assert said.count("cannot be written (No space left on device)") == 1
+    assert "Done: swept 1 " in said
+    assert len(night.files()) == 1
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_where_the_output_goes_may_be_full_too_and_the_exit_code_is_the_nights(
+    night: Night, type_run: Callable[..., tuple[int, str]]
+) -> None:
+    with FULL.open("wb") as output:
+        assert type_run(output) == (0, "")
+        assert "Done: swept 1 " in (night.settings.log_dir / logs.LOG_NAME).read_text("utf-8")
+        (night.settings.log_dir / logs.LOG_NAME).unlink()
+        (night.settings.log_dir / logs.LOG_NAME).symlink_to(FULL)
+        assert type_run(output, incoming="b.jpg") == (0, "")
+    assert len(night.files()) == 2
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+def test_what_was_asked_for_must_arrive(night: Night, type_run: Callable[..., tuple[int, str]]) -> None:
+    """`report --csv > file` on a full disk is no success."""
+    settings = {"DATA_DIR": str(night.settings.data_dir), "LOG_DIR": str(night.settings.log_dir)}
+    assert type_run(subprocess.DEVNULL) == (0, "")
+    with FULL.open("wb") as output:
+        for command in ("history", "report --csv", "show last"):
+            done = subprocess.run(
+                [sys.executable, "-m", "batch", *command.split()],
+                cwd=ROOT, env=os.environ | settings, stdout=output, stderr=subprocess.PIPE, check=False,
+            )  # fmt: skip
+            assert (done.returncode, done.stderr) == (1, b""), command
+    log = (night.settings.log_dir / logs.LOG_NAME).read_text("utf-8")
+    assert "Not done: No space left on device (standard output)." in log
+
+
+def test_a_fault_in_a_message_of_ours_is_still_told(night: Night, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.set_up(night.settings.log_dir)
+    logs.log.info("%d", "no number")
+    assert "TypeError" in capsys.readouterr().err

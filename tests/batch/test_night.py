@@ -1,8 +1,10 @@
 """One night, end to end, against a sidecar that answers what the photo says."""
 
 import hashlib
+import io
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,10 +13,13 @@ from typing import Any
 import pytest
 from flask import Response, jsonify
 
-from batch import export, run, sweep
+from batch import export, logs, run, sweep
+from batch.__main__ import main
 from batch.ledger import CSV_COLUMNS, Ledger, Row, Run
 from batch.lock import run_lock
+from batch.scan import Scan
 from batch.sweep import PHOTOS_PER_REQUEST
+from settings import ROOT
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 
@@ -263,6 +268,122 @@ def test_with_wait_a_young_photo_is_swept_at_the_end_of_the_night(make_night: Ca
     assert night.run(wait=True) == 0
     assert night.waiting() == []
     assert len(night.csv()) == 1
+
+
+def test_waiting_is_not_counted_as_time_of_sorting(make_night: Callable[..., Night]) -> None:
+    night = make_night(settle_seconds=2)
+    night.drop("a.jpg", photo("a"))
+    started = time.monotonic()
+    assert night.run(wait=True) == 0
+    assert last_run(night).seconds < time.monotonic() - started - 1
+
+
+class Terminal(io.StringIO):
+    """Standard input or output of somebody who looks on."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def typed(
+    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[int, str]]:
+    """A run as somebody types it, at a terminal or not; gives its exit code and what it says."""
+
+    def run(*arguments: str, at_terminal: bool, settle_seconds: str = "1") -> tuple[int, str]:
+        night = make_night()
+        for name in ("data_dir", "log_dir"):
+            monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
+        monkeypatch.setenv("API_URL", str(night.settings.api_url.get_secret_value()))  # type: ignore[union-attr]
+        monkeypatch.setenv("SETTLE_SECONDS", settle_seconds)
+        stream = Terminal if at_terminal else io.StringIO
+        output = stream()
+        with monkeypatch.context() as patch:
+            patch.setattr("sys.stdin", stream())
+            patch.setattr("sys.stdout", output)
+            code = main(["run", *arguments])
+        return code, output.getvalue()
+
+    return run
+
+
+def test_photos_dropped_just_now_are_waited_for_when_somebody_looks_on(
+    night: Night, typed: Callable[..., tuple[int, str]]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    code, said = typed(at_terminal=True)
+    assert code == 0
+    assert said.startswith(
+        "1 file was just added and may still be uploading. Waiting until nothing has changed for 1 s"
+    )
+    assert "swept 1 " in said
+    assert night.waiting() == []
+
+
+def test_nobody_waits_for_them_in_a_night_that_a_clock_starts_and_it_says_what_to_do(
+    night: Night, typed: Callable[..., tuple[int, str]]
+) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("b"))
+    code, said = typed(at_terminal=False, settle_seconds="30")
+    assert code == 0
+    assert "2 files were just added: the next run sorts them. Run again in 30 s, or with --wait." in said
+    assert "2 just added)" in said.splitlines()[-1]
+    assert night.waiting() == ["a.jpg", "b.jpg"]
+
+
+def test_with_other_photos_to_sort_nobody_waits_for_the_young_ones(
+    night: Night, typed: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = night.drop("old.jpg", photo("old"))
+    night.drop("young.jpg", photo("young"))
+    os.utime(old, (time.time() - 3600,) * 2)
+    monkeypatch.setattr(Scan, "_is_restless", lambda *_: False)  # as if nobody had touched it just now
+    code, said = typed(at_terminal=True, settle_seconds="30")
+    assert code == 0
+    assert "Waiting" not in said
+    assert "1 file was just added: the next run sorts them." in said
+    assert night.waiting() == ["young.jpg"]
+
+
+@pytest.mark.parametrize("at_terminal", [True, False])
+def test_with_nothing_at_all_to_sort_nobody_waits(
+    typed: Callable[..., tuple[int, str]], at_terminal: bool
+) -> None:
+    code, said = typed(at_terminal=at_terminal, settle_seconds="600")
+    assert code == 0
+    assert "swept 0 " in said
+    assert "just added" not in said
+
+
+def test_a_clone_has_an_empty_incoming_that_git_leaves_alone() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files", "data"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if listed.returncode:
+        pytest.skip("not a clone")
+    assert listed.stdout.split() == ["data/README.md", "data/incoming/.gitkeep"]
+    for name in (
+        "data/incoming/a.jpg",
+        "data/incoming/order 7/a.jpg",
+        "data/predictions.csv",
+        "data/processed/a.jpg",
+    ):
+        assert subprocess.run(["git", "check-ignore", "-q", name], cwd=ROOT, check=False).returncode == 0, (
+            name
+        )
+
+
+@pytest.mark.parametrize("name", [".gitkeep", ".keep", "order 7/.keep"])
+def test_what_only_keeps_a_folder_is_nothing_to_tell(
+    night: Night, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    logs.set_up(night.settings.log_dir)
+    night.drop(name, b"")
+    assert night.run() == 0
+    assert "left alone" not in capsys.readouterr().out
+    assert (night.incoming / name).exists()
 
 
 def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batch.__main__ import _parser
-from batch.commands import COMMANDS
+from batch.commands import COMMANDS, Command
 from settings import ROOT
 
 PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "operations.md").read_text("utf-8")).lower()
@@ -99,3 +99,18 @@ def test_there_are_commands_to_try() -> None:
 def test_every_command_that_is_shown_can_be_typed(shown: str) -> None:
     words = shlex.split(shown.split(" > ")[0].split(" --help")[0].rstrip(")."))
     _parser().parse_args(words)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_the_help_of_each_command_ends_with_exit_codes_of_its_own(
+    command: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        _parser().parse_args([command.name, "--help"])
+    _, _, codes = capsys.readouterr().out.partition("\nexit codes:\n")
+    told = dict(line.strip().split(maxsplit=1) for line in codes.replace(", 143", "").strip().splitlines())
+    assert list(told) == [str(code).removesuffix(", 143") for code in command.codes]
+    assert {"0", "2"} <= told.keys()
+    if command.name not in ("run", "sweep", "demo"):
+        assert "3" not in told
+        assert not re.search("photo|night|sorted", codes), "these are the night's"

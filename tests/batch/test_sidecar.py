@@ -72,6 +72,22 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
         assert sidecar.client.predict([picture()])[0].prediction is not None
 
 
+def test_it_is_started_again_however_often_as_long_as_it_answers_in_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("batch.sidecar.COMMAND", (sys.executable, "-S", "-c", "pass"))
+    monkeypatch.setattr("batch.sidecar.PAUSES", (0,) * 5)
+    sidecar = Sidecar(log_dir=tmp_path)
+    for _ in range(201):
+        sidecar._start()
+        sidecar.worked()
+    for _ in range(5):
+        sidecar._start()
+    with pytest.raises(SidecarDownError, match="ended 5 times in a row"):
+        sidecar._start()
+    sidecar.stop()
+
+
 def test_a_killed_worker_comes_back_by_itself(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
         processes_of(sidecar)[1].kill()

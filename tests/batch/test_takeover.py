@@ -1,5 +1,7 @@
 """Rows that only `predictions.csv` knows: an older ledger in place of a newer one loses none of them."""
 
+import contextlib
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -75,6 +77,30 @@ def test_photos_known_from_the_csv_are_known_again(restored: Night, sidecar: Fak
     restored.run()
     assert len(sidecar.photos_asked()) == asked
     assert by_name(restored)["again.jpg"].duplicate_of == "processed/upperwear/t-shirt/b.jpg"
+
+
+def test_rows_of_a_night_that_was_saved_while_it_was_at_work_survive_a_csv_that_cannot_be_read_at_first(
+    night: Night,
+) -> None:
+    for name in "abc":
+        night.drop(f"{name}.jpg", photo(name))
+    night.run()
+    with contextlib.closing(sqlite3.connect(night.settings.ledger_path)) as db, db:
+        # as a back-up has it that was made when one photo was filed
+        db.execute("DELETE FROM photos WHERE file_name != 'a.jpg'")
+        db.execute("UPDATE runs SET exit_code = NULL, finished_at = '', message = '', summary = '{}'")
+        db.execute("UPDATE notes SET value = '{}' WHERE key = 'csv'")
+    aside = night.settings.csv_path.with_name("aside")
+    night.settings.csv_path.rename(aside)
+    night.settings.csv_path.mkdir()
+    assert night.run() == 1  # says that the CSV cannot be read
+    night.settings.csv_path.rmdir()
+    aside.rename(night.settings.csv_path)
+    assert night.run() == 0
+    assert by_name(night).keys() == {"a.jpg", "b.jpg", "c.jpg"}
+    assert {line["file_name"] for line in night.csv()} == {"a.jpg", "b.jpg", "c.jpg"}
+    with Ledger(night.settings.ledger_path, look=True) as ledger:
+        assert all(run.exit_code is not None for run in ledger.runs())
 
 
 def test_a_photo_that_people_had_taken_away_keeps_its_row(restored: Night) -> None:
@@ -246,6 +272,25 @@ def test_where_old_and_new_rows_have_one_place_the_newer_one_counts(
     db.close()
     night.run()
     assert len(night.rows()) == len(night.files()) == 1
+
+
+@pytest.mark.parametrize("keeps_time", [False, True])
+def test_an_edit_that_keeps_the_length_is_noticed_and_written_anew(night: Night, keeps_time: bool) -> None:
+    if keeps_time and os.name != "posix":
+        pytest.skip("Windows knows no time that cannot be set")
+    night.drop("a.jpg", photo("a"))
+    night.run()
+    path = night.settings.csv_path
+    whole, facts = path.read_bytes(), path.stat()
+    with path.open("r+b") as file:  # the same file, as some editors do it
+        file.write(whole.replace(b"t-shirt", b"trouser"))
+    if keeps_time:
+        os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert path.stat().st_size == len(whole)
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    assert path.read_bytes().startswith(whole)
+    assert len(night.csv()) == 2
 
 
 def test_a_file_that_is_no_csv_of_ours_is_kept_aside_when_the_ledger_is_new(night: Night) -> None:

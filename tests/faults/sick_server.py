@@ -23,9 +23,10 @@ def main() -> None:
     if sickness == "stillborn" or (sickness == "dies once and for all" and _starts() > 1):
         sys.exit("I cannot start.")
     port = int(sys.argv[sys.argv.index("--port") + 1])
-    with FakeSidecar(port) as fake:
-        fake.health["instance"] = os.environ["API_INSTANCE"]
-        fake.behaviour = _misbehave
+    fake = FakeSidecar(port)
+    fake.health["instance"] = os.environ["API_INSTANCE"]  # before its first answer
+    fake.behaviour = _misbehave
+    with fake:
         sys.stdin.read()
 
 
