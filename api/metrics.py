@@ -80,8 +80,9 @@ class Metrics:
         outcomes.update(answer.code for answer in answers if isinstance(answer, PhotoError))
         for outcome, number in outcomes.items():
             self._photos.labels(outcome).inc(number)
+        given = [prediction.answers() for prediction in predictions]
         for head in HEADS:
-            chosen = [getattr(prediction, head) for prediction in predictions]
+            chosen = [answers[head] for answers in given if head in answers]
             for name, number in Tally(answer.name for answer in chosen).items():
                 self._classes.labels(head, name).inc(number)
             confidence = self._confidence.labels(head)

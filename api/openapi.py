@@ -1,10 +1,11 @@
 """The interface, described in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
 
 import functools
+from collections.abc import Collection
 from typing import Any
 
 from decoder import FORMATS
-from model.classes import HEADS
+from model.classes import HEADS, LOOKS
 
 FILE = {"type": "string", "format": "binary"}
 PHOTO = {**FILE, "minLength": 1}
@@ -111,7 +112,11 @@ def _schemas() -> dict[str, Any]:
     prediction = {
         **dict.fromkeys(HEADS, _ref("Head")),
         "needs_review": {"type": "boolean"},
-        "review_reason": {"type": "string"},
+        "review_reason": {
+            "type": "string",
+            "description": "Why a person has to decide; reasons part at `, `",
+        },
+        "doubts": {"type": "string", "description": "Doubts that send no photo to a person"},
         "measures": _object(
             {name: {"type": "number", "minimum": 0} for name in ("seconds", "brightness", "contrast")}
         ),
@@ -122,13 +127,15 @@ def _schemas() -> dict[str, Any]:
     }
     return {
         "Head": head,
-        "Prediction": _object(prediction),
-        "Answer": _object({**version, **prediction}),
+        "Prediction": _object(prediction, LOOKS),
+        "Answer": _object({**version, **prediction}, LOOKS),
         "Answers": _object({**version, "results": {"type": "array", "items": result}}),
         "Classes": _object(
             {
                 **version,
-                "heads": _object({head: {"type": "array", "items": {"type": "string"}} for head in HEADS}),
+                "heads": _object(
+                    {head: {"type": "array", "items": {"type": "string"}} for head in HEADS}, LOOKS
+                ),
                 "main_of": {"type": "object", "additionalProperties": {"type": "string"}},
             }
         ),
@@ -190,8 +197,9 @@ def _many_photos() -> dict[str, Any]:
     return {"multipart/form-data": {"schema": _object({"files": files})}}
 
 
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
+def _object(properties: dict[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:
+    required = [name for name in properties if name not in optional]
+    return {"type": "object", "properties": properties, "required": required}
 
 
 def _ref(name: str) -> dict[str, str]:

@@ -16,7 +16,6 @@ from api.openapi import document
 from api.upload import BATCH_PHOTOS, batch_bytes, many_photos, one_photo, photo_bytes
 from api_settings import ApiSettings
 from decoder import FORMATS, PhotoError
-from model.classes import HEADS
 from model.predictor import HeadAnswer, Predictor
 
 blueprint = Blueprint("routes", __name__)
@@ -91,7 +90,7 @@ def classes() -> Response:
     release = _predictor().release
     return jsonify(
         model_version=release.version,
-        heads={head: list(release.classes.names(head)) for head in HEADS},
+        heads={head: list(release.classes.names(head)) for head in release.classes.heads},
         main_of=dict(release.classes.main_of),
     )
 
@@ -164,9 +163,10 @@ def as_json(answer: Answered) -> dict[str, Any]:
     """An answer as it is sent: every head's choice, its top three and all its probabilities, and the measures."""
     prediction = answer.prediction
     return {
-        **{head: _head_as_json(getattr(prediction, head)) for head in HEADS},
+        **{head: _head_as_json(answer) for head, answer in prediction.answers().items()},
         "needs_review": prediction.needs_review,
         "review_reason": prediction.review_reason,
+        "doubts": prediction.doubts,
         "measures": {
             "seconds": round(answer.seconds, 4),
             "brightness": round(answer.brightness, 1),

@@ -37,10 +37,14 @@ def cell(value: object) -> str:
 
 
 def text_of_lines(lines: Iterable[list[str]]) -> bytes:
-    """Lines of CSV. Told that lines end in CR LF, the writer quotes either in a cell; ours end in LF."""
+    """Lines of CSV, ending in LF.
+
+    A cell with a semicolon is quoted as well: some spreadsheets split there, too, but never between quotes.
+    """
     written: list[str] = []
-    csv.writer(SimpleNamespace(write=written.append), lineterminator="\r\n").writerows(lines)
-    return "".join(f"{line[:-2]}\n" for line in written).encode()
+    # the writer quotes a cell with any character that it is told lines end in
+    csv.writer(SimpleNamespace(write=written.append), lineterminator=";\r\n").writerows(lines)
+    return "".join(f"{line[:-3]}\n" for line in written).encode()
 
 
 def is_ours(path: Path) -> bool:

@@ -264,11 +264,12 @@ def _answer(result: dict[str, Any], model_version: str) -> Answer:
             error=_text(problem["detail"]), status=_status(problem["status"]), model_version=model_version
         )
     heads = result["prediction"]
-    for head in ("main", "sub", "background", "colour"):
+    for head in ("main", "sub", *(name for name in ("background", "colour") if name in heads)):
         _text(heads[head]["class"])
         if not 0 <= heads[head]["probability"] <= 1:
             raise ValueError(f"the probability of {head}")
     _text(heads["review_reason"])
+    _text(heads.get("doubts", ""))
     return Answer(prediction=heads, model_version=model_version)
 
 

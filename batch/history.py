@@ -88,7 +88,8 @@ def in_full(ledger: Ledger, run: Run) -> str:
         parts.append(f"  {run.message}")
     parts.append("  " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in run.counts.items()))
     parts += _block("Categories", seen.subs)
-    parts += _block("Doubts", seen.doubts)
+    parts += _block("Why a person decides", seen.reasons)
+    parts += _block("Other doubts", seen.doubts)
     parts += _block("Failures", seen.errors)
     failed = [
         f"{row.file_name}: {row.error}"

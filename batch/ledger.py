@@ -184,9 +184,26 @@ _UPGRADE = f"""
 DROP INDEX IF EXISTS photos_predicted;
 {_BESIDE}
 UPDATE photos SET "order" = substr(file_name, 1, instr(file_name, '/') - 1) WHERE instr(file_name, '/');
+UPDATE photos SET doubts = mere_doubts(review_reason), review_reason = without_doubts(review_reason)
+    WHERE review_reason LIKE '%unsure%' OR instr(review_reason, ';');
 UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '') WHERE {_LOST};
 PRAGMA user_version = {VERSION};
 """
+
+
+def is_mere_doubt(reason: str) -> bool:
+    """Whether a doubt that older versions named among the reasons for review moves no photo."""
+    return reason.startswith(("background unsure", "colour unsure"))
+
+
+def mere_doubts(reasons: str) -> str:
+    """Of the reasons that an older version gave, parted by `; `: those that moved nothing, as `doubts` has them."""
+    return ", ".join(filter(is_mere_doubt, reasons.split("; ")))
+
+
+def without_doubts(reasons: str) -> str:
+    """The others, as `review_reason` has them."""
+    return ", ".join(reason for reason in reasons.split("; ") if not is_mere_doubt(reason))
 
 
 class Ledger:
@@ -299,6 +316,8 @@ class Ledger:
                 for name, value in added.items()
                 if name not in self._columns(table)
             )
+            for function in (mere_doubts, without_doubts):
+                self._db.create_function(function.__name__, 1, function)
             self._db.executescript(f"BEGIN IMMEDIATE;{columns}{_UPGRADE}COMMIT;")
 
     def _columns(self, table: str) -> set[str]:

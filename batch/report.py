@@ -127,7 +127,7 @@ def _tasks(
             review=len(review),
             earlier=all_waiting - len(review),
             failed=len(failed),
-            audit=seen.doubts.get("audit", 0),
+            audit=seen.reasons.get("audit", 0),
             counts=counts,
         )
     )

@@ -29,6 +29,7 @@ _WIDTHS = {
     "file_name": 28,
     "moved_to": 44,
     "review_reason": 30,
+    "doubts": 30,
     "error": 40,
     "duplicate_of": 30,
     "sha256": 16,

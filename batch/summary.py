@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch.ledger import Row
+from batch.ledger import Row, is_mere_doubt
 
 CONFIDENCE_BINS = 20
 """Of 0.05 each."""
@@ -45,7 +45,10 @@ class Summary:
     contrast: list[int] = field(default_factory=lambda: [0] * CONTRAST_BINS)
     sizes: list[int] = field(default_factory=lambda: [0] * SIZE_BINS)
     """Of the files, in bytes."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Why photos went to a person; `audit` for those that people check although they are sure."""
     doubts: dict[str, int] = field(default_factory=dict)
+    """Doubts that moved nothing."""
     """Why photos were doubtful, without the numbers."""
     errors: dict[str, int] = field(default_factory=dict)
     releases: dict[str, int] = field(default_factory=dict)
@@ -114,6 +117,9 @@ def add_up(summaries: Iterable[Summary]) -> Summary:
 def from_json(kept: dict[str, Any]) -> Summary:
     """A summary that the ledger kept; an empty one for runs from before there were any."""
     known = {name: value for name, value in kept.items() if name in Summary.__dataclass_fields__}
+    if "reasons" not in known:  # an older night's, which counted both together
+        known["reasons"] = {name: n for name, n in known.get("doubts", {}).items() if not is_mere_doubt(name)}
+        known["doubts"] = {name: n for name, n in known.get("doubts", {}).items() if is_mere_doubt(name)}
     return Summary(**known)
 
 
@@ -124,8 +130,9 @@ def _add_predicted(total: Summary, row: Row) -> None:
     if row.colour:
         _count(total.colours, row.colour)
     _count(total.releases, row.model_version)
-    for doubt in filter(None, re.split("[;,] ", _without_numbers(row.review_reason))):
-        _count(total.doubts, doubt)
+    for text, counts in ((row.review_reason, total.reasons), (row.doubts, total.doubts)):
+        for doubt in filter(None, _without_numbers(text).split(", ")):
+            _count(counts, doubt)
     _bin(total.confidence, (row.sub_category_probability or 0) * CONFIDENCE_BINS)
     _bin(total.sizes, 2 * math.log2(max(row.size, 1)))
     measures = json.loads(row.measures) if row.measures else {}

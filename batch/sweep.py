@@ -723,7 +723,7 @@ class _Gate:
 _ANSWERS = (
     "main_category", "main_category_probability", "sub_category", "sub_category_probability",
     "background_quality", "background_quality_probability", "colour", "colour_probability",
-    "needs_review", "review_reason", "model_version", "probabilities",
+    "needs_review", "review_reason", "doubts", "model_version", "probabilities",
 )  # fmt: skip
 
 
@@ -740,6 +740,8 @@ def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None
     }
     everything = {}
     for head, column in heads.items():
+        if head not in prediction:  # a release that has not learned it answers nothing
+            continue
         answer = prediction[head]
         assert isinstance(answer, dict)  # the client has checked
         setattr(row, column, answer["class"])
@@ -750,9 +752,10 @@ def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None
         row.measures = _as_json(measures)
     row.needs_review = prediction.get("needs_review") is True
     row.review_reason = str(prediction.get("review_reason", ""))
+    row.doubts = str(prediction.get("doubts", ""))
     row.status = "review" if row.needs_review else "processed"
     if not row.needs_review and is_audited(row.sha256, audit_share):
-        row.review_reason = "; ".join(filter(None, [row.review_reason, "audit"]))
+        row.review_reason = ", ".join(filter(None, [row.review_reason, "audit"]))
 
 
 def is_audited(sha256: str, share: float) -> bool:

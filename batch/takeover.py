@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import cast
 
 from batch import cells, filing
-from batch.ledger import CSV_COLUMNS, Decision, Ledger, Row, Run, Status
+from batch.ledger import CSV_COLUMNS, Decision, Ledger, Row, Run, Status, mere_doubts, without_doubts
 
 _OURS = {
     "run_id": r"\d{8}T\d{6}Z(-\d+)?",
@@ -75,6 +75,8 @@ def _row(line: Line, data_dir: Path) -> Row:
         else:
             setattr(row, column, text)
     row.status, row.decision = cast(Status, line["status"]), cast(Decision, line["decision"])
+    if not row.doubts:
+        row.doubts, row.review_reason = mere_doubts(row.review_reason), without_doubts(row.review_reason)
     row.source = os.fsencode(row.file_name)
     _find(row, data_dir)
     return row

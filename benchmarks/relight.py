@@ -13,7 +13,6 @@ import numpy as np
 
 from model import data, releases
 from model.answers import decode
-from model.classes import HEADS
 from model.predictor import Predictor
 from settings import ROOT
 
@@ -53,7 +52,7 @@ def main() -> None:
     photos = data.load_all(chosen.photos, part=chosen.part, classes=release.classes, most=chosen.most)
     pixels, predictor = data.serving_pixels(photos), Predictor(release)
     before = _names(predictor, pixels)
-    print(f"{len(pixels)} photos\n{'':<16}" + "".join(f"{head:>12}" for head in HEADS))
+    print(f"{len(pixels)} photos\n{'':<16}" + "".join(f"{head:>12}" for head in release.classes.heads))
     changes = {name: cast(white, chosen.left) for name, white in LAMPS.items()}
     changes |= {f"{stop:+.1f} EV": np.full(3, 2.0**stop) for stop in STOPS}
     stayed = []
@@ -91,7 +90,8 @@ def lit(pixels: np.ndarray, gains: np.ndarray) -> np.ndarray:
 def _names(predictor: Predictor, pixels: np.ndarray) -> list[np.ndarray]:
     """Every head's answers."""
     answers = decode(predictor.scores(pixels), predictor.release.classes, review_precision=0.97)
-    return [np.array([getattr(answer, head).name for answer in answers]) for head in HEADS]
+    heads = predictor.release.classes.heads
+    return [np.array([answer.answers()[head].name for answer in answers]) for head in heads]
 
 
 if __name__ == "__main__":

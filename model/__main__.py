@@ -121,7 +121,15 @@ def train(options: argparse.Namespace) -> None:
         strangers.teach(network, Augmenter(photos), learn, others, recipe.serve_size)
     told = export.story(recipe, photos, learn, init=options.start or options.init, teacher=options.teacher)
     familiar = familiarise(network, photos, learn, recipe.serve_size)
-    run = export.Run(network, photos.classes, told, recipe.serve_size, familiar)
+    run = export.Run(
+        network,
+        photos.classes,
+        told,
+        recipe.serve_size,
+        familiar,
+        trained=export.trained_heads(photos, learn, options.start),
+        learned=frozenset(map(str, photos.sha256[learn])),
+    )
     export.save_run(options.run, run)
     if len(held_out):
         export.save_held_out(options.run, run, photos, held_out)
@@ -133,7 +141,7 @@ def export_release(options: argparse.Namespace) -> None:
     _need_torch()
     from model import data, export
 
-    run = export.load_run(options.run)
+    run = export.with_notes(export.load_run(options.run), options.note)
     held_out = export.load_held_out(options.held_out or options.run / "held_out.npz")
     each = -(-export.CALIBRATION_PHOTOS // len(options.data))
     calibration = data.load_all(options.data, classes=run.classes, most=each)
@@ -150,6 +158,8 @@ def export_release(options: argparse.Namespace) -> None:
         version=options.version,
         quantised=not options.float,
     )
+    if caution := export.nothing_filed(release):
+        print(caution, file=sys.stderr)
     print(
         f"Release {release.version} is in {release.folder}. `python -m model promote {release.version}` puts it to use."
     )
@@ -171,7 +181,7 @@ def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
     from model import data
-    from model.evaluate import as_text, judge, review, write_pages
+    from model.evaluate import as_text, in_words, judge, review, write_pages
     from model.evaluate import evaluate as score
     from model.export import scores_of
     from model.kinds import as_table, by_kind
@@ -183,10 +193,7 @@ def evaluate(options: argparse.Namespace) -> None:
     report = score(probable, photos, release.classes)
     print(as_text(report))
     filed = review(probable, sure, photos, release.classes, options.review_precision)
-    print(
-        f"\nAt a promised precision of {filed['promised']:g}: {filed['filed']:.1%} filed without a person, "
-        f"{filed['precision']:.1%} of these rightly."
-    )
+    print(f"\n{in_words(filed)}")
     print("\n" + as_table(by_kind(probable, photos, release.classes, sure)))
     for path in write_pages(report, probable, photos, release.classes, options.out):
         print(path)
@@ -200,7 +207,7 @@ def compare(options: argparse.Namespace) -> None:
     from model.export import scores_of
 
     first, second = _release(options.first), _release(options.second)
-    if not first.classes.same_names(second.classes):
+    if dict(first.classes.main_of) != dict(second.classes.main_of):
         raise ReleaseError(
             f"{first.version} and {second.version} tell different classes apart: nothing to compare."
         )
@@ -390,7 +397,11 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         description=export_release.__doc__,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument("run", type=Path, help="the run to release")
+    parser.add_argument(
+        "run",
+        type=Path,
+        help="the run to release; or a release: its network stays bit for bit, only its numbers are set anew by --held-out",
+    )
     parser.add_argument("version", help="name of the release, such as 2026-11-21")
     parser.add_argument(
         "--data", type=Path, action="append", required=True, help="a data folder; may be given several times"
@@ -403,6 +414,9 @@ def _add_export(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         "--golden", type=Path, default=Path("model/golden"), help="photos named <sub>-<colour>-<background>"
     )
     parser.add_argument("--float", action="store_true", help="do not quantise")
+    parser.add_argument(
+        "--note", action="append", default=[], help="a line for the card, below what it was made from"
+    )
     parser.set_defaults(command=export_release)
 
 

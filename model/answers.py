@@ -12,8 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from model.classes import FEATURES, HEADS, Classes
+from model.classes import FEATURES, HEADS, LOOKS, Classes
 from model.familiar import UNLIKE, Familiar
+
+HALF: Final = 0.5
+"""Below this probability of clothing a photo is suspected to show none."""
 
 EVEN: Final = 0.9
 """Two sub-categories are equally likely when the second one's probability is this share of the first one's."""
@@ -34,14 +37,23 @@ class HeadAnswer:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Everything said about one photo; `review_reason` names every doubt, also those that move nothing."""
+    """Everything said about one photo; a head that was not trained says nothing.
+
+    `review_reason` names only what sends it to a person, `doubts` what moves nothing.
+    """
 
     main: HeadAnswer
     sub: HeadAnswer
-    background: HeadAnswer
-    colour: HeadAnswer
+    background: HeadAnswer | None
+    colour: HeadAnswer | None
     needs_review: bool
     review_reason: str
+    doubts: str = ""
+
+    def answers(self) -> dict[str, HeadAnswer]:
+        """The answers of the heads that were trained: head → answer."""
+        found = {head: getattr(self, head) for head in HEADS}
+        return {head: answer for head, answer in found.items() if answer is not None}
 
 
 def decode(
@@ -71,39 +83,47 @@ def _of_one_kind(
 ) -> list[Prediction]:
     """Answers for photos that the same temperatures and thresholds hold for."""
     probable = probabilities(scores, classes)
-    told = {head: probable[head].tolist() for head in HEADS}
-    limits = {head: classes.threshold(head, review_precision) for head in HEADS}
+    told = {head: probable[head].tolist() for head in classes.heads}
+    limits = {head: classes.threshold(head, review_precision) for head in ("sub", "main")}
+    even = equally_likely(probable["sub"])
     answers = []
-    for i in range(len(probable["sub"])):
-        sub = int(probable["sub"][i].argmax())
-        chosen = {
-            "sub": sub,
-            "main": classes.mains.index(classes.main_of[classes.subs[sub]]),
-            "background": 0 if probable["background"][i, 0] >= classes.background_threshold else 1,
-            "colour": int(probable["colour"][i].argmax()),
-        }
-        heads = {
-            head: HeadAnswer(
-                classes.names(head)[chosen[head]],
-                float(probable[head][i, chosen[head]]),
-                dict(zip(classes.names(head), told[head][i], strict=True)),
-            )
-            for head in HEADS
-        }
-        clothing = float(probable["clothing"][i])
-        bare, even = clothing < classes.clothing_threshold, equally_likely(probable["sub"][i : i + 1])[0]
-        doubts = [f"may show no clothing ({clothing:.2f} < {classes.clothing_threshold:.2f})"] if bare else []
-        doubts += [_two(heads["sub"])] if even else []
-        doubts += [
-            _doubt(head, heads[head], limits[head])
-            for head in _ORDER
-            if _unsure(heads[head], limits[head]) and not (even and head == "sub")
+    for i, clothing in enumerate(probable["clothing"]):
+        heads = _heads({head: values[i] for head, values in told.items()}, classes)
+        reasons = _reasons(heads, float(clothing), bool(even[i]), limits)
+        doubts = [
+            _unsure(head, heads[head], classes.doubts.get(head, 0.0)) for head in LOOKS if head in heads
         ]
-        needs_review = (
-            bare or bool(even) or any(_unsure(heads[head], limits[head]) for head in ("sub", "main"))
+        answers.append(
+            Prediction(
+                main=heads["main"],
+                sub=heads["sub"],
+                background=heads.get("background"),
+                colour=heads.get("colour"),
+                needs_review=bool(reasons),
+                review_reason=", ".join(reasons),
+                doubts=", ".join(filter(None, doubts)),
+            )
         )
-        answers.append(Prediction(**heads, needs_review=needs_review, review_reason="; ".join(doubts)))
     return answers
+
+
+def _heads(told: Mapping[str, list[float]], classes: Classes) -> dict[str, HeadAnswer]:
+    """One photo's answers, from every head's probabilities. The main category is that of the sub-category."""
+    answers = {}
+    for head, probable in told.items():
+        names, likeliest = classes.names(head), int(np.argmax(told["sub" if head == "main" else head]))
+        chosen = names.index(classes.main_of[classes.subs[likeliest]]) if head == "main" else likeliest
+        answers[head] = HeadAnswer(names[chosen], probable[chosen], dict(zip(names, probable, strict=True)))
+    return answers
+
+
+def _reasons(
+    heads: Mapping[str, HeadAnswer], clothing: float, even: bool, limits: Mapping[str, float]
+) -> list[str]:
+    """Why a person has to decide; nothing for a photo that is filed without one."""
+    bare = f"may show no clothing ({1 - clothing:.2f})" if clothing < HALF else ""
+    sub = _two(heads["sub"]) if even else _unsure("sub", heads["sub"], limits["sub"])
+    return [reason for reason in (bare, sub, _unsure("main", heads["main"], limits["main"])) if reason]
 
 
 def equally_likely(sub: np.ndarray) -> np.ndarray:
@@ -117,23 +137,29 @@ def equally_likely(sub: np.ndarray) -> np.ndarray:
 
 def _with_doubt(answer: Prediction, edge: bool, far: bool) -> Prediction:
     """The answer with what is to be said of a photo unlike those of training; one too far from them goes to a person."""
-    if not edge and not far:
-        return answer
-    reason = "; ".join(filter(None, [UNLIKE, answer.review_reason]))
-    return replace(answer, needs_review=answer.needs_review or far, review_reason=reason)
+    if far:
+        reason = ", ".join(filter(None, [UNLIKE, answer.review_reason]))
+        return replace(answer, needs_review=True, review_reason=reason)
+    if edge:
+        return replace(answer, doubts=", ".join(filter(None, [UNLIKE, answer.doubts])))
+    return answer
 
 
 def probabilities(scores: Mapping[str, np.ndarray], classes: Classes) -> dict[str, np.ndarray]:
     """Calibrated probabilities of every head, float64 (N, classes); `clothing` is (N,).
 
-    A main category's probability is the sum of its sub-categories', so the two never contradict each other.
+    A main category's probability is the sum of its sub-categories', so the two never contradict each other. Where there
+    are two classes, the probability is that in a half-and-half mixture of them.
     """
     sub, _ = joint(scores["sub"], scores["main"], classes)
     found = {"sub": softmax(sub / classes.temperatures["sub"])}
     found["main"] = np.stack([found["sub"][:, members].sum(1) for members in _members(classes)], axis=1)
-    for head in ("background", "colour"):
-        found[head] = softmax(np.asarray(scores[head], np.float64) / classes.temperatures[head])
-    found["clothing"] = 1 / (1 + np.exp(-np.asarray(scores["clothing"], np.float64)))
+    for head in LOOKS:
+        found[head] = np.asarray(scores[head], np.float64) / classes.temperatures[head]
+    found["background"][:, 0] += classes.offsets.get("background", 0.0)
+    found |= {head: softmax(found[head]) for head in LOOKS}
+    clothing = np.asarray(scores["clothing"], np.float64) / classes.temperatures.get("clothing", 1.0)
+    found["clothing"] = expit(clothing + classes.offsets.get("clothing", 0.0))
     return found
 
 
@@ -146,6 +172,12 @@ def joint(sub: np.ndarray, main: np.ndarray, classes: Classes) -> tuple[np.ndarr
         helped[:, subs] += mains[:, [index]]
     helped = log_softmax(helped)
     return helped, np.stack([np.logaddexp.reduce(helped[:, subs], axis=1) for subs in members], axis=1)
+
+
+def expit(scores: np.ndarray) -> np.ndarray:
+    """The probability of the first of two classes, from how far its score is above the other's."""
+    result: np.ndarray = np.exp(-np.logaddexp(0.0, -scores))
+    return result
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
@@ -161,7 +193,6 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
     return result
 
 
-_ORDER = ("sub", "main", "background", "colour")
 _SPOKEN = {
     "sub": "sub category",
     "main": "main category",
@@ -177,16 +208,15 @@ def _members(classes: Classes) -> list[list[int]]:
     ]
 
 
-def _unsure(answer: HeadAnswer, limit: float) -> bool:
-    return answer.probability < limit
-
-
 def _two(sub: HeadAnswer) -> str:
     (one, p), (other, q) = sub.top(2)
-    return f"two kinds equally likely ({one} {p:.2f}, {other} {q:.2f})"
+    return f"two kinds equally likely ({one} {p:.2f} or {other} {q:.2f})"
 
 
-def _doubt(head: str, answer: HeadAnswer, limit: float) -> str:
+def _unsure(head: str, answer: HeadAnswer, limit: float) -> str:
+    """What is said of an answer below its limit; nothing of one that is sure."""
+    if answer.probability >= limit:
+        return ""
     if limit > 1:  # this head keeps the promise on no share of the photos
         return f"{_SPOKEN[head]} unsure ({answer.probability:.2f})"
     return f"{_SPOKEN[head]} unsure ({answer.probability:.2f} < {limit:.2f})"

@@ -13,7 +13,11 @@
 - For the category, what keeps the promise for photos mixed as these are would break it on a night of the hard ones. So each
   kind of photo has thresholds of its own, which keep it in most nights of whatever mixture of classes (model/nights.py);
   a night of several kinds then keeps it as well.
-- The background's threshold is the one with the best balanced accuracy, all kinds counting the same: no prior enters.
+- Heads of two classes (background, clothing) are calibrated for a half-and-half mixture (Platt 1999, "Probabilistic
+  Outputs for Support Vector Machines", with both classes and all kinds of photos weighing the same): no prior enters, and
+  0.5 divides them.
+- Background and colour send no photo to a person. Their answers are doubted below the threshold that keeps DOUBTED_BELOW's
+  promise, or lower: no more than MOST_DOUBTED of the photos are to have a doubt.
 """
 
 from __future__ import annotations
@@ -23,12 +27,12 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import betaincinv
 
 from model.answers import joint, log_softmax, probabilities
-from model.classes import HEADS, Classes, Limits
-from model.labels import CLOTHING, UNKNOWN
+from model.classes import TWO_CLASSES, Classes, Limits
+from model.labels import CLOTHING, NO_CLOTHING, UNKNOWN
 from model.nights import draw, errors_in_most
 
 PRECISIONS: Final = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
@@ -38,8 +42,18 @@ DOUBT: Final = 0.3
 FEWEST: Final = 100
 """Photos that a kind needs to have thresholds of its own."""
 
+FEWEST_BARE: Final = 30
+"""Held-out photos without clothing from which on these, too, say what is one."""
+
 CLOTHING_LOST: Final = 0.04
-"""Share of held-out clothing photos that may be suspected of showing none."""
+"""Share of held-out clothing photos that may be suspected of showing none, where there are fewer of these."""
+
+DOUBTED_BELOW: Final = {"background": 0.95, "colour": 0.90}
+"""Precision that answers without a doubt are to have; the background's in a half-and-half mixture."""
+
+MOST_DOUBTED: Final = 0.27
+"""Share of held-out photos that may have a doubt, the first head's first, so that elsewhere at most a third have one: of
+other senders it was up to 0.35 where half of the senders had set it at 0.3, give or take 0.04."""
 
 
 def calibrate(
@@ -60,15 +74,10 @@ def calibrate(
     kinds = np.full(n, "", dtype=object) if kinds is None else kinds
     groups = np.arange(n) if groups is None else groups
     weights = np.ones(n) if weights is None else weights
-    fitted = replace(classes, temperatures=_temperatures(classes, scores, labels, weights), kinds={})
-    probable = probabilities(scores, fitted)
-    garments = labels["clothing"] == CLOTHING if "clothing" in labels else np.ones(n, bool)
-    balanced = _best_balance(probable["background"][:, 0], labels["background"], kinds)
-    fitted = replace(
-        fitted,
-        background_threshold=classes.background_threshold if balanced is None else balanced,
-        clothing_threshold=float(np.quantile(probable["clothing"][garments], CLOTHING_LOST)),
-    )
+    temperatures, offsets = _temperatures(classes, scores, labels, weights), dict(classes.offsets)
+    for head, (temperature, offset) in _halves(scores, labels, kinds, weights).items():
+        temperatures[head], offsets[head] = temperature, offset
+    fitted = replace(classes, temperatures=temperatures, offsets=offsets, kinds={})
     limits = {}
     for kind in (None, *sorted(set(kinds.astype(str)) - {""})):
         here = np.ones(n, bool) if kind is None else kinds == kind
@@ -79,7 +88,13 @@ def calibrate(
             limits[kind] = _limits(fitted, own_scores, own_labels, kinds[here], groups[here], weights[here])
     whole = limits.pop(None)
     own = {kind: of for kind, of in limits.items() if kind is not None}
-    return replace(fitted, temperatures=whole.temperatures, thresholds=whole.thresholds, kinds=own)
+    return replace(
+        fitted,
+        temperatures=whole.temperatures,
+        thresholds=whole.thresholds,
+        doubts=whole.doubts,
+        kinds=own,
+    )
 
 
 def _limits(
@@ -90,21 +105,117 @@ def _limits(
     groups: np.ndarray,
     weights: np.ndarray,
 ) -> Limits:
-    """Temperatures and thresholds that hold for these photos.
+    """Temperatures, thresholds and doubts that hold for these photos; what none of them has a label for stays.
 
-    The background's temperature stays what it is for all of them: one threshold divides it.
+    What the heads of two classes have is the same for all of them: one threshold divides each.
     """
-    own = _temperatures(classes, scores, labels, weights) | {"background": classes.temperatures["background"]}
-    classes = replace(classes, temperatures=own)
+    classes = replace(classes, temperatures=_temperatures(classes, scores, labels, weights))
     probable = probabilities(scores, classes)
     known = labels["sub"] != UNKNOWN
-    strata = np.char.add(kinds[known].astype(str), labels["sub"][known].astype(str))
-    nights = draw(strata, groups[known], np.random.default_rng(0), weights=weights[known])
-    thresholds = {
-        head: _thresholds(head, probable[head], labels[head], classes, known, nights, strata, weights)
-        for head in HEADS
-    }
-    return Limits(own, thresholds)
+    thresholds = dict(classes.thresholds)
+    if known.any():
+        strata = np.char.add(kinds[known].astype(str), labels["sub"][known].astype(str))
+        nights = draw(strata, groups[known], np.random.default_rng(0), weights=weights[known])
+        for head in ("main", "sub"):
+            sure, right = _sure_and_right(probable[head][known], labels[head][known])
+            thresholds[head] = keep_promises(sure, right, nights, strata, weights[known])
+    return Limits(classes.temperatures, thresholds, _doubts(classes, probable, labels, weights))
+
+
+def _doubts(
+    classes: Classes,
+    probable: Mapping[str, np.ndarray],
+    labels: Mapping[str, np.ndarray],
+    weights: np.ndarray,
+) -> dict[str, float]:
+    """Below which probability the answers of the heads in LOOKS are doubted.
+
+    A head without labels keeps its own, as far as that leaves few enough photos with a doubt.
+    """
+    result: dict[str, float] = {}
+    free = np.ones(len(weights), bool)
+    for head, promise in DOUBTED_BELOW.items():
+        known = labels[head] != UNKNOWN
+        limit = classes.doubts.get(head, 0.0)
+        if known.any():
+            own = weights[known] * (_even(labels[head][known]) if head in TWO_CLASSES else 1.0)
+            limit = keep_promises(*_sure_and_right(probable[head][known], labels[head][known]), weights=own)[
+                promise
+            ]
+        sure = probable[head].max(1)
+        result[head] = min(
+            limit,
+            _leaving_few(sure[free], weights[free], MOST_DOUBTED * weights.sum() - weights[~free].sum()),
+        )
+        free &= sure >= result[head]
+    return result
+
+
+def _leaving_few(sure: np.ndarray, weights: np.ndarray, most: float) -> float:
+    """The highest threshold below which photos of at most this weight lie."""
+    order = np.argsort(sure, kind="stable")
+    below = np.cumsum(weights[order])
+    place = int(np.searchsorted(below, most + 1e-9, side="right"))
+    return float(sure[order][place]) if place < len(sure) else 1.0
+
+
+def _halves(
+    scores: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray], kinds: np.ndarray, weights: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """Temperature and offset of the heads of two classes, of those whose photos say anything of it."""
+    found = {}
+    background = np.asarray(scores["background"], np.float64)
+    known = labels["background"] != UNKNOWN
+    first = labels["background"][known] == 0
+    if first.any() and not first.all():
+        above = (background[:, 0] - background[:, 1])[known]
+        found["background"] = _platt(
+            above, first, _even(labels["background"][known], kinds[known]) * weights[known]
+        )
+    clothing = np.asarray(scores["clothing"], np.float64)
+    shown = labels.get("clothing", np.full(len(clothing), CLOTHING))
+    known = shown != UNKNOWN
+    if (shown == NO_CLOTHING).sum() >= FEWEST_BARE and (shown == CLOTHING).any():
+        garment = shown[known] == CLOTHING
+        found["clothing"] = _platt(clothing[known], garment, _even(garment, kinds[known]) * weights[known])
+    elif (shown == CLOTHING).any():
+        found["clothing"] = (1.0, -float(np.quantile(clothing[shown == CLOTHING], CLOTHING_LOST)))
+    return found
+
+
+def _platt(above: np.ndarray, first: np.ndarray, weights: np.ndarray) -> tuple[float, float]:
+    """Temperature and offset with which scores become the first of two classes' probability.
+
+    above: float (N,), how far its score is above the other's. first: bool (N,), whether it is that class.
+    """
+    # Platt's targets: so many photos cannot show that it is never otherwise
+    target = np.where(first, 1 - 1 / (first.sum() + 2), 1 / ((~first).sum() + 2))
+
+    def surprise(parameters: np.ndarray) -> float:
+        score = above / np.exp(parameters[0]) + parameters[1]
+        return float(np.average(np.logaddexp(0, score) - target * score, weights=weights))
+
+    begin = [0.0, -float(np.median(above))]
+    logarithm, offset = minimize(surprise, begin, method="Nelder-Mead", bounds=[(-3, 3), (None, None)]).x
+    return float(np.exp(logarithm)), float(offset)
+
+
+def _even(labels: np.ndarray, kinds: np.ndarray | None = None) -> np.ndarray:
+    """Weights with which all classes count the same, and in each class all kinds: white shop photos, which are many and
+    easy, do not decide for the others."""
+    kinds = np.zeros(len(labels)) if kinds is None else kinds
+    weights = np.zeros(len(labels))
+    for label in np.unique(labels):
+        own = np.unique(kinds[labels == label].astype(str))
+        for kind in own:
+            here = (labels == label) & (kinds.astype(str) == kind)
+            weights[here] = len(labels) / (here.sum() * len(own))
+    return weights
+
+
+def _sure_and_right(probable: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How sure answers are, and whether they are right: (N, classes) and (N,) → (N,) each."""
+    return probable.max(1), probable.argmax(1) == labels
 
 
 def _temperatures(
@@ -113,17 +224,16 @@ def _temperatures(
     labels: Mapping[str, np.ndarray],
     weights: np.ndarray,
 ) -> dict[str, float]:
-    """Every head's temperature, that which it had where few photos have a label.
+    """The temperatures of main, sub and colour, that which they had where few photos have a label; the others stay.
 
     Main's is sub's, from whose probabilities main's are made.
     """
-    raw = {"sub": joint(scores["sub"], scores["main"], classes)[0]}
-    raw |= {head: scores[head] for head in ("background", "colour")}
+    raw = {"sub": joint(scores["sub"], scores["main"], classes)[0], "colour": scores["colour"]}
     found = {
         head: _temperature(values, labels[head], weights, classes.temperatures[head])
         for head, values in raw.items()
     }
-    return {**found, "main": found["sub"]}
+    return {**classes.temperatures, **found, "main": found["sub"]}
 
 
 def keep_promises(
@@ -158,32 +268,6 @@ def keep_promises(
     return table
 
 
-def _thresholds(
-    head: str,
-    probable: np.ndarray,
-    labels: np.ndarray,
-    classes: Classes,
-    subs_known: np.ndarray,
-    nights: np.ndarray,
-    strata: np.ndarray,
-    weights: np.ndarray,
-) -> dict[float, float]:
-    """A head's thresholds; the categories' hold over all `nights`, which are made of the photos at `subs_known`."""
-    categories = head in ("main", "sub")
-    known = subs_known if categories else labels != UNKNOWN
-    if not known.any():
-        return {}
-    probable, labels = probable[known], labels[known]
-    chosen = probable.argmax(1)
-    if head == "background":
-        chosen = np.where(probable[:, 0] >= classes.background_threshold, 0, 1)
-    sure = probable[np.arange(len(probable)), chosen]
-    right, weights = chosen == labels, weights[known]
-    if categories:
-        return keep_promises(sure, right, nights, strata, weights)
-    return keep_promises(sure, right, weights=weights)
-
-
 def _temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, before: float) -> float:
     """What divides the scores so that their softmax is most likely; `before` where fewer than two have a label."""
     known = labels != UNKNOWN
@@ -196,25 +280,3 @@ def _temperature(scores: np.ndarray, labels: np.ndarray, weights: np.ndarray, be
         return float(np.average(-logs[np.arange(len(labels)), labels], weights=weights))
 
     return float(np.exp(minimize_scalar(surprise, bounds=(-3, 3), method="bounded").x))
-
-
-def _best_balance(acceptable: np.ndarray, labels: np.ndarray, kinds: np.ndarray) -> float | None:
-    """The probability of "acceptable" that divides best, half-way to the next lower one; None without both.
-
-    Every kind of photo counts the same: white shop photos, which are many and easy, do not decide for the others.
-    """
-    known = labels != UNKNOWN
-    values = np.unique(np.concatenate([[0.0], acceptable[known], [1.0]]))
-    limits = (values[1:] + values[:-1]) / 2
-    shares: dict[int, list[np.ndarray]] = {0: [], 1: []}
-    for kind in np.unique(kinds[known].astype(str)):
-        for quality, found in shares.items():
-            some = np.sort(acceptable[known & (kinds == kind) & (labels == quality)])
-            if len(some):
-                below = np.searchsorted(some, limits) / len(some)
-                found.append(below if quality == 1 else 1 - below)
-    if not shares[0] or not shares[1]:
-        return None
-    balance = (np.mean(shares[0], axis=0) + np.mean(shares[1], axis=0)) / 2
-    best = limits[balance >= balance.max() - 1e-9]
-    return float(np.median(best))

@@ -7,6 +7,7 @@ sub-categories in it), never from code. A release carries them in `classes.json`
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,6 +17,12 @@ from typing import Any, Final
 HEADS: Final = ("main", "sub", "background", "colour")
 OUTPUTS: Final = (*HEADS, "clothing")
 """The scores that a network gives, from which answers are made."""
+
+LOOKS: Final = ("background", "colour")
+"""Heads that not every release has learned, and whose doubts send no photo to a person."""
+
+TWO_CLASSES: Final = ("background", "clothing")
+"""Heads of two classes, calibrated for a half-and-half mixture of these: 0.5 divides them."""
 
 FEATURES: Final = "features"
 """The network's further output, its pooled features: what it has seen, in 512 numbers. Older releases lack it."""
@@ -41,7 +48,8 @@ COLOURS: Final = (
 TAXONOMY: Final = Path(__file__).with_name("taxonomy.json")
 """The taxonomy used when the data folder brings none: common garments."""
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of `classes.json`. Format 1 is read as well: there the two-class heads had thresholds of their own."""
 
 
 class ClassesError(ValueError):
@@ -62,17 +70,19 @@ class Limits:
 
     temperatures: Mapping[str, float]
     thresholds: Mapping[str, Mapping[float, float]]
+    doubts: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Classes:
     """What a release tells apart, and how its scores become probabilities and doubts.
 
-    `temperatures` divide a head's scores before the softmax. `thresholds[head]` maps a promised
-    precision to the probability from which an answer keeps that promise, chosen on photos of senders
-    that training had not seen. `background_threshold` is the probability of "acceptable" from which a
-    background counts as such. `clothing_threshold` is the probability of clothing below which a photo is
-    suspected to show none. `kinds` holds temperatures and thresholds of their own for kinds of photos.
+    `heads` are those that were trained; the others answer nothing. `temperatures` divide a head's scores before the
+    softmax. `offsets`, of the heads in TWO_CLASSES, are added to what is left of the first class's score, so that its
+    probability is that in a half-and-half mixture of the two. `thresholds[head]`, of main and sub, maps a promised
+    precision to the probability from which an answer keeps that promise, chosen on photos of senders that training had
+    not seen. `doubts[head]`, of the heads in LOOKS, is the probability below which an answer is doubted. `kinds` holds
+    temperatures, thresholds and doubts of their own for kinds of photos.
     """
 
     mains: tuple[str, ...]
@@ -82,8 +92,9 @@ class Classes:
     colours: tuple[str, ...] = COLOURS
     temperatures: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(HEADS, 1.0))
     thresholds: Mapping[str, Mapping[float, float]] = field(default_factory=dict)
-    background_threshold: float = 0.5
-    clothing_threshold: float = 0.0
+    doubts: Mapping[str, float] = field(default_factory=dict)
+    offsets: Mapping[str, float] = field(default_factory=dict)
+    heads: tuple[str, ...] = HEADS
     kinds: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -103,13 +114,20 @@ class Classes:
         }[head]
 
     def same_names(self, other: Classes) -> bool:
-        """Whether both tell the same classes apart (in whatever order)."""
-        return dict(self.main_of) == dict(other.main_of) and set(self.colours) == set(other.colours)
+        """Whether both answer the same questions, and tell the same classes apart (in whatever order)."""
+        answered, colours = set(self.heads), set(self.colours)
+        return (
+            dict(self.main_of) == dict(other.main_of)
+            and answered == set(other.heads)
+            and ("colour" not in answered or colours == set(other.colours))
+        )
 
     def of_kind(self, kind: str) -> Classes:
         """The same with the temperatures and thresholds of a kind of photo, where it has its own."""
         own = self.kinds.get(kind)
-        return replace(self, temperatures=own.temperatures, thresholds=own.thresholds) if own else self
+        if own is None:
+            return self
+        return replace(self, temperatures=own.temperatures, thresholds=own.thresholds, doubts=own.doubts)
 
     def threshold(self, head: str, precision: float) -> float:
         """The probability from which the head's answers keep the promised precision.
@@ -136,16 +154,12 @@ class Classes:
             "main_of": dict(self.main_of),
             "backgrounds": self.backgrounds,
             "colours": self.colours,
-            "temperatures": dict(self.temperatures),
-            "thresholds": _told(self.thresholds),
-            "background_threshold": self.background_threshold,
-            "clothing_threshold": self.clothing_threshold,
+            "heads": self.heads,
+            **_told(self),
+            "offsets": dict(self.offsets),
         }
         if self.kinds:
-            content["kinds"] = {
-                kind: {"temperatures": dict(own.temperatures), "thresholds": _told(own.thresholds)}
-                for kind, own in self.kinds.items()
-            }
+            content["kinds"] = {kind: _told(own) for kind, own in self.kinds.items()}
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @staticmethod
@@ -153,41 +167,59 @@ class Classes:
         """Read `classes.json`. Raises ClassesError when it is not that."""
         try:
             content: dict[str, Any] = json.loads(text)
-            if content["format"] != FORMAT:
-                raise ClassesError(f"classes.json has format {content['format']}; format {FORMAT} is read.")
+            if content["format"] == 1:
+                content |= {"heads": HEADS, "offsets": _offsets_of_format_1(content)}
+            elif content["format"] != FORMAT:
+                raise ClassesError(
+                    f"classes.json has format {content['format']}; this program reads format 1 and {FORMAT}."
+                )
+            own = _limits(content)
             return Classes(
                 mains=tuple(content["mains"]),
                 subs=tuple(content["subs"]),
                 main_of=dict(content["main_of"]),
                 backgrounds=tuple(content["backgrounds"]),
                 colours=tuple(content["colours"]),
-                temperatures=_limits(content).temperatures,
-                thresholds=_limits(content).thresholds,
-                background_threshold=float(content["background_threshold"]),
-                clothing_threshold=float(content["clothing_threshold"]),
-                kinds={kind: _limits(own) for kind, own in content.get("kinds", {}).items()},
+                temperatures=own.temperatures,
+                thresholds=own.thresholds,
+                doubts=own.doubts,
+                offsets={head: float(value) for head, value in content["offsets"].items()},
+                heads=tuple(head for head in HEADS if head in content["heads"]),
+                kinds={kind: _limits(of) for kind, of in content.get("kinds", {}).items()},
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise ClassesError(f"classes.json cannot be used: {type(error).__name__} {error}.") from error
 
 
-def _told(thresholds: Mapping[str, Mapping[float, float]]) -> dict[str, dict[str, float]]:
-    """Thresholds as JSON has them."""
+def _told(own: Limits | Classes) -> dict[str, Any]:
+    """Limits as JSON has them."""
     return {
-        head: {f"{precision:g}": round(value, 6) for precision, value in sorted(table.items())}
-        for head, table in thresholds.items()
+        "temperatures": dict(own.temperatures),
+        "thresholds": {
+            head: {f"{precision:g}": round(value, 6) for precision, value in sorted(table.items())}
+            for head, table in own.thresholds.items()
+        },
+        "doubts": {head: round(value, 6) for head, value in own.doubts.items()},
     }
 
 
 def _limits(content: Mapping[str, Any]) -> Limits:
-    """Temperatures and thresholds from JSON."""
+    """Limits from JSON; format 1 had thresholds for the heads in LOOKS and no doubts, and doubts nothing."""
     return Limits(
         temperatures={head: float(value) for head, value in content["temperatures"].items()},
         thresholds={
             head: {float(precision): float(value) for precision, value in table.items()}
             for head, table in content["thresholds"].items()
+            if head not in LOOKS
         },
+        doubts={head: float(value) for head, value in content.get("doubts", {}).items()},
     )
+
+
+def _offsets_of_format_1(content: Mapping[str, Any]) -> dict[str, float]:
+    """The offsets that move a two-class head's threshold to 0.5, so that every answer stays what it was."""
+    shares = {head: float(content[f"{head}_threshold"]) for head in TWO_CLASSES}
+    return {head: math.log(1 - share) - math.log(share) for head, share in shares.items() if 0 < share < 1}
 
 
 def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) -> Classes:

@@ -50,15 +50,16 @@ log = logging.getLogger(__name__)
 class Photos:
     """Photos and what is known about them; every field but `classes` and `broken` has one entry a photo.
 
-    pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class names, UNKNOWN
-    where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros where
-    there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
+    sha256: the files' checksums. pixels: uint8 (N, 256, 256, 3), sRGB. The labels are indices into the head's class
+    names, UNKNOWN where there is none. votes: float32 (N, colours), how people's votes for the colour are shared, zeros
+    where there are none. agreed: bool, whether several people named the colour and all the same. clothing: 1, 0 or UNKNOWN.
     group, source, kind: what must stay together in a fold, where the photo is from, and what sort of photo it is.
     masks: uint8 (N, 128, 128), 255 where the item is; all 0 for a photo without one.
     """
 
     classes: Classes
     files: np.ndarray
+    sha256: np.ndarray
     pixels: np.ndarray
     main: np.ndarray
     sub: np.ndarray
@@ -311,7 +312,7 @@ def _read(
     listed = list(known)
     if most is not None and len(listed) > most:
         listed = [listed[i] for i in np.linspace(0, len(listed) - 1, most).astype(int)]
-    pixels, reasons = _decode([root / key for key in listed], progress)
+    pixels, checksums, reasons = _decode([root / key for key in listed], progress)
     broken = {file.relative_to(root).as_posix(): reason for file, reason in reasons.items()}
     keys = [key for key in listed if key not in broken]
     if not keys and listed:
@@ -324,6 +325,7 @@ def _read(
     return Photos(
         classes=classes,
         files=np.array(keys),
+        sha256=checksums,
         pixels=pixels,
         **{name: column(name, np.int64) for name in ("main", "sub", "background", "colour", "clothing")},
         votes=np.array([label.shares(len(classes.colours)) for label in labels], np.float32).reshape(
@@ -384,25 +386,29 @@ def _sub_index(folder: str, classes: Classes) -> int:
     raise DataError(f"The folder {folder} is none of the release's classes: {', '.join(classes.subs)}.")
 
 
-def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, dict[Path, str]]:
-    """Pixels of the files that can be read, in order, and the reasons of those that cannot."""
+def _decode(files: Sequence[Path], progress: bool) -> tuple[np.ndarray, np.ndarray, dict[Path, str]]:
+    """Pixels and checksums of the files that can be read, in order, and the reasons of those that cannot."""
     pixels = np.empty((len(files), STORED_SIZE, STORED_SIZE, 3), np.uint8)
+    checksums: list[str] = []
     broken: dict[Path, str] = {}
     with ThreadPoolExecutor() as pool:
         results = pool.map(_read_or_reason, files)
         bar = tqdm(results, total=len(files), desc="reading photos", disable=not progress, leave=False)
-        for index, result in enumerate(bar):
+        for file, result in zip(files, bar, strict=True):
             if isinstance(result, str):
-                broken[files[index]] = result
-                log.warning("%s is left out: %s", files[index], result)
+                broken[file] = result
+                log.warning("%s is left out: %s", file, result)
             else:
-                pixels[index - len(broken)] = result
-    return pixels[: len(files) - len(broken)], broken
+                pixels[len(checksums)] = result[0]
+                checksums.append(result[1])
+    return pixels[: len(checksums)], np.array(checksums, dtype=str), broken
 
 
-def _read_or_reason(file: Path) -> np.ndarray | str:
+def _read_or_reason(file: Path) -> tuple[np.ndarray, str] | str:
     try:
-        return read_photo(file.read_bytes(), max_megapixels=MAX_MEGAPIXELS, size=STORED_SIZE)
+        content = file.read_bytes()
+        photo = read_photo(content, max_megapixels=MAX_MEGAPIXELS, size=STORED_SIZE)
+        return photo, hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         return "There is no such file."
     except PhotoError as error:

@@ -10,17 +10,17 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from PIL import Image
 
-from model.answers import equally_likely, probabilities
-from model.classes import FEATURES, HEADS, Classes
+from model.answers import HALF, equally_likely, probabilities
+from model.classes import FEATURES, HEADS, LOOKS, TWO_CLASSES, Classes
 from model.data import Photos
-from model.familiar import Familiar
+from model.familiar import Familiar, Seen
 from model.labels import UNKNOWN
 
 BINS: Final = 15
@@ -37,36 +37,54 @@ def judge(
     The rule of model.answers.decode, whose arguments these are, for many photos at once.
     """
     seen = familiar.look(scores[FEATURES]) if familiar and FEATURES in scores else None
-    kinds = seen.kind.astype(str) if seen else np.full(len(scores["sub"]), "")
     probable: dict[str, np.ndarray] = {}
-    filed = np.zeros(len(kinds), bool)
-    for kind in np.unique(kinds):
-        here, own = kinds == kind, classes.of_kind(kind)
+    filed = np.zeros(len(scores["sub"]), bool)
+    for here, own in _kinds(seen, classes, len(filed)):
         found = probabilities({name: values[here] for name, values in scores.items()}, own)
         filed[here] = _filed(found, own, precision)
         for name, values in found.items():
-            probable.setdefault(name, np.zeros((len(kinds), *values.shape[1:])))[here] = values
+            probable.setdefault(name, np.zeros((len(filed), *values.shape[1:])))[here] = values
     return probable, filed & ~seen.far if seen else filed
+
+
+def doubted(
+    scores: Mapping[str, np.ndarray], classes: Classes, familiar: Familiar | None = None
+) -> dict[str, np.ndarray]:
+    """Whose answers are doubted, though that moves nothing: the heads of LOOKS that were trained → bool (N,)."""
+    seen = familiar.look(scores[FEATURES]) if familiar and FEATURES in scores else None
+    found: dict[str, np.ndarray] = {
+        head: np.zeros(len(scores["sub"]), bool) for head in LOOKS if head in classes.heads
+    }
+    for here, own in _kinds(seen, classes, len(scores["sub"])):
+        probable = probabilities({name: values[here] for name, values in scores.items()}, own)
+        for head, flags in found.items():
+            flags[here] = probable[head].max(1) < own.doubts.get(head, 0.0)
+    return found
+
+
+def _kinds(seen: Seen | None, classes: Classes, number: int) -> Iterator[tuple[np.ndarray, Classes]]:
+    """For each kind of photo: which of `number` photos are of it, bool (N,), and its temperatures and thresholds."""
+    kinds = seen.kind.astype(str) if seen else np.full(number, "")
+    for kind in np.unique(kinds):
+        yield kinds == kind, classes.of_kind(kind)
 
 
 def evaluate(
     probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes
 ) -> dict[str, dict[str, Any]]:
-    """Every head's scores on photos: head → accuracy with its 95 % interval, top-3, macro scores, per class.
+    """Every trained head's scores on photos: head → accuracy with its 95 % interval, top-3, macro scores, per class.
 
     Photos without a label for a head do not count for it. The background head's `score` is its balanced
     accuracy, the others' their accuracy.
     """
     return {
         head: _head(head, probable[head], chosen(head, probable, classes), photos.labels(head), classes)
-        for head in HEADS
+        for head in classes.heads
     }
 
 
 def chosen(head: str, probable: Mapping[str, np.ndarray], classes: Classes) -> np.ndarray:
     """The class each photo is given by every head's probabilities: int64 (N,); the rule of model.answers.decode."""
-    if head == "background":
-        return np.where(probable[head][:, 0] >= classes.background_threshold, 0, 1)
     if head == "main":
         main_of_sub = np.array([classes.mains.index(classes.main_of[sub]) for sub in classes.subs])
         mains: np.ndarray = main_of_sub[probable["sub"].argmax(1)]
@@ -153,15 +171,43 @@ def coverage(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 def review(
     probable: Mapping[str, np.ndarray], filed: np.ndarray, photos: Photos, classes: Classes, precision: float
-) -> dict[str, float]:
-    """What filing at a promised precision does: share filed without a person, and the precision among them."""
+) -> dict[str, float | None]:
+    """What filing at a promised precision does: share filed without a person, and the precision among them, if any."""
     known = photos.sub != UNKNOWN
     right = (chosen("sub", probable, classes) == photos.sub)[filed & known]
     return {
         "promised": precision,
         "filed": float(filed[known].mean()) if known.any() else 0.0,
-        "precision": float(right.mean()) if len(right) else 1.0,
+        "precision": float(right.mean()) if len(right) else None,
     }
+
+
+def in_words(row: Mapping[str, float | None]) -> str:
+    """What `review` found, as a sentence."""
+    promised, filed, precision = row["promised"] or 0.0, row["filed"] or 0.0, row["precision"]
+    if precision is None:
+        return f"At REVIEW_PRECISION={promised:g} no photo would be filed: all would wait for a person."
+    return (
+        f"At REVIEW_PRECISION={promised:g}: {filed:.1%} of the photos would be filed without a person, {precision:.1%} of "
+        f"these rightly; {1 - filed:.1%} would wait for one."
+    )
+
+
+def doubts(
+    flags: Mapping[str, np.ndarray], probable: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float | None]]:
+    """What `doubted` leaves: for each head, the share of photos with a doubt, and how often answers without are right.
+
+    `any` is the share of photos with a doubt about either. Where there are two classes, both count the same.
+    """
+    some = np.any(list(flags.values()), axis=0) if flags else np.zeros(0, bool)
+    table: dict[str, dict[str, float | None]] = {"any": {"share": float(some.mean()) if len(some) else 0.0}}
+    for head, flag in flags.items():
+        sure = ~flag & (labels[head] != UNKNOWN)
+        measure = balanced if head in TWO_CLASSES else accuracy
+        right = measure(labels[head][sure], probable[head][sure].argmax(1)) if sure.any() else None
+        table[head] = {"share": float(flag.mean()), "right": right}
+    return table
 
 
 def _filed(probable: Mapping[str, np.ndarray], classes: Classes, precision: float) -> np.ndarray:
@@ -172,9 +218,7 @@ def _filed(probable: Mapping[str, np.ndarray], classes: Classes, precision: floa
     sure = (sub_sure >= classes.threshold("sub", precision)) & (
         main_sure >= classes.threshold("main", precision)
     )
-    filed: np.ndarray = (
-        sure & (probable["clothing"] >= classes.clothing_threshold) & ~equally_likely(probable["sub"])
-    )
+    filed: np.ndarray = sure & (probable["clothing"] >= HALF) & ~equally_likely(probable["sub"])
     return filed
 
 
@@ -189,8 +233,8 @@ def compare(
 
     first, second = photos.classes, again.classes
     probable = probabilities(one, first), probabilities(other, second)
-    result = {}
-    for head in HEADS:
+    result: dict[str, dict[str, float]] = {}
+    for head in (head for head in HEADS if head in first.heads and head in second.heads):
         labels = photos.labels(head)
         known = labels != UNKNOWN
         if not known.any():
@@ -243,7 +287,7 @@ def write_pages(
     """Write confusion matrices, reliability diagrams, the risk-coverage curve and the worst mistakes."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for head in HEADS:
+    for head in classes.heads:
         known = photos.labels(head) != UNKNOWN
         if known.any():
             written.append(

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from model.classes import Classes
+from model.answers import HALF
+from model.classes import HEADS, Classes
 from model.data import Photos
 from model.evaluate import calibration_error, chosen, per_class
 from model.labels import CLOTHING, NO_CLOTHING, UNKNOWN
@@ -46,8 +47,8 @@ def by_kind(
     `none_reviewed`, `none_bare`: photos without clothing that a person sees, and that are suspected. `passed`,
     `refused`: acceptable backgrounds that pass, and others that do not. `colour_agreed`: where all labellers agree.
     """
-    given = {head: chosen(head, probable, classes) for head in ("main", "sub", "background", "colour")}
-    bare = probable["clothing"] < classes.clothing_threshold
+    given = {head: chosen(head, probable, classes) for head in HEADS}
+    bare = probable["clothing"] < HALF
     return {
         kind: _figures(photos.kind == kind, given, bare, filed, probable["sub"], photos, classes)
         for kind in np.unique(photos.kind.astype(str))
@@ -74,7 +75,7 @@ def _figures(
     photos: Photos,
     classes: Classes,
 ) -> dict[str, float]:
-    known = {head: here & (photos.labels(head) != UNKNOWN) for head in given}
+    known = {head: here & (photos.labels(head) != UNKNOWN) & (head in classes.heads) for head in given}
     subs, agreed = known["sub"], known["colour"] & photos.agreed
     right = given["sub"] == photos.sub
     garments, none = here & (photos.clothing == CLOTHING), here & (photos.clothing == NO_CLOTHING)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from model.classes import HEADS, Classes, ClassesError
+from model.classes import Classes, ClassesError
 from model.familiar import FILE, Familiar
 
 CURRENT: Final = "CURRENT"
@@ -171,7 +171,7 @@ def _checksum(path: Path) -> str:
 def _check_scores(release: Release) -> None:
     """Refuse a release without scores, or with an 8-bit network that is not the float one's equal."""
     scores, agreement = release.metrics.get("scores", {}), release.metrics.get("agreement", {})
-    for head in HEADS:
+    for head in release.classes.heads:
         if head not in scores or head not in agreement:
             raise ReleaseError(
                 f"{release.version} does not say how well its {head} head does: export it again with "

@@ -39,7 +39,7 @@ def settle(
     if not len(labelled):
         return network
     device = next(network.parameters()).device
-    palette = Palette(photos.classes).to(device)
+    palette = Palette(photos.classes, tints=network.palette.tint is not None).to(device)
     augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0, small=0.0)
     network.eval()
     parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]

@@ -11,6 +11,7 @@ clothing in everything.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -94,6 +95,7 @@ def as_photos(classes: Classes, strangers: Sequence[np.ndarray]) -> Photos:
     return Photos(
         classes=classes,
         files=np.array([f"stranger-{i}" for i in range(n)]),
+        sha256=np.array([hashlib.sha256(p.tobytes()).hexdigest() for p in strangers], dtype=str),
         pixels=np.stack(small) if n else np.empty((0, *size, 3), np.uint8),
         main=unknown,
         sub=unknown,

@@ -5,6 +5,7 @@ blue ones shoes.
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,14 @@ WEIGHTS = {
 """Head → (3 channels, classes)."""
 
 
-def make(model_dir: Path, version: str = "small-1", *, sub_threshold: float = 0.0) -> Path:
+def make(
+    model_dir: Path,
+    version: str = "small-1",
+    *,
+    sub_threshold: float = 0.0,
+    heads: tuple[str, ...] = HEADS,
+    doubts: Mapping[str, float] | None = None,
+) -> Path:
     """Write the release below `model_dir` and make it the current one; returns its folder."""
     folder = model_dir / version
     (folder / "golden").mkdir(parents=True)
@@ -40,16 +48,19 @@ def make(model_dir: Path, version: str = "small-1", *, sub_threshold: float = 0.
         subs=SUBS,
         main_of=dict(zip(SUBS, MAINS, strict=True)),
         colours=COLOURS,
-        thresholds={head: {0.8: 0.0, 0.995: sub_threshold if head == "sub" else 0.0} for head in HEADS},
+        heads=heads,
+        doubts=doubts or {},
+        thresholds={"main": {0.8: 0.0, 0.995: 0.0}, "sub": {0.8: 0.0, 0.995: sub_threshold}},
     )
     (folder / "classes.json").write_text(classes.to_json(), "utf-8")
-    scores = {head: {"accuracy": 1.0} for head in HEADS}
-    agreement = {head: {"same": 1.0, "lost": 0.0} for head in HEADS}
+    scores = {head: {"accuracy": 1.0} for head in heads}
+    agreement = {head: {"same": 1.0, "lost": 0.0} for head in heads}
     (folder / "metrics.json").write_text(json.dumps({"scores": scores, "agreement": agreement}), "utf-8")
     (folder / "card.md").write_text("For tests.\n", "utf-8")
     Image.new("RGB", (64, 64), (200, 20, 20)).save(folder / "golden" / "red.png")
     (folder / "golden" / "golden.json").write_text(
-        json.dumps({"red.png": {"sub": "t-shirt", "colour": "red"}}), "utf-8"
+        json.dumps({"red.png": {"sub": "t-shirt"} | ({"colour": "red"} if "colour" in heads else {})}),
+        "utf-8",
     )
     seal(folder)
     promote(model_dir, version, new_classes=True)

@@ -124,7 +124,8 @@ def find_judges(out: Path, task: str, network: Path = RELEASES) -> list[Judge]:
         ClassicalJudge(path.parent) for path in sorted((out / "models" / task).glob("*/*/facts.json"))
     ]
     if (network / "CURRENT").is_file() and task in ("background", "colour"):
-        judges.append(NetworkJudge(network, task))
+        judge = NetworkJudge(network, task)
+        judges += [judge] if task in judge.release.classes.heads else []
     return judges
 
 

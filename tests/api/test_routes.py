@@ -283,6 +283,35 @@ def test_classes_names_what_each_head_tells_apart(client: FlaskClient) -> None:
     assert answer["main_of"]["shoes"] == "footwear"
 
 
+def test_a_head_that_was_not_trained_is_absent_everywhere(
+    make_client: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    small_release.make(tmp_path, heads=("main", "sub"))
+    client = make_client(model_dir=tmp_path)
+    answer = send(client, picture("red")).get_json()
+    assert not {"background", "colour"} & set(answer)
+    assert answer["sub"]["class"] == "t-shirt"
+    assert set(client.get("/classes").get_json()["heads"]) == {"main", "sub"}
+    assert client.get("/stats").get_json()["predictions"]["colour"] == {}
+    assert 'head="colour",name' not in client.get("/metrics").get_data(as_text=True)
+    document = client.get("/openapi.json").get_json()["components"]["schemas"]
+    for schema, part in (
+        ("Answer", document["Answer"]),
+        ("Classes", document["Classes"]["properties"]["heads"]),
+    ):
+        assert not {"background", "colour"} & set(part["required"]), schema
+
+
+def test_doubts_that_move_nothing_are_told_apart_from_reasons_for_review(
+    make_client: Callable[..., FlaskClient], tmp_path: Path
+) -> None:
+    small_release.make(tmp_path, doubts={"background": 1.1, "colour": 1.1})
+    answer = send(make_client(model_dir=tmp_path), picture("red")).get_json()
+    assert (answer["needs_review"], answer["review_reason"]) == (False, "")
+    assert answer["doubts"].startswith("background unsure (")
+    assert ", colour unsure (" in answer["doubts"]
+
+
 def test_stats_and_metrics_count_what_was_answered(client: FlaskClient) -> None:
     send_many(client, [picture("red"), picture("red"), b"no photo"])
     stats = client.get("/stats").get_json()

@@ -134,7 +134,7 @@ def _start(settings: BatchSettings, ledger: Ledger, began: datetime) -> Run:
     run = Run(
         moment.strftime("%Y%m%dT%H%M%SZ"),
         moment.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        model_version="2026-11-21-4",
+        model_version="2026-11-25-1",
         settings={"DATA_DIR": str(settings.data_dir), "AUDIT_SHARE": "0.01", "SETTLE_SECONDS": "10.0"},
     )
     ledger.start_run(run)

@@ -1,20 +1,25 @@
 """One night, end to end, against a sidecar that answers what the photo says."""
 
+import csv
 import hashlib
 import io
 import os
 import re
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Response, jsonify
 
+<<<<<<< HEAD
 from batch import export, logs, run, sweep
 from batch.__main__ import main
+=======
+from batch import export, run, summary, sweep
+>>>>>>> answers
 from batch.ledger import CSV_COLUMNS, Ledger, Row, Run
 from batch.lock import run_lock
 from batch.scan import Scan
@@ -394,9 +399,72 @@ def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(
         night.drop(f"{number}.jpg", photo(str(number)))
     night.drop("doubt.jpg", photo("doubt", doubt=True))
     night.run()
-    marked = [row for row in night.csv() if "audit" in row["review_reason"]]
+    marked = [row for row in night.csv() if row["review_reason"] == "audit"]
     assert 20 <= len(marked) <= 60
     assert {(row["status"], row["needs_review"]) for row in marked} == {("processed", "false")}
+
+
+def answering(**changes: object) -> Callable[[Sequence[bytes]], Response]:
+    """A sidecar's answer to any photos, changed; what is None is left out."""
+    head = {"class": "pants", "probability": 0.9, "probabilities": {"pants": 0.9}}
+    whole = {"main": head | {"class": "bottomwear"}, "sub": head, "background": head, "colour": head}
+    told = whole | {"needs_review": False, "review_reason": "", "doubts": ""} | changes
+    prediction = {name: value for name, value in told.items() if value is not None}
+    return lambda photos: jsonify(model_version="fake-1", results=[{"prediction": prediction}] * len(photos))
+
+
+def test_doubts_that_move_nothing_have_a_column_of_their_own(
+    make_night: Callable[..., Night], sidecar: FakeSidecar
+) -> None:
+    night = make_night(audit_share=1)
+    sidecar.behaviour = answering(doubts="background unsure (0.60 < 0.70), colour unsure (0.40 < 0.65)")
+    night.drop("a.jpg", photo("a"))
+    assert night.run() == 0
+    (row,) = night.csv()
+    assert (row["review_reason"], row["status"]) == ("audit", "processed")
+    assert row["doubts"] == "background unsure (0.60 < 0.70), colour unsure (0.40 < 0.65)"
+    assert ";" not in ",".join(row.values())
+    with Ledger(night.settings.ledger_path) as ledger:
+        seen = summary.from_json(ledger.runs()[-1].summary)
+    assert seen.reasons == {"audit": 1}
+    assert seen.doubts == {"background unsure": 1, "colour unsure": 1}
+
+
+def test_a_release_that_has_learned_no_colours_leaves_their_cells_empty(
+    night: Night, sidecar: FakeSidecar
+) -> None:
+    sidecar.behaviour = answering(background=None, colour=None, doubts=None)
+    night.drop("a.jpg", photo("a"))
+    night.drop("b.jpg", photo("a"))  # the same bytes get the same answer
+    assert night.run() == 0
+    rows = night.csv()
+    assert {row["sub_category"] for row in rows} == {"pants"}
+    empty = ("background_quality", "background_quality_probability", "colour", "colour_probability", "doubts")
+    assert {row[name] for row in rows for name in empty} == {""}
+    page = (night.settings.reports / f"{rows[0]['run_id']}.html").read_text()
+    assert "Colours" not in page
+    assert "acceptable" not in page
+
+
+@pytest.mark.parametrize("head", ["main", "sub"])
+def test_a_server_that_says_nothing_of_the_category_is_not_believed(
+    night: Night, sidecar: FakeSidecar, head: str
+) -> None:
+    sidecar.behaviour = answering(**{head: None})
+    night.drop("a.jpg", photo("a"))
+    assert night.run() != 0
+    assert night.waiting() == ["a.jpg"]
+
+
+def test_a_spreadsheet_that_splits_at_semicolons_too_finds_every_column(night: Night) -> None:
+    night.drop("a;b.jpg", photo("a"))
+    night.drop("c;d.pdf", b"%PDF-1.7")
+    assert night.run() == 3
+    with night.settings.csv_path.open(newline="", encoding="utf-8") as file:
+        text = file.read().replace(",", ";")
+    lines = list(csv.reader(io.StringIO(text), delimiter=";"))
+    assert {len(line) for line in lines} == {len(CSV_COLUMNS)}
+    assert {line[0] for line in lines[1:]} == {"a;b.jpg", "c;d.pdf"}
 
 
 def test_a_name_that_a_spreadsheet_would_run_is_made_harmless_in_the_csv_only(night: Night) -> None:

@@ -1,11 +1,14 @@
 """Probabilities are honest and thresholds keep their promise, on photos that nobody has seen."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from model.answers import probabilities
-from model.calibrate import PRECISIONS, calibrate, keep_promises
+from model.calibrate import DOUBTED_BELOW, PRECISIONS, calibrate, keep_promises
 from model.classes import Classes
+from model.evaluate import calibration_error, doubted
 from model.labels import UNKNOWN
 
 CLASSES = Classes(
@@ -79,15 +82,34 @@ def test_a_photo_that_stands_for_many_counts_for_many_and_unequal_ones_say_less(
     assert keep_promises(sure, np.ones(3000, bool), weights=few)[0.97] > 1
 
 
-def test_the_backgrounds_threshold_forgets_the_prior() -> None:
-    """One photo in twenty is acceptable, at probabilities around 0.3: the threshold must come down to them."""
+def test_backgrounds_are_calibrated_for_a_half_and_half_mixture() -> None:
+    """One photo in twenty is acceptable where it is calibrated; where every second one is, probabilities are right."""
+    rng = np.random.default_rng(0)
+
+    def photos(n: int, share: float) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        scores, labels = world(n, 11)
+        labels["background"] = (rng.random(n) > share).astype(int)
+        gap = np.where(labels["background"] == 0, -1.0, -4.0) + rng.logistic(0, 1.0, n)
+        scores["background"] = np.stack([gap * 1.7, np.zeros(n)], 1)
+        return scores, labels
+
+    fitted = calibrate(CLASSES, *photos(6000, 0.05))
+    fresh, labels = photos(20_000, 0.5)
+    probable = probabilities(fresh, fitted)["background"].max(1)
+    right = probabilities(fresh, fitted)["background"].argmax(1) == labels["background"]
+    assert probable.mean() == pytest.approx(right.mean(), abs=0.02)
+    assert calibration_error(probable, right) < 0.03
+
+
+def test_what_divides_the_background_forgets_the_prior() -> None:
+    """One photo in twenty is acceptable, at probabilities around 0.3: 0.5 must come down to them."""
     rng = np.random.default_rng(0)
     scores, labels = world(2000, 2)
     labels["background"] = (rng.random(2000) > 0.05).astype(int)
     gap = np.where(labels["background"] == 0, rng.normal(-0.8, 0.4, 2000), rng.normal(-3, 0.6, 2000))
     scores["background"] = np.stack([gap, np.zeros(2000)], 1)
     fitted = calibrate(CLASSES, scores, labels)
-    acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
+    acceptable = probabilities(scores, fitted)["background"][:, 0] >= 0.5
     good = labels["background"] == 0
     assert (acceptable[good].mean() + (~acceptable[~good]).mean()) / 2 > 0.97
 
@@ -103,7 +125,7 @@ def test_many_easy_photos_of_one_kind_do_not_set_the_backgrounds_threshold_of_an
     middle = np.where(good, np.where(kinds == "shop", 6.0, -1.5), bad)
     scores["background"] = np.stack([middle + rng.normal(0, 0.2, 2200), np.zeros(2200)], 1)
     fitted = calibrate(CLASSES, scores, labels, kinds=kinds)
-    acceptable = probabilities(scores, fitted)["background"][:, 0] >= fitted.background_threshold
+    acceptable = probabilities(scores, fitted)["background"][:, 0] >= 0.5
     assert acceptable[(kinds == "home") & good].mean() > 0.9
 
 
@@ -122,14 +144,48 @@ def test_photos_without_a_label_do_not_count() -> None:
 
 def test_a_head_without_labels_promises_nothing() -> None:
     scores, labels = world(500, 4)
-    labels["colour"][:] = UNKNOWN
+    labels["colour"][:] = labels["background"][:] = UNKNOWN
+    fitted = calibrate(replace(CLASSES, doubts={"colour": 0.55}), scores, labels)
+    assert fitted.temperatures["colour"] == CLASSES.temperatures["colour"]
+    assert fitted.doubts["colour"] == 0.55  # what it had before
+
+
+def test_answers_without_a_doubt_keep_their_heads_promise() -> None:
+    scores, labels = world(6000, 8)
+    labels["background"][:] = UNKNOWN
     fitted = calibrate(CLASSES, scores, labels)
-    assert fitted.thresholds["colour"] == {}
-    assert fitted.threshold("colour", 0.97) == 0.0
+    fresh, truth = world(20_000, 9)
+    probable = probabilities(fresh, fitted)["colour"]
+    free = probable.max(1) >= fitted.doubts["colour"]
+    assert 0.7 <= free.mean() < 0.95
+    assert (probable.argmax(1) == truth["colour"])[free].mean() >= DOUBTED_BELOW["colour"]
+
+
+def test_no_more_than_a_third_of_the_photos_have_a_doubt_whatever_was_promised() -> None:
+    """Colours are right half of the time at best, and no threshold keeps the promise: the share wins."""
+    scores, labels = world(3000, 10)
+    rng = np.random.default_rng(1)
+    labels["colour"] = rng.integers(0, 2, 3000)
+    labels["background"] = np.where(rng.random(3000) < 0.2, 1 - labels["background"], labels["background"])
+    fitted = calibrate(CLASSES, scores, labels)
+    fresh, _ = world(20_000, 11)
+    some = np.any(list(doubted(fresh, fitted).values()), axis=0)
+    assert 0.24 < some.mean() <= 1 / 3
+
+
+def test_what_photos_without_clothing_say_counts_where_there_are_some() -> None:
+    scores, labels = world(2000, 12)
+    labels["clothing"] = (np.arange(2000) % 10 > 0).astype(int)
+    scores["clothing"] = np.where(labels["clothing"], 6.0, 2.0) + np.random.default_rng(0).normal(
+        0, 0.5, 2000
+    )
+    fitted = calibrate(CLASSES, scores, labels)
+    suspected = probabilities(scores, fitted)["clothing"] < 0.5
+    assert (suspected == (labels["clothing"] == 0)).mean() > 0.99
 
 
 def test_few_clothing_photos_are_suspected_to_show_none() -> None:
     scores, labels = world(1000, 5)
     fitted = calibrate(CLASSES, scores, labels)
-    suspected = probabilities(scores, fitted)["clothing"] < fitted.clothing_threshold
+    suspected = probabilities(scores, fitted)["clothing"] < 0.5
     assert 0.02 < suspected.mean() <= 0.041

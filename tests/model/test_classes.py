@@ -1,10 +1,22 @@
 """Classes come from the folders and a taxonomy, and a release carries them in a file."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from model.classes import Classes, ClassesError, from_folders, main_of_label, read_taxonomy, sub_name
+from model.classes import (
+    HEADS,
+    Classes,
+    ClassesError,
+    Limits,
+    from_folders,
+    main_of_label,
+    read_taxonomy,
+    sub_name,
+)
 
 TAXONOMY = {"upperwear": ["shirt", "t-shirt"], "footwear": ["shoes"]}
 
@@ -64,13 +76,39 @@ def classes() -> Classes:
         main_of={"shirt": "upperwear", "shoes": "footwear"},
         thresholds={"sub": {0.8: 0.4, 0.97: 0.7, 0.995: 0.9}},
         temperatures={"main": 1.1, "sub": 1.2, "background": 1.3, "colour": 1.4},
-        background_threshold=0.4,
-        clothing_threshold=0.2,
+        doubts={"colour": 0.6},
+        offsets={"background": 1.5},
+        heads=("main", "sub", "colour"),
+        kinds={"shop": Limits({"sub": 2.0}, {"sub": {0.97: 0.8}}, {"colour": 0.7})},
     )
 
 
 def test_the_file_gives_back_what_was_written() -> None:
     assert Classes.from_json(classes().to_json()) == classes()
+
+
+def test_a_release_of_before_half_and_half_gives_the_answers_it_gave() -> None:
+    """Its background counted as acceptable from 0.2 on, its garments as none below 0.4; its doubts were no promise."""
+    old = json.loads(classes().to_json()) | {
+        "format": 1,
+        "background_threshold": 0.2,
+        "clothing_threshold": 0.4,
+    }
+    old["thresholds"]["colour"] = {"0.9": 0.8}
+    for name in ("doubts", "offsets", "heads", "kinds"):
+        del old[name]
+    read = Classes.from_json(json.dumps(old))
+    assert read.heads == HEADS
+    assert read.offsets == pytest.approx({"background": np.log(0.8 / 0.2), "clothing": np.log(0.6 / 0.4)})
+    assert (read.doubts, "colour" in read.thresholds) == ({}, False)
+
+
+def test_releases_that_answer_other_questions_tell_other_classes_apart() -> None:
+    both, one = replace(classes(), heads=HEADS), replace(classes(), heads=("main", "sub"))
+    assert both.same_names(replace(both, offsets={}))
+    assert not both.same_names(one)
+    assert one.same_names(replace(one, colours=("red",)))
+    assert not both.same_names(replace(both, colours=("red",)))
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', '{"format": 1, "mains": 3}'])

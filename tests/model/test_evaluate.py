@@ -12,11 +12,14 @@ from model import data
 from model.answers import decode, probabilities
 from model.classes import HEADS, Limits
 from model.evaluate import (
+    as_text,
     balanced,
     calibration_error,
     compare,
     coverage,
+    doubted,
     evaluate,
+    in_words,
     judge,
     per_class,
     review,
@@ -24,6 +27,7 @@ from model.evaluate import (
     write_pages,
 )
 from model.familiar import fit, with_reach
+from model.kinds import by_kind
 
 Make = Callable[..., Path]
 
@@ -79,6 +83,32 @@ def test_review_counts_what_is_filed_and_how_much_of_it_rightly(make_photos: Mak
     assert filed == {"promised": 0.97, "filed": 1.0, "precision": 1.0}
 
 
+def test_where_nothing_is_filed_nothing_is_said_to_be_right(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    probable, _ = judge(guesses(photos, 0, 9.0), photos.classes, 0.97)
+    row = review(probable, np.zeros(24, bool), photos, photos.classes, 0.97)
+    assert row["precision"] is None
+    assert in_words(row) == "At REVIEW_PRECISION=0.97 no photo would be filed: all would wait for a person."
+    assert "50.0% of the photos would be filed without a person, 90.0% of these rightly" in in_words(
+        {"promised": 0.9, "filed": 0.5, "precision": 0.9}
+    )
+
+
+def test_a_head_that_was_not_trained_is_not_scored_and_not_drawn(make_photos: Make, tmp_path: Path) -> None:
+    photos = data.load(make_photos(each=8), progress=False)
+    silent = replace(photos.classes, heads=("main", "sub", "background"))
+    scores = guesses(photos, 0, 9.0)
+    probable = probabilities(scores, silent)
+    report = evaluate(probable, photos, silent)
+    assert "colour" not in report
+    assert "colour" not in as_text(report)
+    written = write_pages(report, probable, photos, silent, tmp_path / "pages")
+    assert "colour.png" not in [path.name for path in written]
+    assert "colour" not in doubted(scores, silent)
+    assert "colour" not in compare(scores, scores, replace(photos, classes=silent), photos)
+    assert np.isnan(by_kind(probable, photos, silent, np.ones(24, bool))["photos"]["colour"])
+
+
 def test_many_photos_are_judged_as_a_night_judges_each(make_photos: Make) -> None:
     photos = data.load(make_photos(each=8), progress=False)
     rng = np.random.default_rng(0)
@@ -86,13 +116,17 @@ def test_many_photos_are_judged_as_a_night_judges_each(make_photos: Make) -> Non
     scores["clothing"] = rng.normal(1, 2, 24)
     kinds = np.repeat(["home", "shop"], 12)
     familiar = with_reach(fit(scores["features"], kinds), rng.normal(0, 1, (400, 16)))
-    strict = Limits(dict.fromkeys(HEADS, 2.0), {"sub": {0.8: 0.0, 0.97: 0.7}})
+    strict = Limits(dict.fromkeys(HEADS, 2.0), {"sub": {0.8: 0.0, 0.97: 0.7}}, {"colour": 0.9})
     mild = {"sub": {0.8: 0.0, 0.97: 0.4}}
-    classes = replace(photos.classes, thresholds=mild, clothing_threshold=0.3, kinds={"shop": strict})
+    classes = replace(photos.classes, thresholds=mild, offsets={"clothing": 1.0}, kinds={"shop": strict})
     probable, filed = judge(scores, classes, 0.97, familiar)
     answers = decode(scores, classes, review_precision=0.97, familiar=familiar)
     assert filed.tolist() == [not answer.needs_review for answer in answers]
     assert 0 < filed.sum() < 24
+    flags = doubted(scores, classes, familiar)
+    for head in ("background", "colour"):
+        assert flags[head].tolist() == [f"{head} unsure" in answer.doubts for answer in answers]
+    assert 0 < flags["colour"].sum() < 24
     assert probable["sub"].max(1) == pytest.approx([answer.sub.probability for answer in answers])
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,11 +14,12 @@ from PIL import Image
 from model import data, export, releases
 from model.classes import HEADS, Classes
 from model.familiar import Familiar
+from model.labels import UNKNOWN
 from model.network import Network, normalise
 from model.predictor import Predictor
 from model.recipe import Recipe
 from model.releases import ReleaseError
-from model.train import familiarise
+from model.train import familiarise, label_sets, raw_scores
 
 Make = Callable[..., Path]
 
@@ -117,6 +119,112 @@ def test_a_release_is_made_and_promoted_or_refused(
         make("one")
 
 
+def test_a_release_is_made_anew_with_the_same_network_bit_for_bit(
+    network: Network, photos: data.Photos, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Other held-out photos set its numbers; the files of the network, and what they were made from, stay."""
+    every = np.arange(len(photos))
+    run = replace(run_of(network, photos), trained=("main", "sub", "background"))
+    export.save_held_out(tmp_path, run, photos, every)
+    (tmp_path / "golden").mkdir()
+
+    def make(run: export.Run, held_out: Path, version: str) -> releases.Release:
+        return export.export(
+            run,
+            export.load_held_out(held_out),
+            photos,
+            photos,
+            golden=tmp_path / "golden",
+            out=tmp_path / "releases",
+            version=version,
+        )
+
+    first = make(run, tmp_path / "held_out.npz", "one")
+    labels = label_sets(photos, every) | {"sub": np.full(len(every), UNKNOWN)}
+    scores = raw_scores(network, photos, every)
+    scores["background"] = scores["background"] + np.array([3.0, 0.0], np.float32)
+    export.save_scores(tmp_path / "looks.npz", scores, labels, photos, every)
+    second = make(export.load_run(first.folder), tmp_path / "looks.npz", "two")
+    for file in ("model.onnx", "weights.safetensors"):
+        assert (second.folder / file).read_bytes() == (first.folder / file).read_bytes()
+    assert second.classes.thresholds == first.classes.thresholds
+    assert second.classes.offsets["background"] < first.classes.offsets["background"]
+    assert second.classes.heads == ("main", "sub", "background")
+    assert "release one, bit for bit" in (second.folder / "card.md").read_text()
+    assert [str(w.message) for w in recwarn if "Trac" in w.category.__name__] == []
+
+
+def test_a_head_that_nobody_trained_keeps_no_release_from_use(
+    network: Network, photos: data.Photos, tmp_path: Path
+) -> None:
+    """Its answers differ in 8 bits as noise does; it does not count and does not answer."""
+    run = replace(run_of(network, photos), trained=("main", "sub"))
+    export.save_held_out(tmp_path, run, photos, np.arange(len(photos)))
+    (tmp_path / "golden").mkdir()
+    release = export.export(
+        run,
+        export.load_held_out(tmp_path / "held_out.npz"),
+        photos,
+        photos,
+        golden=tmp_path / "golden",
+        out=tmp_path / "releases",
+        version="mine",
+    )
+    assert set(release.metrics["scores"]) == set(release.metrics["agreement"]) == {"main", "sub"}
+    same = {head: {"same": 1.0, "lost": 0.0} for head in ("main", "sub")}
+    metrics = release.metrics | {"agreement": same}
+    (release.folder / "metrics.json").write_text(json.dumps(metrics))
+    releases.seal(release.folder)
+    releases.promote(tmp_path / "releases", "mine")
+    answer = Predictor(releases.load(release.folder)).predict(data.serving_pixels(photos))[0]
+    assert list(answer.answers()) == ["main", "sub"]
+    assert not [plot for plot in release.folder.rglob("*.png") if plot.stem in ("background", "colour")]
+
+
+def test_photos_that_a_run_has_learned_from_are_no_test(
+    network: Network, photos: data.Photos, tmp_path: Path
+) -> None:
+    run = replace(run_of(network, photos), learned=frozenset(photos.sha256[:20].tolist()))
+    export.save_run(tmp_path, run)
+    export.save_held_out(tmp_path, run, photos, np.arange(20, 24))
+    (tmp_path / "golden").mkdir()
+
+    def make(test: data.Photos) -> releases.Release:
+        return export.export(
+            export.load_run(tmp_path),
+            export.load_held_out(tmp_path / "held_out.npz"),
+            photos,
+            test,
+            golden=tmp_path / "golden",
+            out=tmp_path / "releases",
+            version="mine",
+            quantised=False,
+        )
+
+    with pytest.raises(ReleaseError, match=r"learned from all of these 20 photos.*--part"):
+        make(photos.take(np.arange(20)))
+    release = make(photos)
+    assert release.metrics["test"] == {"photos": 4, "learned": 20, "set_by": 4}
+    card = (release.folder / "card.md").read_text()
+    assert "took no part in training" not in card
+    assert "On 4 photos that it has not learned from" in card
+    caution = export.nothing_filed(release)
+    assert "mine would file nothing" in caution
+    assert "the 4 photos that set its thresholds are too few" in caution
+    assert "Even 0.9 is too much" in caution
+
+
+def test_what_a_run_to_start_from_had_learned_counts_as_trained(
+    network: Network, photos: data.Photos, tmp_path: Path
+) -> None:
+    export.save_run(tmp_path, replace(run_of(network, photos), trained=("main", "sub", "background")))
+    plain = replace(photos, background=np.full(len(photos), UNKNOWN), colour=np.full(len(photos), UNKNOWN))
+    every = np.arange(len(photos))
+    assert export.trained_heads(plain, every) == ("main", "sub")
+    assert export.trained_heads(plain, every, tmp_path) == ("main", "sub", "background")
+    assert export.trained_heads(photos, every) == HEADS
+
+
 def test_too_few_right_golden_photos_make_no_release(
     network: Network, photos: data.Photos, tmp_path: Path
 ) -> None:
@@ -143,7 +251,8 @@ def test_too_few_right_golden_photos_make_no_release(
     assert list((tmp_path / "releases").iterdir()) == []
 
 
-def test_the_card_names_what_the_numbers_say() -> None:
+def told(heads: tuple[str, ...] = ("main", "sub", "colour"), colour: float = 0.92) -> dict[str, Any]:
+    """What a release without backgrounds measured."""
     row = {
         "photos": 9,
         "score": 0.5,
@@ -152,23 +261,75 @@ def test_the_card_names_what_the_numbers_say() -> None:
         "f1": 0.5,
         "calibration_error": 0.1,
     }
-    metrics = {
+    return {
         "version": "v",
         "story": {"made_from": ["9 photos"], "recipe": {"epochs": 3}},
         "review": {"promised": 0.97, "filed": 0.8, "precision": 0.98},
-        "scores": dict.fromkeys(HEADS, row),
-        "agreement": {head: {"same": 0.99, "lost": 0.001} for head in HEADS},
-        "test_photos": 9,
+        "promises": [{"promised": 0.97, "filed": 0.8, "precision": 0.98}],
+        "doubts": {"any": {"share": 0.25}, "colour": {"share": 0.2, "right": 0.91}},
+        "scores": dict.fromkeys(heads, row),
+        "agreement": {head: {"same": 0.99, "lost": 0.001} for head in heads},
+        "test": {"photos": 9, "learned": 0, "set_by": 0},
         "clothing_suspected": 0.02,
-        "held_out": {"photos": 7, "sub": 0.6},
+        "held_out": {
+            "photos": 7,
+            "sub": 0.6,
+            "doubts": {"any": {"share": 0.3}, "colour": {"share": 0.3, "right": colour}},
+            "looks": {"colour": 6},
+        },
         "quantised": True,
         "size": 144,
         "milliseconds": {"8-bit": 5.0, "float": 15.0},
         "processor": "P (avx2)",
     }
-    text = export.card(metrics, replace(Classes(("a",), ("b",), {"b": "a"})))
+
+
+CLASSES = Classes(("a",), ("b",), {"b": "a"}, heads=("main", "sub", "colour"))
+
+
+def test_the_card_names_what_the_numbers_say() -> None:
+    text = export.card(told(), CLASSES)
     assert "| sub | 9 | 0.500 | 0.400 to 0.600 |" in text
-    assert "80.0% of the photos are filed without a person, 98.0% of these rightly" in text
+    assert "| 0.97 | 80.0% | 98.0% | 20.0% |" in text
+    assert "On 9 photos that took no part in training or in setting a threshold." in text
+    assert "half-and-half mixture" in text
+    assert "| colour | 0.90 | 0.910 | 0.920 | 6 |" in text
+    assert "falls short" not in text
+
+
+def test_the_card_is_silent_about_a_head_that_answers_nothing() -> None:
+    text = export.card(told(), CLASSES)
+    assert "| background" not in text
+    assert "It has learned nothing of the background quality, and answers nothing there." in text
+    text = export.card(told(("main", "sub")), replace(CLASSES, heads=("main", "sub")))
+    assert "- colours:" not in text
+    assert "| colour |" not in text
+
+
+def test_the_card_says_where_a_promise_is_not_kept() -> None:
+    text = export.card(told(colour=0.85), CLASSES)
+    assert "The colour falls short of its promise" in text
+    assert "that leaves 0.850" in text
+    nothing = told()
+    nothing["review"]["precision"] = nothing["promises"][0]["precision"] = None
+    nothing["review"]["filed"] = nothing["promises"][0]["filed"] = 0.0
+    text = export.card(nothing, CLASSES)
+    assert "| 0.97 | 0.0% |  | 100.0% |" in text
+    assert "no photo would be filed" in text
+
+
+@pytest.mark.parametrize(
+    ("test", "said"),
+    [
+        ({"photos": 9, "learned": 3, "set_by": 0}, "3 others, from which it has learned, do not count"),
+        ({"photos": 9, "learned": 0, "set_by": 4}, "4 of them set its temperatures and thresholds"),
+        ({"photos": 9, "learned": None, "set_by": None}, "these may be among them"),
+    ],
+)
+def test_photos_are_said_to_be_new_to_it_only_where_they_are(test: dict[str, Any], said: str) -> None:
+    text = export.card(told() | {"test": test}, CLASSES)
+    assert said in text
+    assert ("took no part in training" in text) == (said.startswith("3"))
 
 
 def test_rounding_the_first_weights_keeps_what_each_kernel_answers_to_an_even_colour() -> None:

@@ -50,6 +50,33 @@ def photos_of(night: Night) -> dict[str, str]:
     }
 
 
+def test_doubts_of_before_that_moved_nothing_get_their_own_column(old: Night) -> None:
+    """Older versions named them among the reasons for review, parted by semicolons, which shift a spreadsheet's columns."""
+    before = {
+        "sub category unsure (0.40 < 0.91); colour unsure (0.30 < 0.97)": (
+            "sub category unsure (0.40 < 0.91)",
+            "colour unsure (0.30 < 0.97)",
+        ),
+        "background unsure (0.14); colour unsure (0.30 < 0.97); audit": (
+            "audit",
+            "background unsure (0.14), colour unsure (0.30 < 0.97)",
+        ),
+        "may show no clothing (0.1 < 0.4); main category unsure (0.2 < 0.4)": (
+            "may show no clothing (0.1 < 0.4), main category unsure (0.2 < 0.4)",
+            "",
+        ),
+    }
+    with sqlite3.connect(old.settings.ledger_path) as db:
+        numbers = [
+            number for (number,) in db.execute("SELECT id FROM photos ORDER BY id LIMIT ?", (len(before),))
+        ]
+        db.executemany("UPDATE photos SET review_reason = ? WHERE id = ?", zip(before, numbers, strict=True))
+    db.close()
+    with Ledger(old.settings.ledger_path) as ledger:
+        rows = {row.id: row for row in ledger.all_rows()}
+    assert [(rows[n].review_reason, rows[n].doubts) for n in numbers] == list(before.values())
+
+
 def test_the_first_night_keeps_every_row_and_every_photo(old: Night) -> None:
     rows, photos = rows_of(old), photos_of(old)
     old.drop("order 9/new.jpg", photo("new"))
@@ -59,6 +86,9 @@ def test_the_first_night_keeps_every_row_and_every_photo(old: Night) -> None:
         kept = {name: value for name, value in after[number].items() if name in row}
         if row["status"] == "duplicate":  # it may name the first one's present place
             kept["duplicate_of"] = row["duplicate_of"]
+        if "unsure" in str(row["review_reason"]):  # doubts have a column of their own now
+            parts = [str(kept["review_reason"]), str(after[number]["doubts"])]
+            kept["review_reason"] = "; ".join(filter(None, parts))
         assert kept == row
     assert len(after) == len(rows) + 1
     assert photos.items() <= photos_of(old).items()
@@ -74,10 +104,14 @@ def test_the_csv_gets_its_new_columns_once_and_keeps_its_lines(old: Night) -> No
     assert header == CSV_COLUMNS == [*OLD_COLUMNS, *NEW_COLUMNS]
     for key, line in before.items():
         changed = {name for name in OLD_COLUMNS if after[key][name] != line[name]}
-        assert changed <= {"duplicate_of", "file_name", "moved_to"}
+        assert changed <= {"duplicate_of", "file_name", "moved_to", "review_reason"}
         assert after[key]["file_name"] in (line["file_name"], f"'{line['file_name']}")
         assert after[key]["order"] == (line["file_name"].rpartition("/")[0])
-        assert [after[key][name] for name in ("decided_by", "decided_at", "decision", "doubts")] == [""] * 4
+        assert [after[key][name] for name in ("decided_by", "decided_at", "decision")] == [""] * 3
+        assert (
+            ", ".join(filter(None, [after[key]["review_reason"], after[key]["doubts"]]))
+            == line["review_reason"]
+        )
     assert len(after) == len(before) + 1
 
 
