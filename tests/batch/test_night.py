@@ -14,12 +14,8 @@ from typing import Any
 import pytest
 from flask import Response, jsonify
 
-<<<<<<< HEAD
-from batch import export, logs, run, sweep
+from batch import export, logs, run, summary, sweep
 from batch.__main__ import main
-=======
-from batch import export, run, summary, sweep
->>>>>>> answers
 from batch.ledger import CSV_COLUMNS, Ledger, Row, Run
 from batch.lock import run_lock
 from batch.scan import Scan
