@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,10 @@ pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="this is not Win
 
 GENERIC_READ, OPEN_EXISTING, SHARED_WITH_NOBODY = 0x80000000, 3, 0
 """From <winnt.h> and <fileapi.h>; see CreateFileW."""
+
+KERNEL32: Any = ctypes.WinDLL("kernel32") if sys.platform == "win32" else None
+if KERNEL32:
+    KERNEL32.CreateFileW.restype = ctypes.c_void_p
 
 
 @pytest.fixture
@@ -45,17 +50,14 @@ def start(*arguments: str) -> subprocess.CompletedProcess[str]:
 @contextlib.contextmanager
 def held_open(path: Path) -> Iterator[None]:
     """As long as another program has the file open and shares it with nobody."""
-    if sys.platform == "win32":
-        kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
-        kernel32.CreateFileW.restype = ctypes.c_void_p
-        handle = kernel32.CreateFileW(
-            str(path), ctypes.c_uint32(GENERIC_READ), SHARED_WITH_NOBODY, None, OPEN_EXISTING, 0, None
-        )
-        assert handle != ctypes.c_void_p(-1).value, ctypes.get_last_error()
-        try:
-            yield
-        finally:
-            kernel32.CloseHandle(ctypes.c_void_p(handle))
+    handle = KERNEL32.CreateFileW(
+        str(path), ctypes.c_uint32(GENERIC_READ), SHARED_WITH_NOBODY, None, OPEN_EXISTING, 0, None
+    )
+    assert handle != ctypes.c_void_p(-1).value
+    try:
+        yield
+    finally:
+        KERNEL32.CloseHandle(ctypes.c_void_p(handle))
 
 
 def left(data: Path) -> int:
