@@ -22,8 +22,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "win32", reason="this is not Win
 GENERIC_READ, OPEN_EXISTING, SHARED_WITH_NOBODY = 0x80000000, 3, 0
 """From <winnt.h> and <fileapi.h>; see CreateFileW."""
 
-KERNEL32: Any = ctypes.WinDLL("kernel32") if sys.platform == "win32" else None
-if KERNEL32:
+KERNEL32: Any = None
+if sys.platform == "win32":
+    KERNEL32 = ctypes.WinDLL("kernel32")
     KERNEL32.CreateFileW.restype = ctypes.c_void_p
 
 
