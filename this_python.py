@@ -6,8 +6,8 @@ A package's `__main__` imports it before anything that an old Python, or one wit
 import os
 import sys
 
-VERSION = "0.1.0"
-"""Of the program; pyproject.toml has the same."""
+VERSION = "0.2.0"
+"""Of the program; CHANGELOG.md says what it brings."""
 
 SCRIPT, PYTHON = (
     ("full_batch.bat", ".venv\\Scripts\\python")

@@ -45,10 +45,10 @@ def main(arguments: list[str] | None = None) -> int:
     output.setFormatter(logformat.formatter(settings.log_format))
     logging.basicConfig(level=logging.INFO, handlers=[output])
     logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
-    forget_foreign_settings()
     if not chosen.until_stdin_closes:  # the night that it is started by says so itself
         for mistake in mistakes_in_file(ApiSettings, documented()):
             logging.getLogger("nightsort.api").warning("%s", mistake)
+    forget_foreign_settings()
     try:
         from api import serve  # after --help has been answered: it loads Flask and ONNX Runtime
     except ImportError as error:

@@ -143,6 +143,7 @@ def _schemas() -> dict[str, Any]:
             {
                 "routes": {"type": "object", "additionalProperties": {"type": "string"}},
                 "description": {"type": "string"},
+                "documentation": {"type": "string"},
             }
         ),
         "Health": _object(

@@ -65,7 +65,9 @@ def index() -> Response:
         for path, item in paths.items()
         for method, operation in item.items()
     }
-    return jsonify(routes=routes, description="/openapi.json")
+    return jsonify(
+        routes=routes, description="/openapi.json", documentation="docs/api.md in Nightsort's folder"
+    )
 
 
 @blueprint.get("/health")

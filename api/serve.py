@@ -186,7 +186,7 @@ def _end_with_stdin() -> None:
 def _wait_for_stdin() -> None:
     while os.read(sys.stdin.fileno(), 1024):
         pass
-    log.info("Whoever started this server has ended; so does it.")
+    log.info("Parent process ended; server stops.")
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(END_SECONDS)
     if os.name == "posix" and os.getpgrp() == os.getpid():

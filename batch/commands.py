@@ -178,7 +178,7 @@ def do_config(_: BatchSettings, __: Arguments) -> int:
 def do_notify(settings: BatchSettings, _: Arguments) -> int:
     """A message to see whether messages arrive."""
     if not settings.notify_urls:
-        log.error("NOTIFY_URLS is not set: there is nobody to tell.")
+        log.error("NOTIFY_URLS is not set: there is no one to notify.")
         return run.EXIT_USAGE
     if not notify.send(settings, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
         return run.EXIT_FAILED
@@ -309,7 +309,7 @@ def _doctor_options(parser: Parser) -> None:
 
 
 def _history_options(parser: Parser) -> None:
-    parser.add_argument("--last", type=_positive, default=30, metavar="N", help="so many runs (30)")
+    parser.add_argument("--last", type=_positive, default=30, metavar="N", help="number of runs (default 30)")
     parser.add_argument("--json", action="store_true", help="everything known of each run, as JSON")
 
 
@@ -535,7 +535,7 @@ COMMANDS = (
     ),
     Command(
         "health",
-        "how the nights are: one finding a line, for a person, cron or Nagios",
+        "health check, one finding per line: for people, cron and Nagios",
         "Worst first. Changes nothing. Example:\n\n"
         "  python -m batch health || mail -s 'Nightsort' you@example.org",
         do_health,
@@ -596,8 +596,8 @@ COMMANDS = (
     Command(
         "requeue",
         "put photos back into incoming, to be sorted again",
-        "Options add up: only photos that all of them fit. The rows are superseded: they leave the CSVs, the ledger\n"
-        "keeps them. The duplicates of a photo go back with it. Examples:\n\n"
+        "Filters combine (AND). The old rows leave the CSVs; the ledger keeps them. The duplicates of a photo go back\n"
+        "with it. Examples:\n\n"
         "  python -m batch requeue --failed\n"
         "  python -m batch requeue --release 2026-11-21 --below 0.6\n"
         '  python -m batch requeue --photo "order 7/a.jpg"\n'

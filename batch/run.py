@@ -18,6 +18,7 @@ from batch import (
     filing,
     history,
     metrics,
+    morning,
     nights,
     notify,
     report,
@@ -32,6 +33,7 @@ from batch.logs import first_few, log
 from batch.scan import Scan
 from batch.settings import BatchSettings
 from batch.sidecar import Sidecar, SidecarDownError
+from batch.summary import Summary
 from batch.sweep import Sweep, SweepError, Tally, found_in
 
 EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1, 2, 3, 75
@@ -380,22 +382,32 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
     """The last line of a night; `to_review` photos wait for a person, of all nights."""
     words = {
         EXIT_ALL_SWEPT: "Done",
-        EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done, with failed photos",
+        EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done",
         EXIT_FAILED: "NOT DONE",
     }
-    rate = tally.swept / run.seconds if run.seconds else 0.0
-    rest = [
-        f"{tally.too_young} just added" if tally.too_young else "",
-        f"{tally.left_behind.total()} left in incoming" if tally.left_behind else "",
-        f"{tally.left_alone} other files and folders left alone" if tally.left_alone else "",
+    statuses = {
+        "processed": tally.processed,
+        "review": tally.review,
+        "failed": tally.failed,
+        "duplicate": tally.duplicate,
+    }
+    is_done = run.exit_code in (EXIT_ALL_SWEPT, EXIT_FAILED_PHOTOS)
+    left = [
+        f"{tally.too_young:,} just added" if tally.too_young else "",
+        f"{tally.left_behind.total():,} that could not be read or moved" if tally.left_behind else "",
+        f"{tally.left_alone:,} ignored" if tally.left_alone else "",
     ]
-    return (
-        f"{words.get(run.exit_code or 0, 'Interrupted')}: swept {tally.swept} "
-        f"(processed {tally.processed}, for review {tally.review}, failed {tally.failed}, "
-        f"duplicates {tally.duplicate}{''.join(', ' + part for part in rest if part)}) "
-        f"in {run.seconds:.1f} s, {rate:.0f} photos/s; "
-        f"{f'{to_review} to review in all; ' if to_review else ''}CSV: {settings.csv_path}"
-    )
+    parts = [
+        f"{words.get(run.exit_code or 0, 'Interrupted')}.",
+        morning.sentence(Summary(statuses=statuses), tally.too_young, is_done=is_done),
+        f"Left in incoming: {', '.join(filter(None, left))}." if any(left) else "",
+        f"{to_review:,} to review in all." if to_review else "",
+        f"{run.seconds:.1f} s, {tally.swept / run.seconds:.0f} photos/s."
+        if tally.swept and run.seconds
+        else "",
+        f"CSV: {settings.csv_path}",
+    ]
+    return " ".join(filter(None, parts))
 
 
 def told(settings: BatchSettings) -> dict[str, str]:

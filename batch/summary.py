@@ -155,8 +155,8 @@ def _bin(bins: list[int], place: float) -> None:
 def _without_numbers(reason: str) -> str:
     """A reason without what differs from photo to photo, so that equal ones can be counted.
 
-    >>> _without_numbers("sub category unsure (0.50 < 0.83)")
-    'sub category unsure'
+    >>> _without_numbers("category uncertain (50 %)")
+    'category uncertain'
     """
     return re.sub(r"\d[\d.,]*", "…", re.sub(r" \([^)]*\)", "", reason))[:200]
 

@@ -121,7 +121,7 @@ def _reasons(
     heads: Mapping[str, HeadAnswer], clothing: float, even: bool, limits: Mapping[str, float]
 ) -> list[str]:
     """Why a person has to decide; nothing for a photo that is filed without one."""
-    bare = f"may show no clothing ({1 - clothing:.2f})" if clothing < HALF else ""
+    bare = f"may show no clothing ({_percent(1 - clothing)})" if clothing < HALF else ""
     sub = _two(heads["sub"]) if even else _unsure("sub", heads["sub"], limits["sub"])
     return [reason for reason in (bare, sub, _unsure("main", heads["main"], limits["main"])) if reason]
 
@@ -194,7 +194,7 @@ def log_softmax(scores: np.ndarray) -> np.ndarray:
 
 
 _SPOKEN = {
-    "sub": "sub category",
+    "sub": "category",
     "main": "main category",
     "background": "background",
     "colour": "colour",
@@ -210,7 +210,7 @@ def _members(classes: Classes) -> list[list[int]]:
 
 def _two(sub: HeadAnswer) -> str:
     (one, p), (other, q) = sub.top(2)
-    return f"two kinds equally likely ({one} {p:.2f} or {other} {q:.2f})"
+    return f"two kinds equally likely ({one} {_percent(p)} or {other} {_percent(q)})"
 
 
 def _unsure(head: str, answer: HeadAnswer, limit: float) -> str:
@@ -218,7 +218,11 @@ def _unsure(head: str, answer: HeadAnswer, limit: float) -> str:
     if answer.probability >= limit:
         return ""
     if limit > 1:  # this head keeps the promise on no share of the photos
-        return (
-            f"{_SPOKEN[head]} unsure ({answer.probability:.2f}: too few photos were held out to promise more)"
-        )
-    return f"{_SPOKEN[head]} unsure ({answer.probability:.2f} < {limit:.2f})"
+        why = ": too few photos were held out to promise more"
+        return f"{_SPOKEN[head]} uncertain ({_percent(answer.probability)}{why})"
+    return f"{_SPOKEN[head]} uncertain ({_percent(answer.probability)})"
+
+
+def _percent(probability: float) -> str:
+    """For people; what is doubted is never 100 %."""
+    return f"{min(99, round(100 * probability))} %"

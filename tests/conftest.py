@@ -4,6 +4,7 @@ import pytest
 
 NAMED_SKIPS = {
     "this machine has a CUDA device": "what is said where there is none cannot be tried there",
+    "this is not Windows": "the .bat, locked files and the task are tried there by .github/workflows/ci.yml",
 }
 """Reasons for which a test may be skipped under `--all`, and why nothing can be installed against them."""
 

@@ -115,7 +115,7 @@ def _result(content: bytes) -> dict[str, Any]:
             "background": _head("acceptable", 0.75),
             "colour": _head("red", 0.6666),
             "needs_review": bool(doubt),
-            "review_reason": "sub category unsure (0.50 < 0.83)" if doubt else "",
+            "review_reason": "category uncertain (50 %)" if doubt else "",
         }
     }
 

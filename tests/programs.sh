@@ -8,6 +8,7 @@ while read -r program package; do
     command -v "$program" > /dev/null || packages="$packages $package"
 done << 'LIST'
 chromium chromium
+curl curl
 localedef locales
 node nodejs
 pdftotext poppler-utils

@@ -309,8 +309,8 @@ def test_doubts_that_move_nothing_are_told_apart_from_reasons_for_review(
     small_release.make(tmp_path, doubts={"background": 1.1, "colour": 1.1})
     answer = send(make_client(model_dir=tmp_path), picture("red")).get_json()
     assert (answer["needs_review"], answer["review_reason"]) == (False, "")
-    assert answer["doubts"].startswith("background unsure (")
-    assert ", colour unsure (" in answer["doubts"]
+    assert answer["doubts"].startswith("background uncertain (")
+    assert ", colour uncertain (" in answer["doubts"]
 
 
 def test_stats_and_metrics_count_what_was_answered(client: FlaskClient) -> None:

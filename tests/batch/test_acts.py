@@ -244,7 +244,7 @@ def test_history_and_show_tell_what_the_nights_did(
     capsys.readouterr()
     assert do("show", "last") == 0
     shown = capsys.readouterr().out
-    assert "sub category unsure" in shown
+    assert "category uncertain" in shown
     assert "The photo is damaged." in shown
     assert "put back into incoming" in shown
     assert "ERROR_BUDGET" in shown

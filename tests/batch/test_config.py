@@ -89,7 +89,7 @@ def test_every_night_tells_the_lines_that_set_nothing_and_goes_on(
         assert main(["run"]) == 0
         said = capsys.readouterr().out.splitlines()
         assert said[:4] == mistakes
-        assert said[-1].startswith("Done: swept 0")
+        assert said[-1].startswith("Done. No photo")
     assert "hush" not in (env_file.parent / "logs" / "nightsort.log").read_text()
     assert main(["history", "--json"]) == 0
     assert "SETLE" not in capsys.readouterr().out

@@ -64,7 +64,7 @@ def test_photos_beside_them_are_sorted_and_the_last_line_counts_what_stays(
     night.drop("order 7/film.mp4", b"film")
     assert night.run() == 0
     assert set(night.files()) == {"processed/upperwear/t-shirt/order 7/a.jpg"}
-    assert "2 other files and folders left alone" in capsys.readouterr().out
+    assert "Left in incoming: 2 ignored." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

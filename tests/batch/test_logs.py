@@ -58,7 +58,7 @@ def test_as_json_every_line_is_one_object_whatever_it_says(tmp_path: Path) -> No
     assert "ValueError: why" in json.loads(two)["exception"]
 
 
-FORGED = "a.jpg\n2026-11-21 02:00:00,000 INFO R1 Done: swept 1"
+FORGED = "a.jpg\n2026-11-21 02:00:00,000 INFO R1 Done. 1 file:"
 STEERING = "\r \x00 \x07 \x08 \t \x1b[2J \x7f \x85 \x9b31m \u061c \u200e \u2028 \u2029 \u202e \u2066 \udce9"
 
 
@@ -109,14 +109,14 @@ def test_a_night_with_a_forging_name_tells_it_in_the_log_and_in_every_command_on
     for name in ("data_dir", "log_dir", "api_url"):
         monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
     monkeypatch.setenv("SETTLE_SECONDS", "0")
-    name = "a\x1b[31m\nDone: swept 99.jpg"
+    name = "a\x1b[31m\nDone. 99 files.jpg"
     night.drop(name, photo("a", broken=True))
     assert main(["run"]) == 3
     for command in (["show", "last"], ["history"], ["health"], ["logs", "last"], ["show", "last", "--json"]):
         main(command)
     said = capsys.readouterr().out + (night.settings.log_dir / "nightsort.log").read_text("utf-8")
     assert "\x1b" not in said
-    assert not re.search("^Done: swept 99", said, re.MULTILINE)
+    assert not re.search("^Done. 99 files", said, re.MULTILINE)
     (row,) = night.rows()
     assert row.file_name == name  # the ledger keeps it exact
 
@@ -176,7 +176,7 @@ def test_the_command_prints_the_logs_of_the_last_run(
     assert main(["run"]) == 0
     capsys.readouterr()
     assert main(["logs", "last"]) == 0
-    assert "Done: swept 1" in capsys.readouterr().out
+    assert "Done. 1 file:" in capsys.readouterr().out
 
 
 def test_a_night_leaves_its_numbers_for_prometheus(
@@ -249,7 +249,7 @@ def test_a_full_log_disk_is_told_once_and_stops_no_night(
         assert type_run(terminal) == (0, "")
     said = (tmp_path / "terminal").read_text("utf-8")
     assert said.count("cannot be written (No space left on device)") == 1
-    assert "Done: swept 1 " in said
+    assert "Done. 1 file:" in said
     assert len(night.files()) == 1
 
 
@@ -259,7 +259,7 @@ def test_where_the_output_goes_may_be_full_too_and_the_exit_code_is_the_nights(
 ) -> None:
     with FULL.open("wb") as output:
         assert type_run(output) == (0, "")
-        assert "Done: swept 1 " in (night.settings.log_dir / logs.LOG_NAME).read_text("utf-8")
+        assert "Done. 1 file:" in (night.settings.log_dir / logs.LOG_NAME).read_text("utf-8")
         (night.settings.log_dir / logs.LOG_NAME).unlink()
         (night.settings.log_dir / logs.LOG_NAME).symlink_to(FULL)
         assert type_run(output, incoming="b.jpg") == (0, "")

@@ -76,7 +76,7 @@ def test_a_doubtful_photo_goes_to_review_with_the_reason(night: Night) -> None:
     assert night.run() == 0
     (row,) = night.csv()
     assert (row["status"], row["needs_review"], row["moved_to"]) == ("review", "true", "review/a.jpg")
-    assert row["review_reason"] == "sub category unsure (0.50 < 0.83)"
+    assert row["review_reason"] == "category uncertain (50 %)"
 
 
 def test_photos_that_cannot_be_read_fail_with_a_reason_and_the_night_ends_with_3(night: Night) -> None:
@@ -318,7 +318,7 @@ def test_photos_dropped_just_now_are_waited_for_when_somebody_looks_on(
     assert said.startswith(
         "1 file was just added and may still be uploading. Waiting until nothing has changed for 1 s"
     )
-    assert "swept 1 " in said
+    assert "1 file: 1 filed" in said
     assert night.waiting() == []
 
 
@@ -330,7 +330,7 @@ def test_nobody_waits_for_them_in_a_night_that_a_clock_starts_and_it_says_what_t
     code, said = typed(at_terminal=False, settle_seconds="30")
     assert code == 0
     assert "2 files were just added: the next run sorts them. Run again in 30 s, or with --wait." in said
-    assert "2 just added)" in said.splitlines()[-1]
+    assert "Left in incoming: 2 just added." in said.splitlines()[-1]
     assert night.waiting() == ["a.jpg", "b.jpg"]
 
 
@@ -354,7 +354,7 @@ def test_with_nothing_at_all_to_sort_nobody_waits(
 ) -> None:
     code, said = typed(at_terminal=at_terminal, settle_seconds="600")
     assert code == 0
-    assert "swept 0 " in said
+    assert "No photos lay in incoming." in said
     assert "just added" not in said
 
 
@@ -383,7 +383,7 @@ def test_what_only_keeps_a_folder_is_nothing_to_tell(
     logs.set_up(night.settings.log_dir)
     night.drop(name, b"")
     assert night.run() == 0
-    assert "left alone" not in capsys.readouterr().out
+    assert "ignored" not in capsys.readouterr().out
     assert (night.incoming / name).exists()
 
 
@@ -413,17 +413,17 @@ def test_doubts_that_move_nothing_have_a_column_of_their_own(
     make_night: Callable[..., Night], sidecar: FakeSidecar
 ) -> None:
     night = make_night(audit_share=1)
-    sidecar.behaviour = answering(doubts="background unsure (0.60 < 0.70), colour unsure (0.40 < 0.65)")
+    sidecar.behaviour = answering(doubts="background uncertain (60 %), colour uncertain (40 %)")
     night.drop("a.jpg", photo("a"))
     assert night.run() == 0
     (row,) = night.csv()
     assert (row["review_reason"], row["status"]) == ("audit", "processed")
-    assert row["doubts"] == "background unsure (0.60 < 0.70), colour unsure (0.40 < 0.65)"
+    assert row["doubts"] == "background uncertain (60 %), colour uncertain (40 %)"
     assert ";" not in ",".join(row.values())
     with Ledger(night.settings.ledger_path) as ledger:
         seen = summary.from_json(ledger.runs()[-1].summary)
     assert seen.reasons == {"audit": 1}
-    assert seen.doubts == {"background unsure": 1, "colour unsure": 1}
+    assert seen.doubts == {"background uncertain": 1, "colour uncertain": 1}
 
 
 def test_a_release_that_has_learned_no_colours_leaves_their_cells_empty(
@@ -510,7 +510,7 @@ def test_the_last_line_sums_the_night_up(night: Night, capsys: pytest.CaptureFix
     night.drop("d.jpg", photo("a"))
     night.run()
     last = capsys.readouterr().out.strip().splitlines()[-1]
-    assert "swept 4 (processed 1, for review 1, failed 1, duplicates 1)" in last
+    assert "Done. 4 files: 1 filed, 1 to review (50 %), 1 unreadable, 1 duplicate." in last
     assert "photos/s" in last
     assert "1 to review in all" in last
     assert str(night.settings.csv_path) in last

@@ -41,7 +41,7 @@ def test_a_night_tells_its_totals_categories_failures_and_settings(night: Night)
     tiles = re.findall(r'class="tile[^"]*"[^>]*><b>([\d.,]+)</b>', page)
     assert tiles[:5] == ["5", "2", "1", "1", "1"]
     for words in ("shoes", "t-shirt", "broken.jpg", "The photo is damaged.", "doubt.jpg", "fake-1",
-                  "ERROR_BUDGET", "sub category unsure (0.50 &lt; 0.83)"):  # fmt: skip
+                  "ERROR_BUDGET", "category uncertain (50\N{NO-BREAK SPACE}%)"):  # fmt: skip
         assert words in page
 
 

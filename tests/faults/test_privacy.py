@@ -58,7 +58,7 @@ def night(machine: dict[str, str], *before: str) -> None:
         [*before, sys.executable, "-m", "batch", "run"], cwd=ROOT, env=machine, capture_output=True, text=True, check=False
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "swept 3 (processed 3" in done.stdout
+    assert "3 files: 3 filed" in done.stdout
 
 
 def server(machine: dict[str, str], kind: str, *before: str) -> None:

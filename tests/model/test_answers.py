@@ -49,7 +49,7 @@ def test_a_sure_photo_has_no_doubts() -> None:
 def test_an_unsure_sub_category_needs_review_and_says_by_how_much() -> None:
     answer = decode(scores(sub=[1.2, 0, 1.0]), CLASSES, review_precision=0.97)[0]
     assert answer.needs_review
-    assert answer.review_reason == "sub category unsure (0.55 < 0.60)"
+    assert answer.review_reason == "category uncertain (55 %)"
     assert not decode(scores(sub=[1.2, 0, 1.0]), CLASSES, review_precision=0.8)[0].needs_review
 
 
@@ -57,7 +57,7 @@ def test_two_kinds_that_are_equally_likely_are_named_and_a_person_decides() -> N
     """However mild the promise: a photo of two garments is the normal case, and either could be meant."""
     answer = decode(scores(sub=[1, 0, 1.0]), CLASSES, review_precision=0.8)[0]
     assert answer.needs_review
-    assert answer.review_reason == "two kinds equally likely (shirt 0.50 or t-shirt 0.50)"
+    assert answer.review_reason == "two kinds equally likely (shirt 50 % or t-shirt 50 %)"
 
 
 def looks_like() -> Familiar:
@@ -106,14 +106,14 @@ def test_each_photo_is_judged_by_the_limits_of_its_kind() -> None:
 def test_doubts_about_background_and_colour_are_named_and_move_nothing() -> None:
     answer = decode(scores(background=[0.1, 0], colour=[0, 0.1]), CLASSES, review_precision=0.97)[0]
     assert (answer.needs_review, answer.review_reason) == (False, "")
-    assert answer.doubts == "background unsure (0.52 < 0.70), colour unsure (0.52 < 0.70)"
+    assert answer.doubts == "background uncertain (52 %), colour uncertain (52 %)"
 
 
 def test_what_sends_a_photo_to_a_person_and_what_does_not_stand_apart() -> None:
     unsure = scores(sub=[1.2, 0, 1.0], colour=[0, 0.1], clothing=[-3])
     answer = decode(unsure, CLASSES, review_precision=0.97)[0]
-    assert answer.review_reason == "may show no clothing (0.88), sub category unsure (0.55 < 0.60)"
-    assert answer.doubts == "colour unsure (0.52 < 0.70)"
+    assert answer.review_reason == "may show no clothing (88 %), category uncertain (55 %)"
+    assert answer.doubts == "colour uncertain (52 %)"
 
 
 @given(st.lists(finite, min_size=19, max_size=19))
@@ -130,7 +130,9 @@ def test_no_words_hold_a_semicolon_and_each_reason_stands_between_commas(numbers
     for text in (answer.review_reason, answer.doubts):
         assert ";" not in text
         assert all(
-            re.match("may show|two kinds|(sub|main) category unsure|background unsure|colour unsure", part)
+            re.match(
+                "may show|two kinds|(main )?category uncertain|background uncertain|colour uncertain", part
+            )
             for part in filter(None, text.split(", "))
         )
     assert answer.needs_review == bool(answer.review_reason)
@@ -147,7 +149,7 @@ def test_a_head_that_was_not_trained_answers_nothing_and_has_no_doubts() -> None
 def test_what_may_be_no_clothing_needs_review() -> None:
     answer = decode(scores(clothing=[-3]), CLASSES, review_precision=0.97)[0]
     assert answer.needs_review
-    assert answer.review_reason == "may show no clothing (0.88)"
+    assert answer.review_reason == "may show no clothing (88 %)"
 
 
 @given(

@@ -125,7 +125,7 @@ def test_many_photos_are_judged_as_a_night_judges_each(make_photos: Make) -> Non
     assert 0 < filed.sum() < 24
     flags = doubted(scores, classes, familiar)
     for head in ("background", "colour"):
-        assert flags[head].tolist() == [f"{head} unsure" in answer.doubts for answer in answers]
+        assert flags[head].tolist() == [f"{head} uncertain" in answer.doubts for answer in answers]
     assert 0 < flags["colour"].sum() < 24
     assert probable["sub"].max(1) == pytest.approx([answer.sub.probability for answer in answers])
 
