@@ -7,9 +7,10 @@ import this_python
 from utf8 import use_utf8
 
 try:
-    from batch import config, run
+    from batch import config
     from batch.commands import COMMANDS, Command, perform
     from batch.logs import set_up
+    from batch.night import run
     from logformat import let_go
     from settings import SettingError
 except ImportError as error:

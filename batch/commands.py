@@ -11,29 +11,19 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
-from batch import (
-    acts,
-    backup,
-    by_hand,
-    config,
-    demo,
-    doctor,
-    export,
-    health,
-    history,
-    install,
-    logs,
-    notify,
-    report,
-    run,
-    schedule,
-)
-from batch.data_folder import StrangeFolderError, adopt, open_ledger
-from batch.filing import readable
-from batch.ledger import Ledger, LedgerError
+from batch import config, logs
+from batch.demo import demo
+from batch.files import by_hand
+from batch.files.data_folder import StrangeFolderError, adopt, open_ledger
+from batch.files.filing import readable
 from batch.lock import LockHeldError, refuse_if_at_work, run_lock
 from batch.logs import log
+from batch.night import run
+from batch.records import backup, csv_files
+from batch.records.ledger import Ledger, LedgerError
+from batch.reporting import health, history, notify, report
 from batch.settings import ArchiveFolderError, BatchSettings, check_archive_folder
+from batch.upkeep import doctor, install, schedule, withdraw
 from logformat import printable
 
 MOST = 36_500
@@ -207,14 +197,14 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
         _print(f"{count} photos would be put back. Nothing was done.")
         return 0
     with _at_work(settings) as ledger:
-        count = acts.requeue(settings, ledger, _choice(ledger, given))
+        count = withdraw.requeue(settings, ledger, _choice(ledger, given))
     log.info("Put %d photos back into %s; the next run sorts them again.", count, settings.incoming)
     return 0
 
 
-def _choice(ledger: Ledger, given: Arguments) -> acts.Choice:
+def _choice(ledger: Ledger, given: Arguments) -> withdraw.Choice:
     run_id = history.find_run(ledger, given.run).run_id if given.run else ""
-    return acts.Choice(given.failed, run_id, given.photo, given.order, given.release, given.below)
+    return withdraw.Choice(given.failed, run_id, given.photo, given.order, given.release, given.below)
 
 
 def do_prune(settings: BatchSettings, given: Arguments) -> int:
@@ -225,15 +215,15 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
     what = "deleted" if given.delete else f"moved below {given.archive}"
     if not given.yes:
         with _rehearsal(settings) as ledger:
-            count = sum(1 for _ in acts.old_photos(ledger, given.days, statuses))
+            count = sum(1 for _ in withdraw.old_photos(ledger, given.days, statuses))
         _print(f"{count} photos would be {what}. Nothing was done; --yes does it.")
         return 0
     with _at_work(settings) as ledger:
-        rows = acts.old_photos(ledger, given.days, statuses)
+        rows = withdraw.old_photos(ledger, given.days, statuses)
         if given.delete:
-            count = acts.delete(settings, ledger, rows)
+            count = withdraw.delete(settings, ledger, rows)
         else:
-            count = acts.archive(settings, ledger, rows, settings.data_dir / given.archive)
+            count = withdraw.archive(settings, ledger, rows, settings.data_dir / given.archive)
     log.info("%d photos were %s; their rows stay.", count, what)
     return 0
 
@@ -242,10 +232,10 @@ def do_prune(settings: BatchSettings, given: Arguments) -> int:
 def _at_work(settings: BatchSettings) -> Iterator[Ledger]:
     """The ledger, for commands that move filed photos; its CSVs follow when they are done."""
     with run_lock(settings.ledger_path.parent), open_ledger(settings) as ledger:
-        acts.finish(settings, ledger)
+        withdraw.finish(settings, ledger)
         by_hand.follow(settings, ledger)
         yield ledger
-        export.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+        csv_files.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
 
 
 @contextlib.contextmanager
@@ -635,9 +625,9 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
     except (history.NoSuchRunError, ArchiveFolderError) as error:
         log.error("%s", error)
         return run.EXIT_USAGE
-    except acts.NothingFitsError as error:
+    except withdraw.NothingFitsError as error:
         log.error("%s", error)
-    except (LedgerError, StrangeFolderError, export.ExportError, install.InstallError) as error:
+    except (LedgerError, StrangeFolderError, csv_files.ExportError, install.InstallError) as error:
         log.error("Not done: %s", error)
     except BrokenPipeError:
         raise

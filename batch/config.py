@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from api_settings import ApiSettings
-from batch.data_folder import StrangeFolderError
-from batch.data_folder import check as check_data_folder
-from batch.ledger import Ledger, LedgerError
+from batch.files.data_folder import StrangeFolderError
+from batch.files.data_folder import check as check_data_folder
 from batch.logs import LOG_NAME, SIDECAR_LOG_NAME
+from batch.records.ledger import Ledger, LedgerError
 from batch.settings import NOT_FOR_ARCHIVES, BatchSettings, kind_of
 from logformat import entry
 from settings import Explained, SettingError, explain, load, mistakes_in_file

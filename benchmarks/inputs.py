@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from batch.drawings import draw_garment
-from batch.garments import MAIN_OF
+from batch.demo.drawings import draw_garment
+from batch.demo.garments import MAIN_OF
 
 DRAWN = 16
 """Different drawings; beyond, files repeat them with another ending, which decoders do not read."""

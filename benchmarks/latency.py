@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from batch.sidecar import Sidecar
+from batch.server.sidecar import Sidecar
 from benchmarks import inputs, table
 from model.predictor import Predictor
 from model.preprocess import read_photo

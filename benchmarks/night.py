@@ -19,8 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from api.engine import usable_cores
-from batch import export
-from batch.ledger import Ledger
+from batch.records import csv_files
+from batch.records.ledger import Ledger
 from benchmarks import inputs, plain, table
 from model.predictor import Predictor
 from model.preprocess import read_photo
@@ -103,8 +103,8 @@ def nightsort(photos: Path, data: Path) -> tuple[float, float]:
 def _csv_seconds(ledger: Ledger, data: Path, run_id: str) -> float:
     """What both CSVs take: the run's own time ends with the last commit, and these are written after it."""
     started = time.perf_counter()
-    export.rebuild_csv(ledger, data / "predictions.csv")
-    export.export_run(ledger, data / "predictions", run_id)
+    csv_files.rebuild_csv(ledger, data / "predictions.csv")
+    csv_files.export_run(ledger, data / "predictions", run_id)
     return time.perf_counter() - started
 
 

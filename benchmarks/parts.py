@@ -26,11 +26,13 @@ import numpy as np
 from api import create_app
 from api.engine import Engine
 from api_settings import ApiSettings
-from batch import export, filing, sweep
-from batch.client import _answer, _Form
-from batch.companions import Taken
-from batch.ledger import Ledger, Row
-from batch.scan import Found, Scan
+from batch.files import filing
+from batch.files.companions import Taken
+from batch.files.scan import Found, Scan
+from batch.night import sweep
+from batch.records import csv_files
+from batch.records.ledger import Ledger, Row
+from batch.server.client import _answer, _Form
 from benchmarks import inputs
 from model.answers import decode
 from model.predictor import Predictor
@@ -111,7 +113,7 @@ def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
             "rows": _each(lambda one: _row(one, answer["results"][0]["prediction"]), found),
             "ledger": _each(ledger.record, requests) / AT_A_TIME,
             "file moves": _ms(lambda: _move(rows, incoming, data, ledger), repeat=1) / len(rows),
-            "CSV": _ms(lambda: export.write_csv(iter(rows), scratch / "a.csv")) / len(rows),
+            "CSV": _ms(lambda: csv_files.write_csv(iter(rows), scratch / "a.csv")) / len(rows),
         }
 
 

@@ -27,7 +27,7 @@ import psutil
 import requests
 
 from api.engine import usable_cores
-from batch.sidecar import Sidecar
+from batch.server.sidecar import Sidecar
 from benchmarks import inputs, night, table
 from benchmarks.answerer import PORT
 from settings import ROOT

@@ -19,8 +19,8 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from batch.data_folder import adopt
-from batch.ledger import Ledger, Row, Run
+from batch.files.data_folder import adopt
+from batch.records.ledger import Ledger, Row, Run
 from batch.settings import BatchSettings
 from settings import ROOT, load
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from batch import run
 from batch.__main__ import main
 from batch.commands import COMMANDS, perform
-from batch.ledger import Ledger, Row
+from batch.night import run
+from batch.records.ledger import Ledger, Row
 from batch.settings import BatchSettings
 from settings import load
 from tests.fake_sidecar import FakeSidecar

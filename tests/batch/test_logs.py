@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 import logformat
 from batch import logs
 from batch.__main__ import main
-from batch.sidecar import Sidecar
+from batch.server.sidecar import Sidecar
 from settings import ROOT
 from tests import small_release
 from tests.api.conftest import picture

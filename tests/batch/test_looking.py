@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from batch.__main__ import main
-from batch.ledger import Ledger
 from batch.lock import refuse_if_at_work, run_lock
+from batch.records.ledger import Ledger
 from settings import ROOT
 from tests.batch.conftest import Do, Night
-from tests.batch.test_acts import make_old
+from tests.batch.upkeep.test_withdraw import make_old
 from tests.fake_sidecar import photo
 
 COMMANDS = [
@@ -58,9 +58,10 @@ def died(night: Night) -> Night:
     for name in ("order 7/a.jpg", "b.jpg", "c.jpg"):
         make_old(night, name)
     code = (
-        "import os, sys\nfrom pathlib import Path\nfrom batch import acts\nfrom batch.ledger import Ledger\n"
+        "import os, sys\nfrom pathlib import Path\nfrom batch.upkeep import withdraw\n"
+        "from batch.records.ledger import Ledger\n"
         "ledger = Ledger(Path(sys.argv[1]))\n"
-        "ledger.plan([acts._plan('delete', row) for row in acts.old_photos(ledger, 90, ['processed'])])\n"
+        "ledger.plan([withdraw._plan('delete', row) for row in withdraw.old_photos(ledger, 90, ['processed'])])\n"
         "os.kill(os.getpid(), 9)\n"
     )
     subprocess.run([sys.executable, "-c", code, str(night.settings.ledger_path)], cwd=ROOT, check=False)

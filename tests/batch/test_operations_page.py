@@ -13,7 +13,7 @@ from batch.commands import COMMANDS, Command
 from settings import ROOT
 
 PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "operations.md").read_text("utf-8")).lower()
-SOURCES = [*sorted((ROOT / "batch").glob("*.py")), ROOT / "settings.py", ROOT / "api" / "__main__.py"]
+SOURCES = [*sorted((ROOT / "batch").rglob("*.py")), ROOT / "settings.py", ROOT / "api" / "__main__.py"]
 NOT_FOR_PEOPLE = {"doctor.py", "drawings.py", "garments.py", "charts.py", "rename.py"}
 """Doctor's lines tell what to do themselves; the others say nothing."""
 

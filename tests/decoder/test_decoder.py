@@ -99,9 +99,8 @@ def test_the_decoder_imports_nothing_of_ours_but_how_formats_begin() -> None:
 
 
 def test_the_night_starts_without_the_decoder() -> None:
-    program = (
-        "import sys, batch.run, batch.report; print([n for n in ('PIL', 'decoder') if n in sys.modules])"
-    )
+    program = "import sys, batch.night.run, batch.reporting.report; "
+    program += "print([n for n in ('PIL', 'decoder') if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )

@@ -8,8 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch import acts, cells, companions, export, filing, run, sweep
-from batch.ledger import CSV_COLUMNS, Ledger, Row
+from batch.files import companions, filing
+from batch.night import run, sweep
+from batch.records import cells, csv_files
+from batch.records.ledger import CSV_COLUMNS, Ledger, Row
+from batch.upkeep import withdraw
 
 Moment = Literal["before", "after"]
 
@@ -34,11 +37,11 @@ STEPS: dict[str, tuple[Any, str]] = {
     "sync a file": (os, "fsync"),
     "remove empty folders": (filing, "remove_empty"),
     "finish earlier moves": (filing, "recover"),
-    "update the CSV": (export, "update_csv"),
-    "append to the CSV": (export, "_write"),
-    "write a CSV": (export, "write_csv"),
+    "update the CSV": (csv_files, "update_csv"),
+    "append to the CSV": (csv_files, "_write"),
+    "write a CSV": (csv_files, "write_csv"),
     "replace a CSV": (Path, "replace"),
-    "export the run": (export, "export_run"),
+    "export the run": (csv_files, "export_run"),
     "export everything": (run, "_export"),
 }
 """What a night does, and the function that does it."""
@@ -49,10 +52,10 @@ COMMAND_STEPS: dict[str, tuple[Any, str]] = {
     "forget what cannot be done": (Ledger, "undo"),
     "move one photo": (filing, "move_photo"),
     "clear up after a dead move": (filing, "clear_up"),
-    "delete one photo": (acts, "_delete"),
+    "delete one photo": (withdraw, "_delete"),
     "let a row follow its photo": (Ledger, "follow"),
     "remember the folders": (Ledger, "set_folder_times"),
-    "update every CSV": (export, "update_all"),
+    "update every CSV": (csv_files, "update_all"),
 }
 """What `requeue`, `prune` and `doctor --fix` do, and nights that finish it."""
 
@@ -81,7 +84,7 @@ def die_at(step: str, moment: Moment, count: int) -> None:
 
 def die_in_the_middle_of_a_csv() -> None:
     """Let this process be killed with half of the new rows' bytes in predictions.csv."""
-    original = export._write
+    original = csv_files._write
 
     def half(rows: Iterator[Row], file: Any) -> int:
         if "predictions.csv" not in str(file.name):
@@ -91,7 +94,7 @@ def die_in_the_middle_of_a_csv() -> None:
         file.flush()
         die()
 
-    change: Callable[[str, Any], None] = export.__dict__.__setitem__
+    change: Callable[[str, Any], None] = csv_files.__dict__.__setitem__
     change("_write", half)
 
 

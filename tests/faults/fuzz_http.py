@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 
 import psutil
 
-from batch.sidecar import _free_port
+from batch.server.sidecar import _free_port
 from settings import ROOT
 from tests import small_release
 from tests.faults.fuzz_decoder import mutated, seeds

@@ -29,13 +29,14 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from batch import acts, run, sweep
 from batch.commands import COMMANDS, perform
-from batch.companions import companions_of
-from batch.filing import NAME_BYTES
-from batch.ledger import Ledger
+from batch.files.companions import companions_of
+from batch.files.filing import NAME_BYTES
 from batch.logs import log
+from batch.night import run, sweep
+from batch.records.ledger import Ledger
 from batch.settings import BatchSettings
+from batch.upkeep import withdraw
 from settings import ROOT, load
 from tests import small_release
 from tests.fake_sidecar import JPEG, photo
@@ -239,8 +240,8 @@ def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figu
     count = 1 + int(chance.expovariate(1 / 3))
 
     def work() -> int:
-        acts.AT_ONCE = 10
-        acts.old_photos = lambda ledger, *_: ledger.matching("id % 10 = 3 AND moved_to != ''")
+        withdraw.AT_ONCE = 10
+        withdraw.old_photos = lambda ledger, *_: ledger.matching("id % 10 = 3 AND moved_to != ''")
         if step:
             die_at(step, moment, count)
         return perform(next(one for one in COMMANDS if one.name == name), settings, command)
@@ -486,7 +487,9 @@ def _start_real_night(folder: Path) -> "subprocess.Popen[bytes]":
 REAL_NIGHT = """
 import sys
 import time
-from batch import __main__, client, sweep
+from batch import __main__
+from batch.night import sweep
+from batch.server import client
 
 def predict(self, *values, original=client.Client.predict):
     time.sleep(0.2)  # or it would be over before anybody can kill it

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from batch import cells
-from batch.companions import Folder
-from batch.data_folder import MARK
-from batch.filing import COPIED, COPYING
-from batch.ledger import CSV_COLUMNS, Act, Ledger, Row
+from batch.files.companions import Folder
+from batch.files.data_folder import MARK
+from batch.files.filing import COPIED, COPYING
+from batch.records import cells
+from batch.records.ledger import CSV_COLUMNS, Act, Ledger, Row
 from tests.faults.dying import SOMEBODYS
 
 FILED = ("processed", "review", "failed", "duplicates", "archive")

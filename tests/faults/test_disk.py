@@ -13,9 +13,10 @@ from typing import Any, NoReturn
 
 import pytest
 
-from batch import export, filing
-from batch.ledger import Ledger
+from batch.files import filing
 from batch.logs import FEW
+from batch.records import csv_files
+from batch.records.ledger import Ledger
 from batch.rename import StrPath, rename_new
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
@@ -96,7 +97,7 @@ def test_a_full_disk_keeps_what_goes_there_and_the_next_night_goes_on_where_ther
 def test_what_goes_to_another_disk_than_the_one_that_takes_nothing_is_filed(
     state: str, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     dropped = fill(night, 100)
     with small_disk(night.settings.data_dir / "processed", "1m") as remount:
         if state == "full":
@@ -118,7 +119,7 @@ def test_what_goes_to_another_disk_than_the_one_that_takes_nothing_is_filed(
 def test_a_full_disk_that_everything_goes_to_ends_the_night_before_every_photo_is_asked_about(
     night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     dropped = fill(night, 300)
 
     def full(source: StrPath, target: StrPath) -> None:
@@ -164,8 +165,8 @@ WRITES: dict[str, tuple[Any, str]] = {
     "rename": (filing, "rename_new"),
     "make a folder": (filing, "_make_folder"),
     "sync a folder": (filing, "sync_folders"),
-    "open a CSV": (export, "write_csv"),
-    "append to the CSV": (export, "_write"),
+    "open a CSV": (csv_files, "write_csv"),
+    "append to the CSV": (csv_files, "_write"),
     "sync a file": (os, "fsync"),
     "replace a CSV": (Path, "replace"),
 }
@@ -177,7 +178,7 @@ def test_whichever_write_fails_once_nothing_is_lost_and_the_next_night_finishes(
     write: str, fault: int, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped = fill(night)
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     owner, name = WRITES[write]
     original = getattr(owner, name)
     for count in (1, 2, 7):
@@ -203,7 +204,7 @@ def test_a_ledger_that_cannot_grow_stops_the_night_with_everything_kept(
     pages: int, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dropped = fill(night, 120)
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     opened = Ledger._bring_up_to_date
 
     def open_full(ledger: Ledger) -> None:
@@ -235,7 +236,7 @@ def test_photos_of_one_folder_that_cannot_be_made_stay_and_the_others_are_filed(
 def test_a_file_in_the_place_of_a_whole_filing_folder_keeps_only_what_goes_there(
     night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     night.settings.data_dir.joinpath("processed").write_text("a file in the way")
     dropped = fill(night, 100)
     assert night.run() == 1
@@ -255,7 +256,7 @@ def test_when_no_photo_can_be_moved_the_night_does_not_try_them_all(
     for number in range(200):
         night.drop(f"{number}.jpg", photo(str(number)))
         dropped.photos[checksum(photo(str(number)))] += 1
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     assert night.run() == 1
     assert len(sidecar.photos_asked()) < 100
     assert len(night.waiting()) == 200
@@ -336,7 +337,7 @@ def test_a_photo_that_could_not_keep_its_time_survives_a_death_before_it_is_mark
     on_two_disks(night, monkeypatch)
     with monkeypatch.context() as patch:
         not_ours(patch)
-        patch.setattr("batch.sweep.Sweep._sync", die)
+        patch.setattr("batch.night.sweep.Sweep._sync", die)
         with pytest.raises(KeyboardInterrupt):
             night.run()
     night.run()
@@ -445,7 +446,7 @@ def test_a_csv_that_could_only_be_written_in_part_is_cut_back_to_whole_lines(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(export, "_write", half)
+        patch.setattr(csv_files, "_write", half)
         assert night.run() == 1
     assert night.settings.csv_path.read_bytes() == before
     assert night.run() == 0
@@ -821,8 +822,8 @@ def test_a_photo_over_the_size_limit_that_cannot_be_read_stays_too(
 def test_photos_that_cannot_be_moved_do_not_hide_the_good_ones_behind_them_in_their_folder(
     per_request: int, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", per_request)
-    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", per_request)
+    monkeypatch.setattr("batch.night.sweep.REQUESTS_IN_FLIGHT", 1)
     for number in range(25):
         night.drop(f"a {number:02}.jpg", photo(f"a {number}"))
     for number in range(3):
@@ -838,7 +839,7 @@ def test_photos_that_cannot_be_moved_do_not_hide_the_good_ones_behind_them_in_th
 def test_a_folder_that_lets_nothing_go_is_not_asked_about_photo_by_photo(
     night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
     for number in range(1000):
         night.drop(f"a/{number:03}.jpg", photo(f"a {number}"))
         if number % 10 == 0:
@@ -856,7 +857,7 @@ def test_a_folder_that_lets_nothing_go_is_not_asked_about_photo_by_photo(
 def test_copies_of_a_photo_that_cannot_be_moved_stay_with_it_and_those_elsewhere_are_filed(
     night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 4)
     for number in range(12):
         night.drop(f"closed/{number:02}.jpg", photo("same"))
     night.drop("open/copy.jpg", photo("same"))
@@ -876,7 +877,7 @@ def test_copies_of_a_photo_that_cannot_be_moved_stay_with_it_and_those_elsewhere
 def test_copies_of_a_photo_whose_category_takes_nothing_stay_with_it(
     night: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 4)
     (night.settings.data_dir / "processed" / "footwear").mkdir(parents=True)
     (night.settings.data_dir / "processed" / "footwear" / "shoes").write_text("a file in the way")
     for number in range(12):
@@ -924,8 +925,8 @@ def test_an_immutable_photo_stays_and_the_others_are_filed(night: Night) -> None
 def test_a_folder_that_photos_were_taken_from_and_that_fails_then_ends_no_night(
     night: Night, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
-    monkeypatch.setattr("batch.sweep.SYNC_SECONDS", 0)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 4)
+    monkeypatch.setattr("batch.night.sweep.SYNC_SECONDS", 0)
     dropped = fill(night, 60)
     original = filing.sync_folders
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch import filing
+from batch.files import filing
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 from tests.faults.test_disk import small_disk
@@ -107,7 +107,7 @@ def test_what_a_night_that_died_had_emptied_the_next_one_removes(
     for number in range(4):
         night.drop(f"order {number}/a.jpg", photo(str(number)))
     (night.incoming / "table-1").mkdir()
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 1)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 1)
     with monkeypatch.context() as dying:
         dying.setattr(filing, "remove_empty", lambda _: exit())
         with pytest.raises(SystemExit):

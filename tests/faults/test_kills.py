@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batch import filing
-from batch.ledger import Ledger, Row
+from batch.files import filing
+from batch.records.ledger import Ledger, Row
 from settings import ROOT
 
 

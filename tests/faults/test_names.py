@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from batch.ledger import CSV_COLUMNS
-from batch.scan import Found
+from batch.files.scan import Found
+from batch.records.ledger import CSV_COLUMNS
 from tests.batch.conftest import Night
 from tests.fake_sidecar import photo
 
@@ -164,7 +164,7 @@ def test_pipes_sockets_and_devices_are_never_opened(night: Night) -> None:
 def test_a_file_that_becomes_a_link_between_scan_and_read_is_not_followed(
     night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batch import sweep
+    from batch.night import sweep
 
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(photo("secret"))

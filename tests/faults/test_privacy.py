@@ -17,7 +17,7 @@ import certifi
 import pytest
 import requests
 
-from batch.sidecar import _free_port
+from batch.server.sidecar import _free_port
 from settings import ROOT
 from tests import small_release
 from tests.api.conftest import picture

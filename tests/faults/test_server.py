@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from api.serve import threads
-from batch.sidecar import _free_port
+from batch.server.sidecar import _free_port
 from settings import ROOT
 from tests import small_release
 from tests.api.conftest import picture
@@ -195,8 +195,8 @@ def test_a_night_isolates_photos_that_hang_or_eat_all_memory(
     make_night: Callable[..., Night], model_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MODEL_DIR", str(model_dir))
-    monkeypatch.setattr("batch.sidecar.COMMAND", (sys.executable, "-c", SICK))
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 4)
+    monkeypatch.setattr("batch.server.sidecar.COMMAND", (sys.executable, "-c", SICK))
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 4)
     night = make_night(api_url=None)
     for number in range(12):
         night.drop(f"{number:02}.jpg", picture() + str(number).encode())

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from flask import Response, request
 
-from batch.ledger import Ledger
+from batch.records.ledger import Ledger
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 from tests.faults import sick_server
@@ -22,12 +22,12 @@ from tests.faults import sick_server
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds are the product's, only smaller."""
-    monkeypatch.setattr("batch.sidecar.START_SECONDS", 1)
-    monkeypatch.setattr("batch.sweep.PROBE_PAUSES", (0, 0.05, 0.1))
-    monkeypatch.setattr("batch.sweep.PROBE_SECONDS", 0.5)
-    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr("batch.sweep.BUSY_SECONDS", 1)
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 8)
+    monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 1)
+    monkeypatch.setattr("batch.night.sweep.PROBE_PAUSES", (0, 0.05, 0.1))
+    monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 0.5)
+    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 1)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ def test_a_server_that_stays_overloaded_stops_the_night(full: Night, sidecar: Fa
 def test_a_server_whose_release_breaks_during_the_night_is_not_waited_for(
     full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.BUSY_SECONDS", 600)
+    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 600)
 
     def breaks(_: Sequence[bytes]) -> Response:
         sidecar.health["status"] = "broken"
@@ -304,11 +304,11 @@ def own_server(
     """A night with forty photos that starts its own, sick, server."""
 
     def make(sickness: str = "") -> Night:
-        monkeypatch.setattr("batch.sidecar.COMMAND", sick_server.COMMAND)
-        monkeypatch.setattr("batch.sidecar.START_SECONDS", 60)
-        monkeypatch.setattr("batch.sidecar.PAUSES", (0, 0, 0.1, 0.2, 0.4))
-        monkeypatch.setattr("batch.client.ANSWER_SECONDS", 1.5)
-        monkeypatch.setattr("batch.sweep.PROBE_SECONDS", 10)
+        monkeypatch.setattr("batch.server.sidecar.COMMAND", sick_server.COMMAND)
+        monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 60)
+        monkeypatch.setattr("batch.server.sidecar.PAUSES", (0, 0, 0.1, 0.2, 0.4))
+        monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 1.5)
+        monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 10)
         monkeypatch.setenv("SICKNESS", sickness)
         monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
         night = make_night(api_url=None)
@@ -338,7 +338,7 @@ def test_a_photo_that_kills_the_server_is_isolated_and_no_bystander_is_blamed(
 def test_many_photos_that_kill_the_server_are_each_set_aside_and_the_night_goes_on(
     own_server: Callable[..., Night], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 16)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 16)
     night = own_server()
     killers = [f"{number:02} bad.jpg" for number in range(0, 16, 2)]
     for name in killers:
@@ -377,7 +377,7 @@ def test_what_is_done_when_the_server_dies_for_good_is_kept_and_the_next_night_d
     own_server: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     night = own_server("dies once and for all")
-    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    monkeypatch.setattr("batch.night.sweep.REQUESTS_IN_FLIGHT", 1)
     night.drop("later/a.jpg", photo("photo 50"))
     assert night.run() == 1
     done = night.csv()
@@ -392,8 +392,8 @@ def test_what_is_done_when_the_server_dies_for_good_is_kept_and_the_next_night_d
 def test_an_interrupted_night_does_not_wait_for_an_answer_that_does_not_come(
     full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 600)
-    monkeypatch.setattr("batch.sweep.END_SECONDS", 0.5)
+    monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 600)
+    monkeypatch.setattr("batch.night.sweep.END_SECONDS", 0.5)
     sidecar.behaviour = hang
     threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()
     started = time.monotonic()
@@ -405,8 +405,8 @@ def test_an_interrupted_night_does_not_wait_for_an_answer_that_does_not_come(
 def test_an_interrupted_night_does_not_wait_for_a_check_that_does_not_come(
     sick: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.client.ANSWER_SECONDS", 600)
-    monkeypatch.setattr("batch.sweep.END_SECONDS", 0.5)
+    monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 600)
+    monkeypatch.setattr("batch.night.sweep.END_SECONDS", 0.5)
 
     def interrupt_and_hang(_: list[str]) -> Response:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -14,8 +14,8 @@ from typing import Self
 import pytest
 from flask import Response
 
-from batch import run, sweep
 from batch.lock import LOCK_NAME
+from batch.night import run, sweep
 from settings import ROOT
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo

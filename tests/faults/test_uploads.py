@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from flask import Response
 
-from batch import filing
-from batch.ledger import Row
-from batch.links import Links
-from batch.scan import Scan
+from batch.files import filing
+from batch.files.links import Links
+from batch.files.scan import Scan
+from batch.records.ledger import Row
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 from tests.faults.test_disk import on_two_disks
@@ -132,9 +132,9 @@ def test_a_file_that_vanishes_between_scan_and_read_is_nobodys_fault(
         (night.incoming / "a.jpg").unlink(missing_ok=True)
         return read(path, found)  # type: ignore[arg-type]
 
-    from batch.sweep import _read_unchanged as read
+    from batch.night.sweep import _read_unchanged as read
 
-    monkeypatch.setattr("batch.sweep._read_unchanged", take_away)
+    monkeypatch.setattr("batch.night.sweep._read_unchanged", take_away)
     assert night.run() == 0
     assert [row["file_name"] for row in night.csv()] == ["b.jpg"]
 
@@ -186,8 +186,8 @@ def test_a_folder_that_is_moved_in_whole_is_swept_whole(night: Night, tmp_path: 
 def test_a_folder_that_is_taken_away_during_the_sweep_stops_nobody(
     make_night: Callable[..., Night], sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", 2)
-    monkeypatch.setattr("batch.sweep.REQUESTS_IN_FLIGHT", 1)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 2)
+    monkeypatch.setattr("batch.night.sweep.REQUESTS_IN_FLIGHT", 1)
     night = make_night()
     for folder in ("a", "b", "c", "d"):
         for number in range(4):
@@ -281,7 +281,7 @@ def link(night: Night, *names: str) -> None:
 def test_hard_links_of_one_photo_are_filed_in_one_night(
     others: int, at_once: int, two_disks: bool, night: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.sweep.PHOTOS_PER_REQUEST", at_once)
+    monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", at_once)
     if two_disks:
         on_two_disks(night, monkeypatch)
     drop_old(night, "0.jpg", photo("a"))

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from batch import ledger as ledger_module
-from batch.cells import OLD_COLUMNS
-from batch.ledger import CSV_COLUMNS, Ledger, LedgerError
+from batch.records import ledger as ledger_module
+from batch.records.cells import OLD_COLUMNS
+from batch.records.ledger import CSV_COLUMNS, Ledger, LedgerError
 from tests.batch.conftest import Examine, Night
 from tests.fake_sidecar import photo
 

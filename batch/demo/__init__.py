@@ -1,0 +1,1 @@
+"""`full_batch.sh --demo`: a night with drawn photos."""

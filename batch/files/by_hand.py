@@ -1,0 +1,263 @@
+"""What people moved in the filing folders with a file manager: it is their decision, and the rows follow it.
+
+Nothing is moved or deleted here. A photo is known by its bytes: one that lies where no row has it, and whose row's
+own place is empty, was moved.
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import in_use
+from batch.files import filing
+from batch.files.companions import is_companion, is_kind, is_raw
+from batch.files.left_alone import is_left_alone
+from batch.records.ledger import MODEL_ANSWER, Ledger, Row
+from batch.settings import BatchSettings
+
+PUT_THERE = "put there by hand"
+"""Why a photo waits that somebody moved into `review`."""
+
+CATEGORIES = "categories"
+"""The ledger's note of the main category of each sub-category that the model server answers."""
+
+RECENT_NS = 3_000_000_000
+"""A folder that has changed within this time may change again without its time telling (FAT counts in 2 s)."""
+
+LOOK_AGAIN = 0
+"""The time of a folder that has to be read the next time, too: below it others may be known."""
+
+FILES_AT_ONCE = 1000
+
+
+@dataclass
+class Seen:
+    """What lies in the filing folders, beside what lies where its row says."""
+
+    moved: list[tuple[Row, str]] = field(default_factory=list)
+    """Rows, and where their photos lie now (relative to `DATA_DIR`)."""
+    elsewhere: list[tuple[Row, str]] = field(default_factory=list)
+    """The same for places that decide nothing: `failed`, `duplicates`, folders that are no category."""
+    unknown: list[str] = field(default_factory=list)
+    """Places of files that are nobody's: no row has these bytes, or its own photo is still in its place."""
+    leftovers: list[Path] = field(default_factory=list)
+    """What a copy that died left behind."""
+    unreadable: dict[str, str] = field(default_factory=dict)
+    """Folders and files that cannot be read, and why."""
+    categories: set[tuple[str, str]] = field(default_factory=set)
+    """What a folder below `processed` may be; learned with the first file that no row has at its place."""
+    times: dict[str, int] = field(default_factory=dict)
+    """When each folder had changed last, for the next look; only those whose names are text."""
+
+
+def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> int:
+    """Let the rows of photos that people moved follow them; returns how many. For one who holds the run's lock.
+
+    Looks only into folders that have changed since the last time, or with `whole` into all.
+    """
+    seen = look(settings, ledger, whole=whole)
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for row, place in seen.moved:
+        before = row.moved_to
+        _move(row, place, now, seen.categories)
+        ledger.follow(row, before)
+    ledger.set_folder_times(seen.times)
+    return len(seen.moved)
+
+
+def look(settings: BatchSettings, ledger: Ledger, *, whole: bool) -> Seen:
+    """Compare the filing folders with the rows. Changes nothing."""
+    seen = Seen()
+    taken: set[int | None] = set()
+    for place, path in _strangers(settings, ledger, seen, whole=whole):
+        # costs a look at every row: most nights need none
+        seen.categories = seen.categories or known_categories(settings, ledger)
+        try:
+            row = _whose(settings.data_dir, ledger, path, taken)
+        except _InItsPlaceError:
+            continue
+        except OSError as error:
+            seen.unreadable[place] = error.strerror or str(error)
+            continue
+        if row is None:
+            seen.unknown.append(place)
+            continue
+        taken.add(row.id)
+        within = _top(place) == _top(row.moved_to) != "processed"  # sorted into another sub-folder
+        (seen.moved if within or _status(place, seen.categories) else seen.elsewhere).append((row, place))
+    return seen
+
+
+def place_of(path: Path, data_dir: Path) -> str:
+    """A path as the ledger has it: relative to `DATA_DIR`, readable."""
+    return filing.readable(path.relative_to(data_dir).as_posix())
+
+
+def known_categories(settings: BatchSettings, ledger: Ledger) -> set[tuple[str, str]]:
+    """Every main and sub-category that a folder below `processed` may be: the model's, and those in the ledger."""
+    found = ledger.categories()
+    for main_of in (_from_server(ledger), _from_release(settings.model_dir)):
+        found.update((main, sub) for sub, main in main_of.items())
+    return found
+
+
+def _from_server(ledger: Ledger) -> dict[str, str]:
+    kept: dict[str, str] = json.loads(ledger.note(CATEGORIES) or "{}")
+    return kept
+
+
+def _from_release(model_dir: Path) -> dict[str, str]:
+    """The categories of the release in use, where there is one on this machine."""
+    try:
+        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
+        return {str(sub): str(main) for sub, main in content["main_of"].items()}
+    except (in_use.InUseError, OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {}
+
+
+class _InItsPlaceError(Exception):
+    """The file is where a row says, under another spelling of its name."""
+
+
+def _whose(data_dir: Path, ledger: Ledger, path: Path, taken: set[int | None]) -> Row | None:
+    """The row of a file that lies where no row has it; None when it is nobody's: a copy, or never seen.
+
+    Raises:
+        _InItsPlaceError: the disk ignores case, or has another Unicode form of the name.
+        OSError: the file cannot be read.
+    """
+    checksum = filing.digest(path)
+    rows = [row for row in ledger.current(checksum) if row.id not in taken] if checksum else []
+    if any(row.moved_to and _is_same_file(data_dir / row.moved_to, path) for row in rows):
+        raise _InItsPlaceError
+    homeless = [row for row in rows if not row.moved_to or not os.path.lexists(data_dir / row.moved_to)]
+    return min(
+        homeless,
+        key=lambda row: (not row.moved_to, row.status == "duplicate", row.id or 0),
+        default=None,
+    )
+
+
+def _is_same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samestat(one.lstat(), other.lstat())
+    except OSError:
+        return False
+
+
+def _move(row: Row, place: str, now: str, known: set[tuple[str, str]]) -> None:
+    """Change a row as its photo's new place decides."""
+    status = _status(place, known)
+    if status == "review" and row.status != "review":
+        _restore(row)
+        row.status, row.needs_review, row.review_reason = "review", True, PUT_THERE
+        row.decision, row.decided_at, row.decided_by = "", "", ""
+    elif status == "processed" and (row.status != "processed" or category(place) != _category_of(row)):
+        _decide(row, place, now)
+    row.moved_to = place
+
+
+def _decide(row: Row, place: str, now: str) -> None:
+    """Write a person's answer into the row; the model's own is kept beside it."""
+    if not row.model_answer:
+        row.model_answer = json.dumps({name: getattr(row, name) for name in MODEL_ANSWER})
+    _restore(row)
+    accepted = category(place) == _category_of(row)
+    if not accepted:
+        row.main_category, row.sub_category = category(place)
+        row.main_category_probability = row.sub_category_probability = None
+    if row.status != "processed":  # a sure photo keeps its mark for the audit
+        row.review_reason = ""
+    row.status, row.needs_review, row.error, row.duplicate_of = "processed", False, "", ""
+    row.decision, row.decided_at, row.decided_by = "accepted" if accepted else "corrected", now, ""
+
+
+def _restore(row: Row) -> None:
+    """Bring the model's own answer back, should a person have changed it before."""
+    if row.model_answer:
+        for name, value in json.loads(row.model_answer).items():
+            setattr(row, name, value)
+
+
+def _category_of(row: Row) -> tuple[str, str]:
+    return row.main_category, row.sub_category
+
+
+def category(place: str) -> tuple[str, str]:
+    """Main and sub-category that a place below `processed` says; empty where it says none."""
+    _, main, sub, *rest = [*place.split("/"), "", "", ""]
+    return (main, sub) if any(rest) else ("", "")
+
+
+def _status(place: str, known: set[tuple[str, str]]) -> str:
+    """What a place decides: `review`, `processed` for a category's folder, or nothing."""
+    if _top(place) == "review":
+        return "review"
+    return "processed" if _top(place) == "processed" and category(place) in known else ""
+
+
+def _top(place: str) -> str:
+    return place.partition("/")[0]
+
+
+def _strangers(
+    settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool
+) -> Iterator[tuple[str, Path]]:
+    """Files at places that no row has, and that no command that died was about to leave or to take."""
+    busy = {place for act in ledger.unfinished_acts() for place in (act.source, act.target)}
+    files = _files(settings, ledger, seen, whole=whole)
+    while some := list(islice(files, FILES_AT_ONCE)):
+        places = {place_of(path, settings.data_dir): path for path in some}
+        known = ledger.known_places(places)
+        spelled = {place.casefold(): place for place in known}
+        for place, path in places.items():
+            if place in known or place in busy or _goes_with_a_photo(path):
+                continue
+            other = spelled.get(place.casefold())
+            if other is None or not _is_same_file(settings.data_dir / other, path):
+                yield place, path
+
+
+def _goes_with_a_photo(path: Path) -> bool:
+    """Whether a file is a companion, or would be one: such a file without its photo is nobody's."""
+    return is_kind(path.name) and (not is_raw(path.name) or is_companion(path))
+
+
+def _files(settings: BatchSettings, ledger: Ledger, seen: Seen, *, whole: bool) -> Iterator[Path]:
+    """The files of the filing folders that have changed since they were last looked at, or of all."""
+    before = {} if whole else ledger.folder_times()
+    below: dict[str, list[str]] = {}
+    for folder in before:
+        below.setdefault(folder.rpartition("/")[0], []).append(folder)
+    waiting = [name for name in filing.FOLDERS if (settings.data_dir / name).is_dir()]
+    while waiting:
+        folder = waiting.pop()
+        if filing.readable(folder) == folder:
+            seen.times[folder] = LOOK_AGAIN  # until it is known to have been read
+        try:
+            changed = (settings.data_dir / folder).stat().st_mtime_ns
+            if before.get(folder) == changed:
+                seen.times[folder] = changed
+                waiting += below.get(folder, [])
+                continue
+            with os.scandir(settings.data_dir / folder) as found:
+                entries = list(found)
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError):
+                seen.unreadable[filing.readable(folder)] = error.strerror or str(error)
+            continue
+        if time.time_ns() - changed > RECENT_NS and all(filing.readable(e.name) == e.name for e in entries):
+            seen.times[folder] = changed
+        for entry in entries:
+            if entry.name.endswith((filing.COPYING, filing.COPIED)):
+                seen.leftovers.append(Path(entry.path))
+            elif entry.is_dir(follow_symlinks=False):
+                if not is_left_alone(entry.name, settings.ignore):
+                    waiting.append(f"{folder}/{entry.name}")
+            elif not is_left_alone(entry.name, settings.ignore):
+                yield Path(entry.path)

@@ -1,0 +1,1 @@
+"""What is known of every photo: the ledger, and the tables that are written from it."""

@@ -1,0 +1,180 @@
+"""What the nights did: one line a run, or one run in full."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from batch.records.ledger import Ledger, Run
+from batch.reporting import summary
+from logformat import entry, printable
+
+OUTCOMES = {
+    0: "done",
+    1: "NOT DONE",
+    2: "wrong setting",
+    3: "done, some failed",
+    75: "locked out",
+    130: "interrupted",
+    143: "interrupted",
+    None: "unfinished",
+}
+
+
+REMEMBERED = 120
+"""Days that are looked back on to know what is usual: some thirty, or sixty, nights with photos are among them."""
+
+
+class NoSuchRunError(Exception):
+    """There is no such run; the message says which there are."""
+
+
+def find_run(ledger: Ledger, run_id: str) -> Run:
+    """The run with this id, or for `last` the one that started last, whatever became of it.
+
+    Raises:
+        NoSuchRunError: there is none.
+    """
+    newest = ledger.last_run()
+    if newest is None:
+        raise NoSuchRunError("No night has run yet, so there is nothing to show.")
+    if run_id in ("last", newest.run_id):
+        return newest
+    for run in ledger.runs():
+        if run.run_id == run_id:
+            return run
+    raise NoSuchRunError(
+        f"There is no run {run_id}. The last one is {newest.run_id}. `python -m batch history` lists them."
+    )
+
+
+def as_table(runs: list[Run]) -> str:
+    """One line a run, the newest last.
+
+    The share for review is that of the predicted photos.
+    """
+    header = (
+        "run", "started", "took", "outcome", "swept", "processed", "review", "failed", "duplicates", "release",
+    )  # fmt: skip
+    lines = [header, *(_line(run) for run in runs)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    right = {"took", "swept", "processed", "review", "failed", "duplicates"}
+    return "\n".join(
+        entry(
+            "  ".join(
+                cell.rjust(width) if name in right else cell.ljust(width)
+                for cell, width, name in zip(line, widths, header, strict=True)
+            ).rstrip()
+        )
+        for line in lines
+    )
+
+
+def as_json(runs: list[Run]) -> str:
+    """The same, whole, for programs."""
+    whole = [asdict(run) | {"settings": settings_used(run.settings)} for run in runs]
+    return printable(json.dumps(whole, indent=2, ensure_ascii=False))
+
+
+def in_full(ledger: Ledger, run: Run) -> str:
+    """One run: when, how it went, what it saw, which photos failed, what became of it since."""
+    seen = summary.from_json(run.summary)
+    parts = [
+        f"Run {run.run_id}: {OUTCOMES.get(run.exit_code, str(run.exit_code))}",
+        f"  started {local(run.started_at)}, ended {local(run.finished_at) or '-'}, "
+        f"{run.seconds:.1f} s of sorting, release {run.model_version or '-'}",
+    ]
+    if run.message:
+        parts.append(f"  {run.message}")
+    parts.append("  " + ", ".join(f"{name.replace('_', ' ')} {n}" for name, n in run.counts.items()))
+    parts += _block("Categories", seen.subs)
+    parts += _block("Why a person decides", seen.reasons)
+    parts += _block("Other doubts", seen.doubts)
+    parts += _block("Failures", seen.errors)
+    failed = [
+        f"{row.file_name}: {row.error}"
+        for row in ledger.filed_rows(run_id=run.run_id)
+        if row.status == "failed"
+    ]
+    if failed:
+        parts += ["", "Failed photos", *(f"  {line}" for line in failed[:50])]
+        if len(failed) > 50:
+            parts.append(f"  and {len(failed) - 50} more; predictions/{run.run_id}.csv has all")
+    words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
+    parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
+    parts += _block("Settings", settings_used(run.settings))
+    return "\n".join(map(entry, parts))
+
+
+NEEDED = {
+    "PING_FAILED_PHOTOS": "PING_URL",
+    "NOTIFY_WHEN": "NOTIFY_URLS",
+}
+"""Settings that mean nothing without another one."""
+
+
+def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
+    """Of the settings that a run was told, those that it had a use for.
+
+    >>> settings_used({"NOTIFY_WHEN": "always", "API_URL": "http://gpu:5000", "MODEL_DIR": "model/releases"})
+    {'API_URL': 'http://gpu:5000'}
+    """
+    unused = {name for name, needed in NEEDED.items() if needed not in settings}
+    if "API_URL" in settings:  # that server has a release of its own
+        unused.add("MODEL_DIR")
+    if "@" in settings.get("API_URL", ""):  # user and password are sent in the place of the token
+        unused.add("API_TOKEN")
+    return {name: value for name, value in settings.items() if name not in unused}
+
+
+def days_before(moment: str, days: int) -> str:
+    """A moment of the ledger, so many days earlier."""
+    return (datetime.fromisoformat(moment) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def local(moment: str) -> str:
+    """A moment of the ledger (UTC) in the machine's own time zone."""
+    return at(moment).strftime("%Y-%m-%d %H:%M") if moment else ""
+
+
+def at(moment: str) -> datetime:
+    """A moment of the ledger, as one with the machine's own time zone."""
+    return datetime.fromisoformat(moment).astimezone()
+
+
+def took(run: Run) -> str:
+    """How long a run was at work, from its start to its end: `4 s`, `3 min`, `2 h 05`."""
+    if not run.finished_at:
+        return "-"
+    seconds = int((at(run.finished_at) - at(run.started_at)).total_seconds())
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02}"
+
+
+def _line(run: Run) -> tuple[str, ...]:
+    seen = summary.from_json(run.summary)
+    review = f"{run.counts.get('review', 0)}"
+    if seen.predicted:
+        review += f" ({seen.review_share:.0%})"
+    return (
+        run.run_id,
+        local(run.started_at),
+        took(run),
+        OUTCOMES.get(run.exit_code, str(run.exit_code)),
+        str(run.counts.get("swept", 0)),
+        str(run.counts.get("processed", 0)),
+        review,
+        str(run.counts.get("failed", 0)),
+        str(run.counts.get("duplicate", 0)),
+        run.model_version or "-",
+    )
+
+
+def _block(title: str, counts: dict[str, int] | dict[str, str]) -> list[str]:
+    if not counts:
+        return []
+    width = max(map(len, counts))
+    return ["", title, *(f"  {name.ljust(width)}  {value}" for name, value in counts.items())]

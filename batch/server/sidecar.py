@@ -1,0 +1,217 @@
+"""The sidecar's life: start the model server beside the night, wait until it is ready, bring it back, stop it."""
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import IO
+
+from batch.logs import log, tail
+from batch.server.client import Client, RefusedError, SidecarError
+from settings import ROOT
+
+START_SECONDS = 60
+"""How long the server may take until it is ready."""
+
+PAUSES = (0, 1, 2, 4, 8)
+"""Seconds before each start, counted from its last answer; one that dies after the last of them is given up."""
+
+COMMAND = (sys.executable, "-m", "api")
+
+STOP_SECONDS = 10
+LOG_BYTES = 5_000_000
+
+
+class SidecarDownError(Exception):
+    """There is no model server to work with; the message says why and what to do."""
+
+
+class Sidecar:
+    """A model server: our own, started on a free loopback port, or one that somebody else runs at `url`.
+
+    >>> with Sidecar(log_dir=Path("logs")) as sidecar:
+    ...     sidecar.client.predict([Path("photo.jpg").read_bytes()])
+    """
+
+    def __init__(self, *, log_dir: Path, url: str = "", token: str = "", run_id: str = "") -> None:
+        self.is_ours = not url
+        self.model_version = ""
+        self.interrupted = Flag()
+        """Set it to have nobody wait for the server any longer."""
+        self._log = log_dir / "sidecar.log"
+        self._run_id = run_id
+        self._token = token
+        self._process: subprocess.Popen[bytes] | None = None
+        self._output: IO[bytes] | None = None
+        self._nonce = ""
+        self._starts = 0
+        """Since its last answer."""
+        self._lock = threading.Lock()
+        self.client = Client(url, token)
+
+    def __enter__(self) -> "Sidecar":
+        """Start it and wait until it is ready.
+
+        Raises:
+            SidecarDownError: it does not get ready.
+        """
+        try:
+            self.make_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def make_ready(self) -> None:
+        """Return when the server answers that it is ready; start it (again) when it is ours and is not alive.
+
+        Raises:
+            SidecarDownError: it does not get ready, or has died too often.
+        """
+        with self._lock:  # several requests may notice at once that it is gone
+            deadline = time.monotonic() + START_SECONDS
+            problem = ""
+            while time.monotonic() < deadline:
+                if self.is_ours and (self._process is None or self._process.poll() is not None):
+                    self._start()
+                    deadline = time.monotonic() + START_SECONDS
+                try:
+                    health = self.client.health()
+                except (SidecarError, RefusedError) as error:
+                    problem = str(error)
+                else:
+                    if self.is_ours and health.instance != self._nonce:
+                        problem = f"another program answers at {self.client.url}"
+                        self._end_process()  # and take another port
+                    elif health.broken:
+                        raise SidecarDownError(f"the model cannot be used: {health.detail}")
+                    elif health.ready:
+                        self.model_version = health.model_version
+                        return
+                    else:
+                        problem = health.detail or "it is still loading"
+                if self.interrupted.wait(0.05 if self.is_ours else 0.5):
+                    raise SidecarDownError("interrupted")
+            raise SidecarDownError(
+                f"the model server did not get ready within {START_SECONDS} s: {problem}.{self._last_words()}"
+            )
+
+    def worked(self) -> None:
+        """It has answered: earlier deaths are forgiven."""
+        self._starts = 0
+
+    def kill(self, hanging: Client) -> None:
+        """End our server at once, if it is still the one that hangs; `make_ready` starts another."""
+        with self._lock:
+            if self._process is not None and self.client is hanging:
+                log.warning("The model server hangs; ending it.")
+                self._kill_process()
+
+    def stop(self) -> None:
+        """End our server, whatever state it is in; somebody else's is left alone."""
+        self._end_process()
+        if self._output:
+            self._output.close()
+            self._output = None
+
+    def _start(self) -> None:
+        if self._starts == len(PAUSES):
+            raise SidecarDownError(
+                f"the model server ended {len(PAUSES)} times in a row.{self._last_words()}"
+            )
+        if self._process is not None:
+            log.warning("The model server ended; starting it again.")
+        self._end_process()
+        self.interrupted.wait(PAUSES[self._starts])
+        self._starts += 1
+        self._nonce = secrets.token_hex(16)
+        port = _free_port()
+        self.client = Client(f"http://127.0.0.1:{port}", self._token)
+        environment = os.environ | {
+            "API_INSTANCE": self._nonce,
+            "RUN_ID": self._run_id,
+            "API_HOST": "127.0.0.1",
+        }
+        self._process = subprocess.Popen(
+            [*COMMAND, "--port", str(port), "--until-stdin-closes"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,  # closes when this process ends, however it ends; then the server ends too
+            stdout=self._open_log(),
+            stderr=subprocess.STDOUT,
+            start_new_session=os.name == "posix",  # Ctrl-C ends the night, which then ends its server
+        )
+
+    def _end_process(self) -> None:
+        if self._process is None:
+            return
+        assert self._process.stdin is not None  # always started with a pipe
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(STOP_SECONDS)
+        self._kill_process()
+        self._process = None
+
+    def _kill_process(self) -> None:
+        """End it and what it started: a worker that hangs outlives the master that is killed."""
+        assert self._process is not None  # asked by those who have looked
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone (macOS: a zombie)
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+        self._process.wait()
+
+    def _open_log(self) -> IO[bytes]:
+        if self._output is None:
+            if self._log.exists() and self._log.stat().st_size > LOG_BYTES:
+                self._log.replace(self._log.with_suffix(".log.1"))
+            self._output = self._log.open("ab")
+        return self._output
+
+    def _last_words(self) -> str:
+        words = tail(self._log) if self.is_ours else ""
+        return f" Its last words, the rest in {self._log}:\n{words}" if words else ""
+
+
+class Flag:
+    """What a `threading.Event` is, without its lock.
+
+    The thread that a signal interrupts may hold that lock itself, and its signal handler would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._is_set = False
+
+    def set(self) -> None:
+        """Set it, for good."""
+        self._is_set = True
+
+    def is_set(self) -> bool:
+        """Whether it is set."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until it is set, at most so long; whether it is."""
+        deadline = time.monotonic() + seconds
+        while not self._is_set and (left := deadline - time.monotonic()) > 0:
+            time.sleep(min(left, 0.05))
+        return self._is_set
+
+
+def _free_port() -> int:
+    """A port that is free now; should another program be quicker, the nonce tells."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -1,0 +1,1 @@
+"""What a person starts or sets up: checking, putting back, pruning, starting every night."""
