@@ -1,5 +1,5 @@
 #!/bin/sh
-# Lint, types, tests: `bash tests/run.sh`. Makes an environment of its own in .venv-tests.
+# Lint, types, who may import whom, tests: `bash tests/run.sh`. Makes an environment of its own in .venv-tests.
 # What is given is handed to pytest: `bash tests/run.sh tests/batch -k duplicate`.
 # `bash tests/run.sh --all` first installs the programs that some tests need (Debian and its like, as root or by sudo),
 # then runs these tests too, and fails when one is skipped for a reason that tests/conftest.py does not name.
@@ -21,4 +21,5 @@ fi
 "$venv/bin/ruff" check .
 "$venv/bin/ruff" format --check --quiet .
 "$venv/bin/mypy"
+"$venv/bin/lint-imports" --no-cache
 exec "$venv/bin/python" -m pytest -n auto --dist worksteal "$@"

@@ -9,14 +9,15 @@ import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
 import in_use
+from batch.checksum import digest
 from batch.files import filing
 from batch.files.companions import is_companion, is_kind, is_raw
 from batch.files.left_alone import is_left_alone
+from batch.records import moments
 from batch.records.ledger import MODEL_ANSWER, Ledger, Row
 from batch.settings import BatchSettings
 
@@ -61,7 +62,7 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     Looks only into folders that have changed since the last time, or with `whole` into all.
     """
     seen = look(settings, ledger, whole=whole)
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = moments.now()
     for row, place in seen.moved:
         before = row.moved_to
         _move(row, place, now, seen.categories)
@@ -131,7 +132,7 @@ def _whose(data_dir: Path, ledger: Ledger, path: Path, taken: set[int | None]) -
         _InItsPlaceError: the disk ignores case, or has another Unicode form of the name.
         OSError: the file cannot be read.
     """
-    checksum = filing.digest(path)
+    checksum = digest(path)
     rows = [row for row in ledger.current(checksum) if row.id not in taken] if checksum else []
     if any(row.moved_to and _is_same_file(data_dir / row.moved_to, path) for row in rows):
         raise _InItsPlaceError

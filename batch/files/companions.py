@@ -33,7 +33,7 @@ class Folder:
 
     Without companions in it, it costs one look at the names; a file's content is read only where it decides.
 
-    >>> Folder("data/incoming").companions_of("IMG_1.jpg")
+    >>> Folder("data/incoming").companions_of("IMG_1.jpg")  # doctest: +SKIP
     ['IMG_1.MOV', 'IMG_1.jpg.xmp']
     """
 

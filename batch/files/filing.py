@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 
+from batch.checksum import digest
 from batch.files.companions import Folder, Taken, companions_of, place_beside
 from batch.files.left_alone import is_left_alone
 from batch.logs import log
@@ -307,14 +308,6 @@ def remove_empty(folder: Path) -> bool:
     except OSError:  # not empty, or gone, or in use
         return False
     return True
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hex, without reading it into memory at once; `""` for what is no plain file."""
-    if not stat.S_ISREG(path.lstat().st_mode):
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _move(source: StrPath, target: StrPath, sha256: str) -> None:

@@ -56,10 +56,7 @@ class Refusal:
 
 
 class Refusals:
-    """What refuses to be moved in one night.
-
-    >>> refusals = Refusals(settings.incoming, settings.data_dir)
-    """
+    """What refuses to be moved in one night."""
 
     def __init__(self, incoming: Path, data_dir: Path) -> None:
         self._incoming = incoming

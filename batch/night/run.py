@@ -16,7 +16,7 @@ from batch.files.scan import Scan
 from batch.lock import LockHeldError, run_lock
 from batch.logs import first_few, log
 from batch.night.sweep import Sweep, SweepError, Tally, found_in
-from batch.records import csv_files
+from batch.records import csv_files, moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import drift, history, morning, nights, notify, prometheus, report, summary, waiting
 from batch.reporting.summary import Summary
@@ -153,7 +153,7 @@ def _aside(what: str) -> Iterator[None]:
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     now = datetime.now(UTC)
-    run = Run(run_id=now.strftime("%Y%m%dT%H%M%SZ"), started_at=_now(), settings=told(settings))
+    run = Run(run_id=moments.stamp(now), started_at=moments.text_of(now), settings=told(settings))
     tally = Tally()
     problems: list[str] = []
     is_ours = False  # the data folder: nothing is written to one that is not the ledger's
@@ -171,7 +171,7 @@ def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
         for problem in problems:
             log.error("%s", problem)
         run.exit_code = _exit_code(tally, problems, interrupted)
-        run.finished_at, run.counts = _now(), tally.counts()
+        run.finished_at, run.counts = moments.now(), tally.counts()
         run.message = "; ".join([*problems, *filter(None, [tally.remark])])
         ledger.end_run(run)  # what follows may be long: a run that dies in it has done its work
     if is_ours:
@@ -195,7 +195,7 @@ def _one_row(ledger: Ledger, run: Run, tally: Tally) -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        run.exit_code, run.finished_at = _code_of(error), _now()
+        run.exit_code, run.finished_at = _code_of(error), moments.now()
         run.counts, run.message = tally.counts(), f"Stopped: {_in_words(error)}"
         with contextlib.suppress(LedgerError):  # then the next run does it
             ledger.end_run(run)
@@ -249,7 +249,7 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 
 
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
-    runs = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
+    runs = ledger.runs(since=moments.days_before(run.started_at, history.REMEMBERED))
     verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
     sentences = verdict.sentences
     if run.model_version:
@@ -451,7 +451,3 @@ def _interruptible() -> Iterator[Interruption]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

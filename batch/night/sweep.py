@@ -17,12 +17,12 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from tqdm import tqdm
 
+from batch.checksum import digest
 from batch.files import filing
 from batch.files.companions import Taken
 from batch.files.emptied import Emptied
@@ -30,6 +30,7 @@ from batch.files.scan import Found, Memory, Scan, complaints
 from batch.logs import log
 from batch.night.budget import ErrorBudget
 from batch.night.refusals import Refusals, in_words, words_of_unread
+from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
 from batch.server.client import (
     Answer,
@@ -161,8 +162,7 @@ class _Request:
 class Sweep:
     """A pass, or several, over `incoming`.
 
-    >>> tally = Tally()
-    >>> Sweep(settings, ledger, sidecar, run, tally).all_photos()
+    >>> Sweep(settings, ledger, sidecar, run, Tally()).all_photos()  # doctest: +SKIP
     """
 
     def __init__(
@@ -325,7 +325,7 @@ class Sweep:
         try:
             if found.size > self._settings.max_bytes:
                 row.error = f"The file is larger than MAX_IMAGE_MB ({self._settings.max_image_mb:g} MB)."
-                row.sha256 = filing.digest(Path(path))
+                row.sha256 = digest(Path(path))
                 return _Item(row)
             photo = _read_unchanged(path, found)
         except (FileNotFoundError, NotADirectoryError):
@@ -390,7 +390,7 @@ class Sweep:
     def _decide(self, request: _Request, answers: Iterator[Answer]) -> Iterator[Row]:
         """What becomes of each photo of a request, in order."""
         decided: dict[str, Row] = {}
-        now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        now = moments.now()
         for item in request.items:
             row = item.row
             row.processed_at = now

@@ -5,12 +5,11 @@ import io
 import json
 import os
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import chain, islice
 from pathlib import Path
 
 from batch.logs import log
-from batch.records import spreadsheet, takeover
+from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
 from batch.records.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
 from batch.rename import rename_new
@@ -155,7 +154,7 @@ def update_all(ledger: Ledger, path: Path, folder: Path) -> None:
     update_csv(ledger, path)
     for run_id, moment in ledger.acted_on().items():
         run_csv = folder / f"{run_id}.csv"
-        if run_csv.exists() and run_csv.stat().st_mtime < datetime.fromisoformat(moment).timestamp() + 1:
+        if run_csv.exists() and run_csv.stat().st_mtime < moments.local(moment).timestamp() + 1:
             export_run(ledger, folder, run_id, xlsx=run_csv.with_suffix(".xlsx").exists())
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import cast
 
-from batch.files import filing
+from batch.checksum import digest
 from batch.records import cells
 from batch.records.ledger import CSV_COLUMNS, Decision, Ledger, Row, Run, Status, mere_doubts, without_doubts
 
@@ -89,7 +89,7 @@ def _find(row: Row, data_dir: Path) -> None:
         place = data_dir / row.moved_to
         try:
             facts = place.lstat()
-            if filing.digest(place) == row.sha256 and (row.sha256 or not stat.S_ISREG(facts.st_mode)):
+            if digest(place) == row.sha256 and (row.sha256 or not stat.S_ISREG(facts.st_mode)):
                 row.size, row.mtime_ns = facts.st_size, facts.st_mtime_ns
                 return
         except (OSError, ValueError):  # gone, not to be read, no name at all

@@ -5,13 +5,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import in_use
 from batch.files.data_folder import StrangeFolderError, check
 from batch.files.scan import Scan
 from batch.lock import LockHeldError, refuse_if_at_work
+from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import history, nights, summary, waiting
 from batch.server.client import Client, RefusedError, SidecarError
@@ -100,9 +101,10 @@ def worst(found: list[Finding]) -> int:
 
 def _runs(ledger: Ledger, now: datetime) -> list[Run]:
     """The runs that matter, oldest first: the last one, and those that say what is usual."""
-    today = now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     last = ledger.last_run()
-    return ledger.runs(since=history.days_before(today, history.REMEMBERED)) or ([last] if last else [])
+    return ledger.runs(since=moments.days_before(moments.text_of(now), history.REMEMBERED)) or (
+        [last] if last else []
+    )
 
 
 def _of_review(settings: BatchSettings, ledger: Ledger) -> Finding:
@@ -110,7 +112,7 @@ def _of_review(settings: BatchSettings, ledger: Ledger) -> Finding:
     count, since = waiting.for_review(ledger, settings.data_dir)
     if not count:
         return Finding(OK, "to review", "nothing waits", 0)
-    oldest = history.at(since)
+    oldest = moments.local(since)
     photos = "1 photo waits" if count == 1 else f"{count} photos wait"
     return Finding(OK, "to review", f"{photos}, the oldest since {oldest:%a %d %b}", count)
 
@@ -134,7 +136,7 @@ def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Itera
 
 def _punctuality(settings: BatchSettings, last: Run, now: datetime) -> Finding:
     due = schedule.last_due(settings.night_at, now)
-    started = history.at(last.started_at)
+    started = moments.local(last.started_at)
     when = f"the last run began {started:%a %d %b %H:%M}"
     begins = due - schedule.EARLY
     if started >= begins or (now < due + schedule.LATE and started >= begins - timedelta(days=1)):
@@ -156,7 +158,7 @@ def _schedule() -> str:
 
 def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
     if last.exit_code is None:
-        age = now - history.at(last.started_at)
+        age = now - moments.local(last.started_at)
         if not _is_at_work(settings):
             return Finding(CRITICAL, "outcome", "the last run died; the next one finishes what it had begun")
         if age > LONG_NIGHT:

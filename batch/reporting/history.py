@@ -3,8 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
 
+from batch.records import moments
 from batch.records.ledger import Ledger, Run
 from batch.reporting import summary
 from logformat import entry, printable
@@ -81,7 +81,7 @@ def in_full(ledger: Ledger, run: Run) -> str:
     seen = summary.from_json(run.summary)
     parts = [
         f"Run {run.run_id}: {OUTCOMES.get(run.exit_code, str(run.exit_code))}",
-        f"  started {local(run.started_at)}, ended {local(run.finished_at) or '-'}, "
+        f"  started {moments.shown(run.started_at)}, ended {moments.shown(run.finished_at) or '-'}, "
         f"{run.seconds:.1f} s of sorting, release {run.model_version or '-'}",
     ]
     if run.message:
@@ -127,26 +127,11 @@ def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in settings.items() if name not in unused}
 
 
-def days_before(moment: str, days: int) -> str:
-    """A moment of the ledger, so many days earlier."""
-    return (datetime.fromisoformat(moment) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def local(moment: str) -> str:
-    """A moment of the ledger (UTC) in the machine's own time zone."""
-    return at(moment).strftime("%Y-%m-%d %H:%M") if moment else ""
-
-
-def at(moment: str) -> datetime:
-    """A moment of the ledger, as one with the machine's own time zone."""
-    return datetime.fromisoformat(moment).astimezone()
-
-
 def took(run: Run) -> str:
     """How long a run was at work, from its start to its end: `4 s`, `3 min`, `2 h 05`."""
     if not run.finished_at:
         return "-"
-    seconds = int((at(run.finished_at) - at(run.started_at)).total_seconds())
+    seconds = int((moments.local(run.finished_at) - moments.local(run.started_at)).total_seconds())
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:
@@ -161,7 +146,7 @@ def _line(run: Run) -> tuple[str, ...]:
         review += f" ({seen.review_share:.0%})"
     return (
         run.run_id,
-        local(run.started_at),
+        moments.shown(run.started_at),
         took(run),
         OUTCOMES.get(run.exit_code, str(run.exit_code)),
         str(run.counts.get("swept", 0)),

@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
 
+from batch.records import moments
 from batch.records.ledger import Run
-from batch.reporting import history, summary
+from batch.reporting import summary
 from batch.reporting.summary import Summary
 from batch.upkeep import schedule
 
@@ -60,7 +61,7 @@ def title(run: Run) -> str:
     >>> title(Run("20261121T020000Z", "2026-11-21T02:00:00Z"))
     'Night of Fri 20 to Sat 21 November 2026'
     """
-    began = history.at(run.started_at)
+    began = moments.local(run.started_at)
     if BY_DAY[0] <= began.time() < BY_DAY[1]:
         return f"{_day(began)} {began:%B %Y, %H:%M}"
     evening = began if began.hour >= BY_DAY[1].hour else began - timedelta(days=1)

@@ -36,7 +36,7 @@ def watched(settings: BatchSettings) -> Iterator[Outcome]:
 
     Exit code 3, some files could not be read, is told as 0 unless PING_FAILED_PHOTOS says otherwise.
 
-    >>> with watched(settings) as outcome:
+    >>> with watched(settings) as outcome:  # doctest: +SKIP
     ...     outcome.code = 0
     """
     url = settings.ping_url.get_secret_value().rstrip("/") if settings.ping_url else ""

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+from batch.records import moments
 from batch.records.ledger import Run
-from batch.reporting import history, summary
+from batch.reporting import summary
 
 
 def write(run: Run, path: Path) -> None:
@@ -25,8 +26,8 @@ def _numbers(run: Run) -> CollectorRegistry:
         Gauge(f"nightsort_night_{name}", text, registry=registry).set(value)
 
     seen = summary.from_json(run.summary)
-    gauge("start_timestamp_seconds", "When the last night began", history.at(run.started_at).timestamp())
-    gauge("end_timestamp_seconds", "When it ended", history.at(run.finished_at).timestamp())
+    gauge("start_timestamp_seconds", "When the last night began", moments.local(run.started_at).timestamp())
+    gauge("end_timestamp_seconds", "When it ended", moments.local(run.finished_at).timestamp())
     gauge("sorting_seconds", "How long it sorted", run.seconds)
     gauge("exit_code", "Its exit code: 0 and 3 are well", run.exit_code if run.exit_code is not None else -1)
     gauge("review_share", "Share of the predicted photos that people have to look at", seen.review_share)

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
 from batch.reporting import charts, history, morning, nights, summary, waiting
 from batch.reporting.morning import Task
@@ -85,7 +86,7 @@ class Report:
 
 def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
     """The report of one run."""
-    remembered = ledger.runs(since=history.days_before(run.started_at, history.REMEMBERED))
+    remembered = ledger.runs(since=moments.days_before(run.started_at, history.REMEMBERED))
     every = nights.by_night(
         (one for one in remembered if one.started_at <= run.started_at), settings.night_at
     )
@@ -103,7 +104,7 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
         outcome=_outcome(run),
         mood=_mood(run),
         sentence=morning.sentence(seen, run.counts.get("too_young", 0), is_done=run.exit_code in (0, 3)),
-        when=f"Began {history.local(run.started_at)}, took {history.took(run)}",
+        when=f"Began {moments.shown(run.started_at)}, took {history.took(run)}",
         seen=seen,
         counts=run.counts,
         seconds=run.seconds,
@@ -137,11 +138,11 @@ def _tasks(
 def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | None = None) -> Report:
     """The report of the last days, today included."""
     now = now or datetime.now().astimezone()
-    last = schedule.night_of(_utc(now), settings.night_at)
+    last = schedule.night_of(moments.text_of(now), settings.night_at)
     first = last - timedelta(days=days - 1)
-    since = _utc(datetime.combine(first, settings.night_at).astimezone() - schedule.EARLY)
-    remembered = ledger.runs(since=history.days_before(since, history.REMEMBERED))
-    runs = [run for run in remembered if since <= run.started_at <= _utc(now)]
+    since = moments.text_of(datetime.combine(first, settings.night_at).astimezone() - schedule.EARLY)
+    remembered = ledger.runs(since=moments.days_before(since, history.REMEMBERED))
+    runs = [run for run in remembered if since <= run.started_at <= moments.text_of(now)]
     every = nights.by_night(remembered, settings.night_at)
     before = [seen for night, seen in every if night < first][-NIGHTS:]
     # tonight's is no gap before it is due, nor while it may still be starting
@@ -256,7 +257,7 @@ def as_html(settings: BatchSettings, report: Report) -> str:
         index=INDEX,
         written=f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}",
         csv_path=settings.csv_path,
-        local=history.local,
+        local=moments.shown,
     )
     return page
 
@@ -306,7 +307,7 @@ def is_wanted(settings: BatchSettings, ledger: Ledger, run: Run) -> bool:
     if run.counts.get("swept") or run.exit_code != 0:
         return True
     tonight = schedule.night_of(run.started_at, settings.night_at)
-    others = ledger.runs(since=history.days_before(run.started_at, 2))
+    others = ledger.runs(since=moments.days_before(run.started_at, 2))
     return not any(
         other.run_id != run.run_id and schedule.night_of(other.started_at, settings.night_at) == tonight
         for other in others
@@ -370,7 +371,7 @@ class _Photo:
             href=_address(row.moved_to),
             picture=Markup("") if listed else thumbnail(settings.data_dir / row.moved_to),
             listed=listed,
-            night=history.local(row.processed_at) if dated else "",
+            night=moments.shown(row.processed_at) if dated else "",
         )
 
 
@@ -413,10 +414,6 @@ def _mood(run: Run) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
-
-
-def _utc(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _missed(missed: list[date]) -> list[str]:
@@ -495,7 +492,7 @@ def _replace(path: Path, page: str) -> None:
 
 def _index(settings: BatchSettings, ledger: Ledger) -> str:
     """The page that lists the reports, newest first."""
-    runs = ledger.runs(since=history.days_before(_utc(datetime.now().astimezone()), LISTED))
+    runs = ledger.runs(since=moments.days_before(moments.now(), LISTED))
     listed = [
         {
             "name": f"{run.run_id}.html",

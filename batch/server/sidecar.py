@@ -35,7 +35,7 @@ class SidecarDownError(Exception):
 class Sidecar:
     """A model server: our own, started on a free loopback port, or one that somebody else runs at `url`.
 
-    >>> with Sidecar(log_dir=Path("logs")) as sidecar:
+    >>> with Sidecar(log_dir=Path("logs")) as sidecar:  # doctest: +SKIP
     ...     sidecar.client.predict([Path("photo.jpg").read_bytes()])
     """
 

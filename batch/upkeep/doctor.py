@@ -16,7 +16,7 @@ from pathlib import Path
 from batch.files import by_hand, filing
 from batch.files.data_folder import StrangeFolderError, check
 from batch.logs import log
-from batch.records import csv_files, takeover
+from batch.records import csv_files, moments, takeover
 from batch.records.ledger import DamagedLedgerError, Ledger
 from batch.settings import BatchSettings
 from batch.upkeep import withdraw
@@ -77,7 +77,7 @@ def _damage(settings: BatchSettings) -> Iterator[Difference]:
 
 
 def _put_aside(ledger: Path) -> None:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = moments.stamp(datetime.now(UTC))
     for ending in ("", "-wal", "-shm"):
         part = ledger.with_name(ledger.name + ending)
         if part.exists():

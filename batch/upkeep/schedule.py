@@ -11,8 +11,8 @@ from types import FrameType
 import schedule
 
 from batch.logs import log
+from batch.records import moments
 from batch.records.ledger import Ledger, Run
-from batch.reporting import history
 from batch.settings import BatchSettings
 from settings import ROOT
 
@@ -42,12 +42,12 @@ def night_of(moment: str, night_at: time) -> date:
 
     Whatever runs until the next night is due belongs to it, too.
     """
-    return last_due(night_at, history.at(moment) + EARLY).date()
+    return last_due(night_at, moments.local(moment) + EARLY).date()
 
 
 def is_missed(last: Run | None, night_at: time, now: datetime) -> bool:
     """Whether no run has started since the last night was due; `last` is the one that started last."""
-    return last is None or history.at(last.started_at) < last_due(night_at, now)
+    return last is None or moments.local(last.started_at) < last_due(night_at, now)
 
 
 def keep(settings: BatchSettings, at: time, every: timedelta | None = None) -> int:

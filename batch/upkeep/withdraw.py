@@ -8,7 +8,6 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import Literal
@@ -16,6 +15,7 @@ from typing import Literal
 from batch.files import filing
 from batch.files.companions import Folder, Taken
 from batch.logs import log
+from batch.records import moments
 from batch.records.ledger import Act, Ledger, Row
 from batch.settings import BatchSettings
 
@@ -37,7 +37,7 @@ class WorkedOnError(Exception):
 class Choice:
     """Which photos are meant; what is not said does not matter. `run` may be `last`.
 
-    >>> Choice(release="2026-11-21", below=0.6)
+    >>> Choice(release="2026-11-21", below=0.6).found(ledger)  # doctest: +SKIP
     """
 
     failed: bool = False
@@ -103,7 +103,7 @@ def _place_in_incoming(row: Row) -> str:
 
 def old_photos(ledger: Ledger, days: int, statuses: Iterable[str]) -> Iterator[Row]:
     """Photos with one of these statuses that were decided more than so many days ago."""
-    before = (datetime.now(UTC) - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    before = moments.days_before(moments.now(), days)
     chosen = list(statuses)
     marks = ", ".join("?" * len(chosen))
     return ledger.matching(f"moved_to != '' AND processed_at < ? AND status IN ({marks})", before, *chosen)
@@ -146,7 +146,7 @@ def with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
 
 def _plan(action: Literal["requeue", "archive", "delete"], row: Row, target: str = "") -> Act:
     assert row.id is not None  # it comes from the ledger
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    now = moments.now()
     return Act(action=action, photo_id=row.id, source=row.moved_to, target=target, at=now)
 
 

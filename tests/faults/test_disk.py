@@ -15,6 +15,7 @@ import pytest
 
 from batch.files import filing
 from batch.logs import FEW
+from batch.night import sweep
 from batch.records import csv_files
 from batch.records.ledger import Ledger
 from batch.rename import StrPath, rename_new
@@ -811,8 +812,8 @@ def test_a_photo_over_the_size_limit_that_cannot_be_read_stays_too(
     night.drop("big.jpg", photo("x" * 1000))
     night.drop("small.jpg", photo("a"))
     with monkeypatch.context() as patch:
-        patch.setattr(filing, "digest", lambda path: os.open(path / "x", os.O_RDONLY))  # not a directory
-        refusing(patch, filing, "digest", lambda path: path.endswith("big.jpg"), errno.EIO)
+        patch.setattr(sweep, "digest", lambda path: os.open(path / "x", os.O_RDONLY))  # not a directory
+        refusing(patch, sweep, "digest", lambda path: path.endswith("big.jpg"), errno.EIO)
         assert night.run() == 1
     assert [row["file_name"] for row in night.csv()] == ["small.jpg"]
     assert night.waiting() == ["big.jpg"]

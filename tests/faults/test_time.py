@@ -16,6 +16,7 @@ from flask import Response
 
 from batch.lock import LOCK_NAME
 from batch.night import run, sweep
+from batch.records import moments
 from settings import ROOT
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
@@ -97,7 +98,7 @@ class Clock(datetime):
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> type[Clock]:
     monkeypatch.setattr(run, "datetime", Clock)
-    monkeypatch.setattr(sweep, "datetime", Clock)
+    monkeypatch.setattr(moments, "datetime", Clock)
     Clock.ahead = timedelta()
     return Clock
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from batch import logs
+from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
 from batch.reporting import health, history, report, summary
 from tests.api.conftest import picture
@@ -331,7 +332,7 @@ def test_a_period_says_each_thing_once_dates_its_rows_and_shows_what_was_missed(
     assert found.drift == ["Tue 17 Nov to Wed 18 Nov, Fri 20 Nov: " + dark.format(20)]
     page = report.as_html(night.settings, found)
     assert page.count("Photos are darker") == 1
-    assert f"<td>{history.local('2026-11-18T02:00:00Z')}</td>" in page
+    assert f"<td>{moments.shown('2026-11-18T02:00:00Z')}</td>" in page
     assert 'class="gap"' in page
     assert "<title>Thu 19 Nov: no run</title>" in page
     assert "no run</td>" in page
