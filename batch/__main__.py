@@ -36,10 +36,10 @@ def _do(given: argparse.Namespace) -> int:
         set_up(settings.log_dir, settings.log_format)
     except SettingError as error:
         print(error, file=sys.stderr)
-        return run.EXIT_USAGE
+        return Exit.USAGE
     except OSError as error:
         print(f"The log cannot be written: {error}", file=sys.stderr)
-        return run.EXIT_FAILED
+        return Exit.FAILED
     command = next(command for command in COMMANDS if command.name == given.command)
     return perform(command, settings, given)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from batch import config, logs
 from batch.demo import demo
+from batch.exits import Exit
 from batch.files import by_hand
 from batch.files.data_folder import StrangeFolderError, adopt, open_ledger
 from batch.files.filing import readable
@@ -20,7 +21,7 @@ from batch.lock import LockHeldError, refuse_if_at_work, run_lock
 from batch.logs import log
 from batch.night import run
 from batch.records import backup, csv_files
-from batch.records.ledger import Ledger, LedgerError
+from batch.records.ledger import STATUSES, Ledger, LedgerError
 from batch.reporting import health, history, notify, report
 from batch.settings import ArchiveFolderError, BatchSettings, check_archive_folder
 from batch.upkeep import doctor, install, schedule, withdraw
@@ -78,13 +79,13 @@ def do_doctor(settings: BatchSettings, given: Arguments) -> int:
     """Ledger, CSV and folders against each other."""
     if not given.fix and not given.adopt:
         refuse_if_at_work(settings.ledger_path.parent)
-        return 0 if doctor.doctor(settings, fix=False) else run.EXIT_FAILED
+        return 0 if doctor.doctor(settings, fix=False) else Exit.FAILED
     with run_lock(settings.ledger_path.parent):
         if given.adopt:
             with Ledger(settings.ledger_path) as ledger:
                 adopt(settings, ledger)
             log.info("%s is the data folder of %s from now on.", settings.data_dir, settings.ledger_path)
-        return 0 if doctor.doctor(settings, fix=given.fix) else run.EXIT_FAILED
+        return 0 if doctor.doctor(settings, fix=given.fix) else Exit.FAILED
 
 
 def do_demo(settings: BatchSettings, _: Arguments) -> int:
@@ -171,7 +172,7 @@ def do_notify(settings: BatchSettings, _: Arguments) -> int:
         log.error("NOTIFY_URLS is not set: there is no one to notify.")
         return run.EXIT_USAGE
     if not notify.send(settings, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
-        return run.EXIT_FAILED
+        return Exit.FAILED
     log.info("Sent to %d addresses.", len(settings.notify_urls))
     return 0
 
@@ -190,7 +191,7 @@ def do_requeue(settings: BatchSettings, given: Arguments) -> int:
         log.error(
             "Say which photos: --failed, --run RUN, --photo NAME, --order ORDER, --release VERSION or --below P."
         )
-        return run.EXIT_USAGE
+        return Exit.USAGE
     if given.dry_run:
         with _rehearsal(settings) as ledger:
             count = len(_choice(ledger, given).found(ledger))
@@ -235,7 +236,7 @@ def _at_work(settings: BatchSettings) -> Iterator[Ledger]:
         withdraw.finish(settings, ledger)
         by_hand.follow(settings, ledger)
         yield ledger
-        csv_files.update_all(ledger, settings.csv_path, settings.data_dir / "predictions")
+        csv_files.update_all(ledger, settings.csv_path, settings.predictions)
 
 
 @contextlib.contextmanager
@@ -374,7 +375,7 @@ def _prune_options(parser: Parser) -> None:
     parser.add_argument(
         "--status",
         action="append",
-        choices=("processed", "review", "failed", "duplicate"),
+        choices=STATUSES,
         help="only these (repeatable; default: processed and duplicate)",
     )
     how = parser.add_mutually_exclusive_group(required=True)
@@ -621,10 +622,10 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
         return command.do(settings, given)
     except LockHeldError as error:
         log.error("Not done: %s. Try again when it has ended.", error)
-        return run.EXIT_LOCKED
+        return Exit.LOCKED
     except (history.NoSuchRunError, ArchiveFolderError) as error:
         log.error("%s", error)
-        return run.EXIT_USAGE
+        return Exit.USAGE
     except withdraw.NothingFitsError as error:
         log.error("%s", error)
     except (LedgerError, StrangeFolderError, csv_files.ExportError, install.InstallError) as error:
@@ -633,4 +634,4 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
         raise
     except OSError as error:
         log.error("Not done: %s (%s).", error.strerror, error.filename)
-    return run.EXIT_FAILED
+    return Exit.FAILED

@@ -23,6 +23,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
+from batch.exits import Exit
 from batch.lock import Lock, LockHeldError, run_lock
 from batch.logs import log, set_up, tail
 from this_python import VERSION
@@ -113,16 +114,16 @@ def main(arguments: list[str]) -> int:
         return become([str(python), "-m", "batch", *command], os.environ | handed_over)
     except LockHeldError as error:
         log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
-        return EXIT_LOCKED
+        return Exit.LOCKED
     except SetUpError as error:
         log.error("Not started: the environment in .venv could not be made: %s", error)
-        return EXIT_FAILED
+        return Exit.FAILED
     except OSError as error:
         log.error("Not started: %s", error)
-        return EXIT_FAILED
+        return Exit.FAILED
     except KeyboardInterrupt:
         log.error("Not started: interrupted while the environment was being made. Start again at any time.")
-        return EXIT_INTERRUPTED
+        return Exit.INTERRUPTED
 
 
 def command_of(arguments: list[str]) -> list[str]:

@@ -143,6 +143,11 @@ class BatchSettings(Settings):
         return self.data_dir / "predictions.csv"
 
     @property
+    def predictions(self) -> Path:
+        """A table for each night."""
+        return self.data_dir / "predictions"
+
+    @property
     def reports(self) -> Path:
         """What people read in the morning."""
         return self.data_dir / "reports"

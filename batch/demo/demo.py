@@ -3,7 +3,9 @@
 import shutil
 from pathlib import Path
 
+from batch.columns import columns
 from batch.demo.drawings import Drawing, draw_demo_photos
+from batch.exits import Exit
 from batch.lock import LOCK_NAME, LockHeldError, run_lock
 from batch.logs import log
 from batch.night import run
@@ -22,7 +24,7 @@ def demo(settings: BatchSettings) -> int:
         with run_lock(folder):
             if not _make_empty(folder):
                 log.error("%s holds files that the demo did not make; move them away first.", folder)
-                return run.EXIT_FAILED
+                return Exit.FAILED
             log.info("Drawing photos into %s ...", folder / "incoming")
             drawings = draw_demo_photos(folder / "incoming")
             scratch = settings.model_copy(
@@ -40,7 +42,7 @@ def demo(settings: BatchSettings) -> int:
             code = run.sort(scratch)
     except LockHeldError as error:
         log.error("Not started: %s.", error)
-        return run.EXIT_LOCKED
+        return Exit.LOCKED
     with Ledger(scratch.ledger_path, look=True) as ledger:
         rows = list(ledger.filed_rows())
     if rows:
@@ -68,12 +70,8 @@ def table(rows: list[Row]) -> str:
     """The rows as people read them: a line a photo."""
     header = ("photo", "category", "sure", "background", "colour", "what happened")
     lines = [header, *(_line(row) for row in sorted(rows, key=lambda row: row.file_name))]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    text = [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in lines
-    ]
-    return "\n".join([text[0], "  ".join("-" * width for width in widths), *text[1:]])
+    rule = tuple("-" * max(map(len, column)) for column in zip(*lines, strict=True))
+    return "\n".join(columns([header, rule, *lines[1:]]))
 
 
 def score(rows: list[Row], drawings: list[Drawing]) -> str:

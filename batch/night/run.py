@@ -10,6 +10,7 @@ from types import FrameType
 
 import logformat
 from batch import config
+from batch.exits import Exit
 from batch.files import by_hand, filing
 from batch.files.data_folder import StrangeFolderError, claim, open_ledger
 from batch.files.scan import Scan
@@ -23,8 +24,6 @@ from batch.reporting.summary import Summary
 from batch.server.sidecar import Sidecar, SidecarDownError
 from batch.settings import BatchSettings
 from batch.upkeep import schedule, withdraw
-
-EXIT_ALL_SWEPT, EXIT_FAILED, EXIT_USAGE, EXIT_FAILED_PHOTOS, EXIT_LOCKED = 0, 1, 2, 3, 75
 
 
 class NightError(Exception):
@@ -43,7 +42,7 @@ def night(
         with run_lock(settings.ledger_path.parent):
             if if_missed and not _was_missed(settings):
                 log.info("No night was missed: nothing to catch up.")
-                return EXIT_ALL_SWEPT
+                return Exit.ALL_SWEPT
             for mistake in config.mistakes():
                 log.warning("%s", mistake)
             with notify.watched(settings) as outcome:
@@ -56,10 +55,10 @@ def night(
         return outcome.code
     except LockHeldError as error:
         log.error("Not started: %s. Nothing was touched; the other run goes on.", error)
-        return EXIT_LOCKED
+        return Exit.LOCKED
     except OSError as error:
         log.error("Not started: %s (%s).", error.strerror, error.filename)
-        return EXIT_FAILED
+        return Exit.FAILED
 
 
 def sort(settings: BatchSettings, *, wait: bool = False) -> int:
@@ -70,10 +69,10 @@ def sort(settings: BatchSettings, *, wait: bool = False) -> int:
             return _run(settings, ledger, wait=wait)
     except LedgerError as error:
         log.error("The run could not go on: %s.", error)
-        return EXIT_FAILED
+        return Exit.FAILED
     except OSError as error:
         log.error("The run could not go on: %s (%s). What is done is kept.", error.strerror, error.filename)
-        return EXIT_FAILED
+        return Exit.FAILED
 
 
 def export_all(settings: BatchSettings, xlsx: str = "") -> int:
@@ -91,18 +90,18 @@ def export_all(settings: BatchSettings, xlsx: str = "") -> int:
             for run in ledger.runs():
                 csv_files.export_run(
                     ledger,
-                    settings.data_dir / "predictions",
+                    settings.predictions,
                     run.run_id,
                     xlsx=wanted in ("all", run.run_id),
                 )
     except LockHeldError as error:
         log.error("Not exported: %s.", error)
-        return EXIT_LOCKED
+        return Exit.LOCKED
     except (LedgerError, StrangeFolderError, csv_files.ExportError) as error:
         log.error("Not exported: %s", error)
-        return EXIT_FAILED
+        return Exit.FAILED
     log.info("Rebuilt %s from the ledger.", settings.csv_path)
-    return EXIT_ALL_SWEPT
+    return Exit.ALL_SWEPT
 
 
 def _was_missed(settings: BatchSettings) -> bool:
@@ -153,7 +152,7 @@ def _aside(what: str) -> Iterator[None]:
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     now = datetime.now(UTC)
-    run = Run(run_id=moments.stamp(now), started_at=moments.text_of(now), settings=told(settings))
+    run = Run(run_id=moments.stamp(now), started_at=moments.text_of(now), settings=without_secrets(settings))
     tally = Tally()
     problems: list[str] = []
     is_ours = False  # the data folder: nothing is written to one that is not the ledger's
@@ -225,8 +224,8 @@ def _code_of(error: BaseException) -> int:
     if isinstance(error, KeyboardInterrupt):
         return 128 + signal.SIGINT
     if isinstance(error, SystemExit) and isinstance(error.code, int):
-        return error.code or EXIT_FAILED
-    return EXIT_FAILED
+        return error.code or Exit.FAILED
+    return Exit.FAILED
 
 
 def _in_words(error: BaseException) -> str:
@@ -293,7 +292,7 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
             earlier.summary = seen.to_json()
             if earlier.exit_code is None:
                 earlier.counts = {"swept": seen.swept, **seen.statuses}
-                earlier.exit_code, earlier.message = EXIT_FAILED, "It died; the next run finished its moves"
+                earlier.exit_code, earlier.message = Exit.FAILED, "It died; the next run finished its moves"
                 earlier.finished_at = ledger.last_decided(earlier.run_id) or earlier.started_at
             ledger.end_run(earlier)
     if moved := by_hand.follow(settings, ledger):
@@ -345,14 +344,13 @@ def _is_work(settings: BatchSettings, tally: Tally, *, wait: bool) -> bool:
 
 def _export(settings: BatchSettings, ledger: Ledger) -> list[str]:
     """Write the CSVs; returns what went wrong."""
-    folder = settings.data_dir / "predictions"
     problems = []
     try:
-        csv_files.update_run_csvs(ledger, folder, xlsx=settings.xlsx == "yes")
+        csv_files.update_run_csvs(ledger, settings.predictions, xlsx=settings.xlsx == "yes")
     except (csv_files.ExportError, LedgerError) as error:
         problems.append(str(error))
     try:
-        csv_files.update_all(ledger, settings.csv_path, folder)
+        csv_files.update_all(ledger, settings.csv_path, settings.predictions)
     except (csv_files.ExportError, LedgerError) as error:
         problems.append(str(error))
     return problems
@@ -398,7 +396,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
     return " ".join(filter(None, parts))
 
 
-def told(settings: BatchSettings) -> dict[str, str]:
+def without_secrets(settings: BatchSettings) -> dict[str, str]:
     """The settings as text, without secrets: a run remembers what it was told."""
     values = settings.model_dump(mode="json")
     shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
@@ -411,8 +409,8 @@ def _exit_code(tally: Tally, problems: list[str], interrupted: "Interruption") -
     if interrupted.signal:
         return 128 + interrupted.signal
     if problems:
-        return EXIT_FAILED
-    return EXIT_FAILED_PHOTOS if tally.failed else EXIT_ALL_SWEPT
+        return Exit.FAILED
+    return Exit.FAILED_PHOTOS if tally.failed else Exit.ALL_SWEPT
 
 
 class Interruption:

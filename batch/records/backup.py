@@ -1,6 +1,5 @@
 """A copy of the ledger that is whole, even while a night writes to it."""
 
-import os
 import sqlite3
 from pathlib import Path
 
@@ -32,14 +31,12 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
     new = target.with_name(f".{target.name}.new")
     new.unlink(missing_ok=True)
     try:
-        with Ledger(settings.ledger_path, look=True) as ledger:
+        with replacing(target) as new, Ledger(settings.ledger_path, look=True) as ledger:
             ledger.copy_to(new)
     except sqlite3.Error as error:
-        new.unlink(missing_ok=True)
         raise LedgerError(
             f"the copy of {settings.ledger_path} is not sound ({error}); nothing was replaced."
         ) from error
-    os.replace(new, target)
     return target
 
 

@@ -164,16 +164,12 @@ def write_csv(rows: Iterator[Row], path: Path) -> int:
     Raises:
         ExportError: the file cannot be written.
     """
-    new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with new.open("wb") as file:
+        with replacing(path) as new, new.open("wb") as file:
             file.write(text_of_lines([CSV_COLUMNS]))
             last = _write(rows, file)
-        new.replace(path)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            new.unlink()  # a full disk needs the room
         raise _cannot_write(path, error) from error
     return last
 

@@ -14,12 +14,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field, fields
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 VERSION = 3
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 Decision = Literal["", "accepted", "corrected"]
 """What a person said of the model's answer; nothing while nobody has."""
 

@@ -1,6 +1,5 @@
 """One night's rows as a workbook for spreadsheet programs: typed cells, text that stays text, links to the photos."""
 
-import contextlib
 from collections.abc import Iterable
 from datetime import datetime
 from itertools import islice
@@ -10,6 +9,7 @@ from urllib.parse import quote
 
 from batch.logs import log
 from batch.records.ledger import CSV_COLUMNS, Row
+from batch.rename import replacing
 
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet
@@ -45,15 +45,11 @@ def write(rows: Iterable[Row], path: Path, total: int) -> None:
     import xlsxwriter  # not before it is needed: most commands are done without
     from xlsxwriter.exceptions import XlsxWriterException
 
-    new = path.with_name(f".{path.name}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with xlsxwriter.Workbook(str(new), _OPTIONS) as book:
+        with replacing(path) as new, xlsxwriter.Workbook(str(new), _OPTIONS) as book:
             _fill(book, rows, total)
-        new.replace(path)
     except (OSError, XlsxWriterException) as error:
-        with contextlib.suppress(OSError):
-            new.unlink()
         log.warning(
             "%s cannot be written (%s); is it open in another program? The CSV beside it has the same rows.",
             path,

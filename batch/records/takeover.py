@@ -12,13 +12,14 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import cast
 
 from batch.checksum import digest
+from batch.exits import Exit
 from batch.records import cells
 from batch.records.ledger import CSV_COLUMNS, Decision, Ledger, Row, Run, Status, mere_doubts, without_doubts
 
 _OURS = {
     "run_id": r"\d{8}T\d{6}Z(-\d+)?",
     "sha256": r"([0-9a-f]{64})?",
-    "status": "processed|review|failed|duplicate",
+    "status": "|".join(STATUSES),
     "processed_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "decided_at": r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?",
     "decision": "(accepted|corrected)?",
@@ -116,7 +117,7 @@ def _runs_of(rows: list[Row]) -> list[Run]:
         run.counts["swept"] = run.counts.get("swept", 0) + 1
         run.counts[row.status] = run.counts.get(row.status, 0) + 1
         if row.status == "failed":
-            run.exit_code = 3
+            run.exit_code = Exit.FAILED_PHOTOS
     return list(runs.values())
 
 

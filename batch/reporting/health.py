@@ -167,11 +167,11 @@ def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
             )
         return Finding(OK, "outcome", "a run is at work")
     words = history.OUTCOMES.get(last.exit_code, f"exit code {last.exit_code}")
-    if last.exit_code in (0, 3):
+    if is_good(last.exit_code):
         return Finding(
             OK, "outcome", f"{words}, {last.counts.get('swept', 0)} photos in {history.took(last)}"
         )
-    level = WARNING if last.exit_code in (130, 143) else CRITICAL
+    level = WARNING if last.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED) else CRITICAL
     return Finding(level, "outcome", f"{words}: {last.message or 'see `logs last`'}")
 
 

@@ -4,19 +4,21 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from batch.columns import columns
+from batch.exits import Exit
 from batch.records import moments
 from batch.records.ledger import Ledger, Run
 from batch.reporting import summary
 from logformat import entry, printable
 
-OUTCOMES = {
-    0: "done",
-    1: "NOT DONE",
-    2: "wrong setting",
-    3: "done, some failed",
-    75: "locked out",
-    130: "interrupted",
-    143: "interrupted",
+OUTCOMES: dict[int | None, str] = {
+    Exit.ALL_SWEPT: "done",
+    Exit.FAILED: "NOT DONE",
+    Exit.USAGE: "wrong setting",
+    Exit.FAILED_PHOTOS: "done, some failed",
+    Exit.LOCKED: "locked out",
+    Exit.INTERRUPTED: "interrupted",
+    Exit.TERMINATED: "interrupted",
     None: "unfinished",
 }
 
@@ -57,17 +59,9 @@ def as_table(runs: list[Run]) -> str:
         "run", "started", "took", "outcome", "swept", "processed", "review", "failed", "duplicates", "release",
     )  # fmt: skip
     lines = [header, *(_line(run) for run in runs)]
-    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
-    right = {"took", "swept", "processed", "review", "failed", "duplicates"}
-    return "\n".join(
-        entry(
-            "  ".join(
-                cell.rjust(width) if name in right else cell.ljust(width)
-                for cell, width, name in zip(line, widths, header, strict=True)
-            ).rstrip()
-        )
-        for line in lines
-    )
+    numbers = {"took", "swept", "processed", "review", "failed", "duplicates"}
+    right = [place for place, name in enumerate(header) if name in numbers]
+    return "\n".join(entry(line) for line in columns(lines, right))
 
 
 def as_json(runs: list[Run]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from batch.exits import is_good
 from batch.records.ledger import Run
 from batch.reporting.summary import Summary
 
@@ -63,7 +64,7 @@ def safe(run: Run, in_incoming: int | None) -> str:
 
     `in_incoming` is None when nobody knows any more.
     """
-    if run.exit_code in (0, 3):
+    if is_good(run.exit_code):
         return ""
     if in_incoming is None:
         return "What it did not sort stayed in incoming, and later runs went on with it."

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import requests
 
+from batch.exits import is_good
 from batch.logs import log
 from batch.records.ledger import Ledger, LedgerError
 from batch.reporting import health, history, report
@@ -62,7 +63,7 @@ def after_night(settings: BatchSettings, code: int) -> None:
             night = report.of_run(settings, ledger, run) if run else None
     except (LedgerError, OSError):  # told below by the findings
         run, night, has_worsened = None, None, True
-    if code in (0, 3) and not has_worsened and settings.notify_when == "trouble":
+    if is_good(code) and not has_worsened and settings.notify_when == "trouble":
         return
     page = settings.reports / f"{run.run_id}.html" if run else None
     send(

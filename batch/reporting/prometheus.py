@@ -5,7 +5,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from batch.records import moments
-from batch.records.ledger import Run
+from batch.records.ledger import STATUSES, Run
 from batch.reporting import summary
 
 
@@ -34,7 +34,7 @@ def _numbers(run: Run) -> CollectorRegistry:
     gauge("confidence", "Mean probability of the sub-category", seen.mean_confidence)
     gauge("unusual", "1 when its photos were unlike those of other nights", bool(run.summary.get("unusual")))
     photos = Gauge("nightsort_night_photos", "Photos by outcome", ["status"], registry=registry)
-    for status in ("processed", "review", "failed", "duplicate"):
+    for status in STATUSES:
         photos.labels(status).set(run.counts.get(status, 0))
     waiting = Gauge(
         "nightsort_night_left", "Files still in incoming, by reason", ["reason"], registry=registry

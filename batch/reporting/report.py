@@ -16,8 +16,10 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from batch.exits import Exit, is_good
 from batch.records import moments
-from batch.records.ledger import Ledger, Row, Run
+from batch.records.ledger import STATUSES, Ledger, Row, Run
+from batch.rename import replacing
 from batch.reporting import charts, history, morning, nights, summary, waiting
 from batch.reporting.morning import Task
 from batch.reporting.summary import Summary
@@ -103,7 +105,7 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
         name=run.run_id,
         outcome=_outcome(run),
         mood=_mood(run),
-        sentence=morning.sentence(seen, run.counts.get("too_young", 0), is_done=run.exit_code in (0, 3)),
+        sentence=morning.sentence(seen, run.counts.get("too_young", 0), is_done=is_good(run.exit_code)),
         when=f"Began {moments.shown(run.started_at)}, took {history.took(run)}",
         seen=seen,
         counts=run.counts,
@@ -150,8 +152,8 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
     within = nights.with_gaps(every, first, max(due, *(night for night, _ in every), first))
     seen = summary.add_up(seen for _, seen in within if seen)
     missed = [night for night, seen in within if seen is None]
-    bad = [run for run in runs if run.exit_code not in (0, 3)]
-    some = [run for run in runs if run.exit_code == 3]
+    bad = [run for run in runs if not is_good(run.exit_code)]
+    some = [run for run in runs if run.exit_code == Exit.FAILED_PHOTOS]
     review = _waiting(settings, ledger.matching("status = 'review' AND processed_at >= ?", since))
     failed = list(ledger.matching("status = 'failed' AND processed_at >= ?", since))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
@@ -296,7 +298,7 @@ def daily_csv(report: Report) -> str:
     for night, seen in report.nights:
         if seen is None:
             continue
-        counts = [seen.statuses.get(name, 0) for name in ("processed", "review", "failed", "duplicate")]
+        counts = [seen.statuses.get(name, 0) for name in STATUSES]
         shares = [f"{seen.review_share:.4f}", f"{seen.mean_confidence:.4f}"] if seen.predicted else ["", ""]
         writer.writerow([night.isoformat(), seen.swept, *counts, *shares])
     return text.getvalue()
@@ -485,9 +487,8 @@ def _tell(older: Path, newer: str) -> None:
 
 def _replace(path: Path, page: str) -> None:
     """Write a page; who reads it meanwhile sees the old one or the new one, never a part."""
-    new = path.with_name(f".{path.name}.new")
-    new.write_text(page, "utf-8", errors="backslashreplace")
-    new.replace(path)
+    with replacing(path) as new:
+        new.write_text(page, "utf-8", errors="backslashreplace")
 
 
 def _index(settings: BatchSettings, ledger: Ledger) -> str:

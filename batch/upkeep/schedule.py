@@ -10,6 +10,7 @@ from types import FrameType
 
 import schedule
 
+from batch.exits import is_good
 from batch.logs import log
 from batch.records import moments
 from batch.records.ledger import Ledger, Run
@@ -99,7 +100,7 @@ class _Keeper:
         )
         code = self._night.wait()
         self._night = None
-        if code not in (0, 3):
+        if not is_good(code):
             log.warning("The night ended with %d; the next one comes all the same.", code)
 
     def _end(self, _number: int, _frame: FrameType | None) -> None:

@@ -420,9 +420,9 @@ def test_the_settings_in_a_report_hold_no_secret(make_night: Callable[..., Night
         api_token="secret-1", ping_url="https://hc.example/secret-2", notify_urls="json://u:secret-3@h"
     )
     night.drop("a.jpg", photo("a"))
-    from batch.night.run import told
+    from batch.night.run import without_secrets
 
-    assert "secret" not in json.dumps(told(night.settings))
+    assert "secret" not in json.dumps(without_secrets(night.settings))
 
 
 @pytest.mark.parametrize("is_there", [True, False])
