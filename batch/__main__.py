@@ -9,6 +9,7 @@ from utf8 import use_utf8
 try:
     from batch import config
     from batch.commands import COMMANDS, Command, perform
+    from batch.exits import Exit
     from batch.logs import set_up
     from batch.night import run
     from logformat import let_go

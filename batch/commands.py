@@ -57,7 +57,7 @@ def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     """One night with somebody else's server."""
     if settings.api_url is None:
         log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
-        return run.EXIT_USAGE
+        return Exit.USAGE
     return _night(settings, given)
 
 
@@ -170,7 +170,7 @@ def do_notify(settings: BatchSettings, _: Arguments) -> int:
     """A message to see whether messages arrive."""
     if not settings.notify_urls:
         log.error("NOTIFY_URLS is not set: there is no one to notify.")
-        return run.EXIT_USAGE
+        return Exit.USAGE
     if not notify.send(settings, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
         return Exit.FAILED
     log.info("Sent to %d addresses.", len(settings.notify_urls))

@@ -87,8 +87,6 @@ NO_NETWORK = "Check the network (only this step needs it), then start again."
 NIGHTS = ("run", "sweep", "demo")
 """The commands that sort photos: their lock is taken before anything else. The others take one themselves."""
 
-EXIT_FAILED, EXIT_USAGE, EXIT_LOCKED, EXIT_INTERRUPTED = 1, 2, 75, 130
-
 
 class SetUpError(Exception):
     """The environment cannot be made; the message says why and what to do."""
@@ -102,7 +100,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if problem := why_no_text(ENV_FILE):
         print(f"{problem}.", file=sys.stderr)
-        return EXIT_USAGE
+        return Exit.USAGE
     command = command_of(arguments)
     log_dir = ROOT / Path(setting("LOG_DIR", "logs")).expanduser()
     try:

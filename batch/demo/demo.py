@@ -50,12 +50,12 @@ def demo(settings: BatchSettings) -> int:
             log.info("%s", line)
     broken = {drawing.file_name for drawing in drawings if not drawing.sub}
     failed = {row.file_name for row in rows if row.status == "failed"}
-    if code == run.EXIT_FAILED_PHOTOS and failed <= broken:
+    if code == Exit.FAILED_PHOTOS and failed <= broken:
         log.info(
             "The failed files (%d) are broken on purpose, to show what becomes of damaged photos and of other files.",
             len(failed),
         )
-        code = run.EXIT_ALL_SWEPT
+        code = Exit.ALL_SWEPT
     if rows:
         log.info(
             "Look into %s: the sorted photos, and predictions.csv. Now drop your own photos into %s and start %s",

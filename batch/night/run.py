@@ -366,10 +366,10 @@ def _to_review(settings: BatchSettings, ledger: Ledger) -> int:
 
 def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 0) -> str:
     """The last line of a night; `to_review` photos wait for a person, of all nights."""
-    words = {
-        EXIT_ALL_SWEPT: "Done",
-        EXIT_FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done",
-        EXIT_FAILED: "NOT DONE",
+    words: dict[int, str] = {
+        Exit.ALL_SWEPT: "Done",
+        Exit.FAILED_PHOTOS: "Done, BUT MANY PHOTOS FAILED" if tally.remark else "Done",
+        Exit.FAILED: "NOT DONE",
     }
     statuses = {
         "processed": tally.processed,
@@ -377,7 +377,7 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
         "failed": tally.failed,
         "duplicate": tally.duplicate,
     }
-    is_done = run.exit_code in (EXIT_ALL_SWEPT, EXIT_FAILED_PHOTOS)
+    is_done = is_good(run.exit_code)
     left = [
         f"{tally.too_young:,} just added" if tally.too_young else "",
         f"{tally.left_behind.total():,} that could not be read or moved" if tally.left_behind else "",

@@ -4,6 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from batch.records.ledger import APPLICATION_ID, Ledger, LedgerError
+from batch.rename import replacing
 from batch.settings import BatchSettings
 
 
@@ -28,8 +29,6 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
             f"{target} is there already and is no back-up of a ledger; it stays as it is. Move it away, or name "
             "another file."
         )
-    new = target.with_name(f".{target.name}.new")
-    new.unlink(missing_ok=True)
     try:
         with replacing(target) as new, Ledger(settings.ledger_path, look=True) as ledger:
             ledger.copy_to(new)

@@ -12,7 +12,7 @@ from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
 from batch.records.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
-from batch.rename import rename_new
+from batch.rename import rename_new, replacing
 
 ROWS_AT_ONCE = 1000
 _RUNS_NOTE = "run csvs"

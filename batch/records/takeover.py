@@ -14,7 +14,17 @@ from typing import cast
 from batch.checksum import digest
 from batch.exits import Exit
 from batch.records import cells
-from batch.records.ledger import CSV_COLUMNS, Decision, Ledger, Row, Run, Status, mere_doubts, without_doubts
+from batch.records.ledger import (
+    CSV_COLUMNS,
+    STATUSES,
+    Decision,
+    Ledger,
+    Row,
+    Run,
+    Status,
+    mere_doubts,
+    without_doubts,
+)
 
 _OURS = {
     "run_id": r"\d{8}T\d{6}Z(-\d+)?",

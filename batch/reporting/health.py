@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import in_use
+from batch.exits import Exit, is_good
 from batch.files.data_folder import StrangeFolderError, check
 from batch.files.scan import Scan
 from batch.lock import LockHeldError, refuse_if_at_work

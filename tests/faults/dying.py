@@ -109,13 +109,28 @@ def meddle_with_names(data_dir: Path, chance: random.Random) -> None:
         name, row = original(*values), values[1]
         if chance.random() < 0.03:
             (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
-            (data_dir / name).write_bytes(SOMEBODYS)
+            _write_at_once(data_dir / name, SOMEBODYS)
         elif chance.random() < 0.03:
             (data_dir / "incoming" / os.fsdecode(row.source)).touch()
         return name
 
     change: Callable[[str, Any], None] = filing.__dict__.__setitem__
     change("choose_name", meddling)
+
+
+def _write_at_once(path: Path, content: bytes) -> None:
+    """Whole or not at all: this process may be killed at any moment, and half of it would be nobody's file."""
+    try:
+        file = os.open(path.parent, os.O_TMPFILE | os.O_WRONLY)
+        try:
+            os.write(file, content)
+            os.link(f"/proc/self/fd/{file}", path, follow_symlinks=True)
+        finally:
+            os.close(file)
+    except FileExistsError:
+        pass
+    except (AttributeError, OSError):  # a system or a disk without such files
+        path.write_bytes(content)
 
 
 def die() -> NoReturn:
