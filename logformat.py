@@ -44,7 +44,7 @@ def formatter(log_format: str = "") -> logging.Formatter:
     """The formatter that `LOG_FORMAT` asks for: `json` for a JSON object a line, else text.
 
     >>> formatter("json").format(logging.makeLogRecord({"msg": "ready"}))  # doctest: +ELLIPSIS
-    '{"time": "...", "level": "...", "run": "-", "message": "ready"}'
+    '{"time": "...", "level": "...", "run": "...", "message": "ready"}'
     """
     return JsonLines() if (log_format or os.environ.get("LOG_FORMAT")) == "json" else Text()
 
