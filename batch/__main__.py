@@ -11,7 +11,6 @@ try:
     from batch.commands import COMMANDS, Command, perform
     from batch.exits import Exit
     from batch.logs import set_up
-    from batch.night import run
     from logformat import let_go
     from settings import SettingError
 except ImportError as error:

@@ -10,7 +10,7 @@ from types import FrameType
 
 import logformat
 from batch import config
-from batch.exits import Exit
+from batch.exits import Exit, is_good
 from batch.files import by_hand, filing
 from batch.files.data_folder import StrangeFolderError, claim, open_ledger
 from batch.files.scan import Scan
