@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+import batch.__main__
 import this_python
+from batch import environment
 from settings import ROOT
 
 PAGES = sorted(
@@ -78,3 +80,33 @@ def test_a_commit_is_checked_by_the_tools_that_the_tests_use() -> None:
     tools = [hook["entry"].removeprefix(".venv-tests/bin/").split(" --")[0] for hook in hooks[0]["hooks"]]
     assert tools == ["ruff check", "ruff format", "mypy"]
     assert all(f'"$venv/bin/{tool.split()[0]}"{tool.removeprefix(tool.split()[0])}' in RUN for tool in tools)
+
+
+def test_the_readme_tells_how_right_the_shipped_model_is() -> None:
+    version = (ROOT / "model" / "releases" / "CURRENT").read_text("utf-8").strip()
+    card = (ROOT / "model" / "releases" / version / "card.md").read_text("utf-8")
+    promises = re.findall(r"^\| (0\.\d\d) \| ([\d.]+)% \| ([\d.]+)% \| ([\d.]+)% \|$", card, re.MULTILINE)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    told = re.findall(
+        r"^\| (0\.\d\d)(?: \(default\))? \| ([\d.]+) % \| ([\d.]+) % \| ([\d.]+) % \|$", readme, re.MULTILINE
+    )
+    assert told == promises
+    assert len(told) == 3
+
+
+def commands_of_the_script() -> set[str]:
+    """Every `./full_batch.sh …` of the pages that can be typed as it stands."""
+    text = "\n".join(page.read_text("utf-8") for page in PAGES)
+    found = re.findall(r"(?:\./full_batch\.sh|full_batch\.bat) ([^`#\n|;&]+)", text)
+    return {words.strip() for words in found if not re.search("[A-Z…]|does|brings|makes|take", words)}
+
+
+def test_there_are_commands_of_the_script_to_try() -> None:
+    assert len(commands_of_the_script()) > 4
+
+
+@pytest.mark.parametrize("typed", sorted(commands_of_the_script()))
+def test_every_command_of_the_script_can_be_typed(typed: str) -> None:
+    words = environment.command_of(typed.split())
+    if typed != "--version":
+        batch.__main__._parser().parse_args(words)
