@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import requests
 
+import in_use
 from api.openapi import document
 from api.upload import BATCH_PHOTOS
 from settings import ROOT
@@ -36,7 +37,7 @@ def blocks(language: str) -> list[str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server with the shipped release and a token."""
     releases = tmp_path_factory.mktemp("releases")
-    version = (SHIPPED / "CURRENT").read_text("utf-8").strip()
+    version = in_use.version(SHIPPED)
     shutil.copytree(SHIPPED / version, releases / version)
     shutil.copy(SHIPPED / "CURRENT", releases)
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -63,7 +64,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the examples are started: with the files that they send."""
-    version = (SHIPPED / "CURRENT").read_text("utf-8").strip()
+    version = in_use.version(SHIPPED)
     shutil.copy(SHIPPED / version / "golden" / PHOTO, tmp_path / "photo.jpg")
     (tmp_path / "price-list.pdf").write_bytes(b"%PDF-1.7\n")
     return tmp_path
