@@ -195,7 +195,7 @@ def _check_classes(release: Release, before: Path, new_classes: bool) -> None:
         added = sorted(set(release.classes.subs) - set(old.subs))
         gone = sorted(set(old.subs) - set(release.classes.subs))
         raise ReleaseError(
-            f"{release.version} tells other classes apart than {before.name} (new: {', '.join(added) or 'none'}; gone: "
+            f"{release.version} has different categories from {before.name} (new: {', '.join(added) or 'none'}; gone: "
             f"{', '.join(gone) or 'none'}). If that is meant: `python -m model promote {release.version} --new-classes`."
         )
 
