@@ -88,16 +88,26 @@ class Engine:
             )
             predictor.check_golden()
         except (ReleaseError, ClassesError, CodecError) as error:
-            self.fault = str(error).replace(
-                str(self._settings.model_dir), "MODEL_DIR"
-            )  # /health is open to all
-            log.error("The model cannot be used: %s", error)
+            self._cannot(str(error))
+        except Exception as error:  # whatever a damaged release does, the server lives to tell it
+            log.exception("A fault of the model that no check foresees")
+            self._cannot(
+                f"{type(error).__name__}: {error}. `python -m model rollback` returns to the one before."
+            )
         else:
             self._predictor = predictor
             self._watchdog.start()
             log.info(
-                "Ready: release %s on %d cores%s", predictor.release.version, self.cores, _beside(predictor)
+                "Ready: release %s (network: %s) on %d cores%s",
+                predictor.release.version,
+                predictor.form,
+                self.cores,
+                _beside(predictor),
             )
+
+    def _cannot(self, why: str) -> None:
+        self.fault = why.replace(str(self._settings.model_dir), "MODEL_DIR")  # /health is open to all
+        log.error("The model cannot be used: %s", why)
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

@@ -148,6 +148,7 @@ def _schemas() -> dict[str, Any]:
             {
                 "status": {"enum": ["ready", "starting", "broken"]},
                 **version,
+                "network": {"enum": ["as released", "signed weights", "float", ""]},
                 "detail": {"type": "string"},
                 "instance": {"type": "string"},
                 "uptime_seconds": {"type": "number"},

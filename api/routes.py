@@ -79,6 +79,7 @@ def health() -> tuple[Response, int]:
     answer = {
         "status": status,
         "model_version": predictor.release.version if predictor else "",
+        "network": predictor.form if predictor else "",
         "detail": engine.fault,
         "instance": os.environ.get("API_INSTANCE", ""),
         "uptime_seconds": round(time.time() - STARTED, 1),

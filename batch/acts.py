@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from batch import export, filing
+from batch import filing
 from batch.companions import Folder, Taken
 from batch.ledger import Act, Ledger, Row
 from batch.logs import log
@@ -173,7 +173,6 @@ def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
 
 def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again: bool) -> int:
     """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
-    export.needs_rebuild(ledger)
     done = []
     look, taken = functools.cache(Folder), functools.cache(Taken)
     for act in acts:

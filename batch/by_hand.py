@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 
-from batch import export, filing
+import in_use
+from batch import filing
 from batch.companions import is_companion, is_kind, is_raw
 from batch.ledger import MODEL_ANSWER, Ledger, Row
 from batch.left_alone import is_left_alone
@@ -61,8 +62,6 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     """
     seen = look(settings, ledger, whole=whole)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    if seen.moved:
-        export.needs_rebuild(ledger)
     for row, place in seen.moved:
         before = row.moved_to
         _move(row, place, now, seen.categories)
@@ -115,10 +114,9 @@ def _from_server(ledger: Ledger) -> dict[str, str]:
 def _from_release(model_dir: Path) -> dict[str, str]:
     """The categories of the release in use, where there is one on this machine."""
     try:
-        version = (model_dir / "CURRENT").read_text("utf-8").strip()
-        content = json.loads((model_dir / version / "classes.json").read_text("utf-8"))
+        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
         return {str(sub): str(main) for sub, main in content["main_of"].items()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+    except (in_use.InUseError, OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
 
 

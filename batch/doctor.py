@@ -15,7 +15,7 @@ from pathlib import Path
 
 from batch import acts, by_hand, export, filing, takeover
 from batch.data_folder import StrangeFolderError, check
-from batch.ledger import DamagedLedgerError, Ledger, Row
+from batch.ledger import DamagedLedgerError, Ledger
 from batch.logs import log
 from batch.settings import BatchSettings
 
@@ -122,13 +122,8 @@ def _unknown_to_ledger(settings: BatchSettings, ledger: Ledger) -> Iterator[Diff
         yield Difference(
             f"The CSV has {len(unknown)} rows that the ledger does not know ({unknown[0]['file_name']} is one): "
             "it was lost, or an older back-up took its place. The next run, or --fix, copies them into it.",
-            lambda: _copy_into(ledger, unknown, settings.data_dir),
+            lambda: takeover.take_over(ledger, unknown, settings.data_dir),
         )
-
-
-def _copy_into(ledger: Ledger, lines: list[takeover.Line], data_dir: Path) -> None:
-    takeover.take_over(ledger, lines, data_dir)
-    export.needs_rebuild(ledger)
 
 
 def _folders(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:
@@ -207,13 +202,8 @@ def _references(ledger: Ledger) -> Iterator[Difference]:
         yield Difference(
             f"{len(lost)} duplicates name a first photo that is not there any more ({lost[0].file_name} is one); --fix "
             "lets them name the one that is.",
-            lambda: _mend(ledger, lost),
+            lambda: ledger.mend_references(row.sha256 for row in lost),
         )
-
-
-def _mend(ledger: Ledger, lost: list[Row]) -> None:
-    ledger.mend_references(row.sha256 for row in lost)
-    export.needs_rebuild(ledger)
 
 
 def _unlike_csv(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:

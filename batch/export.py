@@ -11,12 +11,12 @@ from pathlib import Path
 
 from batch import spreadsheet, takeover
 from batch.cells import cells, is_ours, text_of_lines
-from batch.ledger import CSV_COLUMNS, Ledger, Row
+from batch.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
 from batch.logs import log
 from batch.rename import rename_new
 
 ROWS_AT_ONCE = 1000
-_MARK, _RUNS_MARK = "csv", "run csvs"
+_RUNS_NOTE = "run csvs"
 
 
 class ExportError(Exception):
@@ -68,7 +68,6 @@ def rebuild_csv(ledger: Ledger, path: Path) -> None:
         ExportError: the file cannot be written.
     """
     take_over_unknown(ledger, path)
-    needs_rebuild(ledger)
     last = write_csv(ledger.filed_rows(), path)
     _set_mark(ledger, path, last)
 
@@ -140,11 +139,11 @@ def update_run_csvs(ledger: Ledger, folder: Path, *, xlsx: bool = False) -> None
     Raises:
         ExportError: a file cannot be written.
     """
-    newest = ledger.newest_rows(after=int(ledger.note(_RUNS_MARK) or 0))
+    newest = ledger.newest_rows(after=int(ledger.note(_RUNS_NOTE) or 0))
     for run_id in newest:
         export_run(ledger, folder, run_id, xlsx=xlsx)
     if newest:
-        ledger.set_note(_RUNS_MARK, str(max(newest.values())))
+        ledger.set_note(_RUNS_NOTE, str(max(newest.values())))
 
 
 def update_all(ledger: Ledger, path: Path, folder: Path) -> None:
@@ -187,11 +186,6 @@ def text_of(rows: Iterator[Row]) -> Iterator[bytes]:
         yield text_of_lines(map(cells, some))
 
 
-def needs_rebuild(ledger: Ledger) -> None:
-    """Let the next update write the whole CSV: rows before its end have changed."""
-    ledger.set_note(_MARK, json.dumps({**_mark(ledger), "changed": True}))
-
-
 def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
     """Write rows as CSV text, down to the disk; returns the last row's id, 0 when there was none."""
     last = 0
@@ -205,7 +199,7 @@ def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
 
 def _mark(ledger: Ledger) -> dict[str, int]:
     """The file as the last export left it, the last row in it, and whether rows before that have changed since."""
-    kept: dict[str, int] = json.loads(ledger.note(_MARK) or "{}")
+    kept: dict[str, int] = json.loads(ledger.note(CSV_NOTE) or "{}")
     return kept
 
 
@@ -217,7 +211,7 @@ def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
         "ctime_ns": facts.st_ctime_ns,
         "last_id": last,
     }
-    ledger.set_note(_MARK, json.dumps(mark))
+    ledger.set_note(CSV_NOTE, json.dumps(mark))
 
 
 def _cannot_write(path: Path, error: OSError) -> ExportError:

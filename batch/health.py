@@ -1,6 +1,5 @@
 """How the nights are: one finding a line, worst first, and an exit code as Nagios plug-ins have it."""
 
-import hashlib
 import json
 import os
 import shutil
@@ -9,6 +8,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import in_use
 from batch import history, install, nights, schedule, summary, waiting
 from batch.client import Client, RefusedError, SidecarError
 from batch.data_folder import StrangeFolderError, check
@@ -272,19 +272,19 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     if settings.api_url:
         yield _of_server(str(settings.api_url.get_secret_value()), settings)
         return
-    current = settings.model_dir / "CURRENT"
     try:
-        folder = settings.model_dir / current.read_text("utf-8").strip()
-        problem = _damage(folder)
-    except OSError as error:
-        yield Finding(CRITICAL, "model", f"no release can be used: {error.strerror} ({error.filename})")
+        version = in_use.version(settings.model_dir)
+    except in_use.InUseError as error:
+        yield Finding(CRITICAL, "model", printable(str(error)))
         return
-    if problem:
+    if problem := in_use.damage(settings.model_dir / version):
         yield Finding(
-            CRITICAL, "model", f"release {folder.name} is damaged: {problem}; `python -m model rollback`"
+            CRITICAL,
+            "model",
+            printable(f"release {version} is damaged: {problem}; `python -m model rollback`"),
         )
     else:
-        yield Finding(OK, "model", f"release {folder.name}, every file as it was released")
+        yield Finding(OK, "model", f"release {version}, every file as it was released")
 
 
 def _of_server(url: str, settings: BatchSettings) -> Finding:
@@ -296,19 +296,6 @@ def _of_server(url: str, settings: BatchSettings) -> Finding:
     if health.ready:
         return Finding(OK, "model", f"release {health.model_version} at {settings.api_url}")
     return Finding(CRITICAL, "model", f"the server at {settings.api_url} is not ready: {health.detail}")
-
-
-def _damage(folder: Path) -> str:
-    """What is wrong with a release's files, by its list of checksums; nothing when all is well."""
-    lines = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
-    for checksum, _, name in (line.partition("  ") for line in lines):
-        path = folder / name
-        if not path.is_file():
-            return f"{name} is missing"
-        with path.open("rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != checksum:
-                return f"{name} has changed"
-    return "" if lines else "SHA256SUMS is empty"
 
 
 def _existing(folder: Path) -> Path:

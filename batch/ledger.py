@@ -160,6 +160,22 @@ PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {VERSION};
 """
 
+CSV_NOTE = "csv"
+"""The note about `predictions.csv` as it was left: a JSON object with the `last_id` in it, and whether rows before that
+have `changed` since."""
+
+_NOTE_CHANGES = f"""
+CREATE TEMP TRIGGER csv_changes AFTER UPDATE OF {", ".join(f'"{name}"' for name in CSV_COLUMNS)}, filed, superseded ON photos
+WHEN (
+    SELECT new.id <= json_extract(value, '$.last_id') AND NOT coalesce(json_extract(value, '$.changed'), 0)
+    FROM notes WHERE key = '{CSV_NOTE}'
+)
+BEGIN
+    UPDATE notes SET value = json_set(value, '$.changed', json('true')) WHERE key = '{CSV_NOTE}';
+END;
+"""
+"""Whoever changes a row that the CSV may have: it is noted in the same transaction, so that no death comes between."""
+
 _ADDED = {
     "photos": dict.fromkeys(
         ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), ""
@@ -263,6 +279,8 @@ class Ledger:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = FULL")
             self._bring_up_to_date()
+            self._db.execute("PRAGMA temp_store = MEMORY")
+            self._db.executescript(_NOTE_CHANGES)
             return
         if self.path.exists():
             self._use(_open_to_look(self.path) or self._copy())

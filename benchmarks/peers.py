@@ -10,17 +10,20 @@ answers alone: no ledger, no files.
 """
 
 import argparse
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
+import psutil
 import requests
 
 from api.engine import usable_cores
@@ -30,6 +33,8 @@ from benchmarks.answerer import PORT
 from settings import ROOT
 
 CLIENTS = 32
+MARK = "NIGHTSORT_BENCHMARK"
+"""The environment variable that tells what a benchmark has started."""
 LITSERVE = [sys.executable, "-m", "benchmarks.lit"]
 BENTOML = [sys.executable, "-m", "bentoml", "serve", "benchmarks.bento:Service", "--host", "127.0.0.1"]
 BENTOML += ["--port", str(PORT)]
@@ -79,8 +84,9 @@ def _nightsort(photos: list[bytes], logs: Path) -> float:
 
 def _peer(command: list[str], photos: list[bytes]) -> float:
     """Photos per second of the server that this command starts."""
+    mark = uuid.uuid4().hex
     with tempfile.TemporaryFile() as log:
-        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=os.environ | {MARK: mark})
         try:
             _wait_until_it_answers(photos[0], server)
             with ThreadPoolExecutor(CLIENTS) as threads:
@@ -92,8 +98,28 @@ def _peer(command: list[str], photos: list[bytes]) -> float:
             log.seek(0)
             raise RuntimeError(f"{command} did not start:\n{log.read()[-2000:].decode()}") from error
         finally:
-            os.killpg(server.pid, signal.SIGKILL)
+            end_all(mark)
             server.wait()
+
+
+def end_all(mark: str) -> None:
+    """End every process that has this mark, until there is none.
+
+    BentoML's workers are sessions of their own, so they outlive the group of the process that was started, and may
+    outlive that process: what they keep is the environment that they were started with.
+    """
+    while marked := list(_marked(mark)):
+        for process in marked:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(marked, timeout=10)
+
+
+def _marked(mark: str) -> Iterator[psutil.Process]:
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):  # it has ended, or is another user's
+            if process.status() != psutil.STATUS_ZOMBIE and process.environ().get(MARK) == mark:
+                yield process
 
 
 _local = threading.local()

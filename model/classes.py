@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from model.user_errors import UserError
+
 HEADS: Final = ("main", "sub", "background", "colour")
 OUTPUTS: Final = (*HEADS, "clothing")
 """The scores that a network gives, from which answers are made."""
@@ -43,7 +45,7 @@ COLOURS: Final = (
     "pink",
     "multi",
 )
-"""The colour names of `labels.csv`; a release keeps those that its training photos had."""
+"""The colour names of `labels.csv`, where it does not bring its own (`labels.colour_names`)."""
 
 TAXONOMY: Final = Path(__file__).with_name("taxonomy.json")
 """The taxonomy used when the data folder brings none: common garments."""
@@ -52,15 +54,15 @@ FORMAT: Final = 2
 """Of `classes.json`. Format 1 is read as well: there the two-class heads had thresholds of their own."""
 
 
-class ClassesError(ValueError):
+class ClassesError(UserError, ValueError):
     """Classes that cannot be used; the text says what is wrong and what to do."""
 
 
-class DataError(ValueError):
+class DataError(UserError, ValueError):
     """A data folder that cannot be learned from; the text says what is wrong and what to do."""
 
 
-class WeightsError(ValueError):
+class WeightsError(UserError, ValueError):
     """Weights, or a run, that cannot be gone on from; the text says what is wrong and what to do."""
 
 
@@ -230,9 +232,11 @@ def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) 
     subs = tuple(sub_name(folder) for folder in sorted(folders, key=_folder_order))
     main_by_sub = {_plain(sub): main for main, members in taxonomy.items() for sub in members}
     if strangers := [sub for sub in subs if _plain(sub) not in main_by_sub]:
+        example = json.dumps({"a main category": strangers}, ensure_ascii=False)
         raise ClassesError(
-            f"The taxonomy names no main category for: {', '.join(strangers)}. Rename the folder, or write a "
-            'taxonomy.json beside the photos, such as {"upperwear": ["shirt"], "footwear": ["shoes"]}.'
+            f"The taxonomy names no main category for: {', '.join(strangers)}. Write a taxonomy.json beside the "
+            f"photos' folders, such as {example}; or put each folder into one named after its main category "
+            f"(raw/<main category>/{strangers[0]}); or rename a misspelt folder."
         )
     main_of = {sub: main_by_sub[_plain(sub)] for sub in subs}
     return Classes(mains=tuple(sorted(set(main_of.values()))), subs=subs, main_of=main_of)

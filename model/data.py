@@ -12,22 +12,26 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from model.classes import Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name
+from model.classes import Classes, DataError, from_folders, main_of_label, read_taxonomy, same_name, sub_name
+from model.folders import ClassFolder, class_folders, photo_files, taxonomy_of
 from model.labels import (
     CLOTHING,
     Label,
     add_votes,
+    colour_names,
     described_subs,
     described_table,
     garment,
@@ -106,14 +110,43 @@ class Photos:
         return result
 
     def fold(self, number: int, *, of: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-        """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not."""
+        """Indices to learn from and to hold out: the groups of the two differ, the classes' shares do not.
+
+        Raises DataError when there is no such fold.
+        """
+        folds = self.folds(of, seed=seed)
+        if not 0 <= number < of:
+            raise DataError(f"There is no fold {number} of {of}: they are counted from 0 to {of - 1}.")
+        return folds[number]
+
+    def folds(self, of: int, *, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Every fold: each photo is held out once. Raises DataError where there are fewer groups than folds."""
         from sklearn.model_selection import StratifiedGroupKFold
 
+        groups = len(np.unique(self.groups()))
+        if of < 2 or groups < of:
+            raise DataError(
+                f"{len(self)} photos of {groups} senders cannot be divided into {of} folds: choose from 2 to {groups} "
+                "folds (--folds), or add photos of other senders."
+                if groups > 1
+                else "All photos are from one sender: held-out photos have to be from others. Add photos of other "
+                "senders, or leave the column `sender` empty where it does not matter."
+            )
         strata, which, counts = np.unique(self.strata(), return_inverse=True, return_counts=True)
         strata[counts < of] = strata.max() + 1  # too few to have a share in every fold
         folds = StratifiedGroupKFold(n_splits=of, shuffle=True, random_state=seed)
-        learn, held_out = list(folds.split(np.zeros(len(self)), strata[which], self.groups()))[number]
-        return learn, held_out
+        with warnings.catch_warnings():  # a class of few photos is named by `of_one_group`
+            warnings.simplefilter("ignore", UserWarning)
+            return list(folds.split(np.zeros(len(self)), strata[which], self.groups()))
+
+    def of_one_group(self) -> dict[str, str]:
+        """Sub-category → sender, where all its photos are from one: held out, none of them is learned from."""
+        result = {}
+        for index, name in enumerate(self.classes.subs):
+            groups = np.unique(self.groups()[self.sub == index])
+            if len(groups) == 1:
+                result[name] = str(groups[0])
+        return result
 
     def leave_out(self, sources: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """Indices to learn from and to hold out: all photos of these sources. Raises DataError for an unknown one."""
@@ -123,6 +156,8 @@ class Photos:
                 f"No photo is from {', '.join(unknown)}; these sources are there: {', '.join(known) or 'none'}."
             )
         held_out = np.isin(self.source.astype(str), list(sources))
+        if held_out.all():
+            raise DataError("No photo is left to learn from: these are all the sources there are.")
         return np.flatnonzero(~held_out), np.flatnonzero(held_out)
 
 
@@ -185,23 +220,25 @@ def classes_of(roots: Sequence[Path], *, part: str = "train") -> Classes:
     """What the folders and tables of data folders tell apart. Raises DataError, ClassesError."""
     names: dict[str, str] = {}
     mains: dict[str, str] = {}
-    taxonomy = read_taxonomy()
+    taxonomy, tables = read_taxonomy(), []
     for root in roots:
-        if own := _own_taxonomy(root):
-            taxonomy = own
         if table := described_table(root):
             mains |= described_subs(table)
             found = list(mains)
+            tables.append(table)
         else:
-            found = _class_folders(_photo_folder(root, part))
-            _check_enough(_photo_folder(root, part), found)
+            folders = class_folders(root, part)
+            _check_enough(root, folders)
+            found = [each.sub for each in folders]
+            tables += [path for path in (root / "labels.csv", root / "votes.csv") if path.is_file()]
+        taxonomy = taxonomy_of(root, taxonomy)
         for name in found:
             if not any(same_name(name, other) for other in names):
                 names[name] = name
     for sub, main in mains.items():
         if main not in ("", "?") and main_of_label(sub, taxonomy) is None:
             taxonomy = {**taxonomy, main: [*taxonomy.get(main, []), sub]}
-    return from_folders(names, taxonomy)
+    return replace(from_folders(names, taxonomy), colours=colour_names(tables))
 
 
 def load_extra(
@@ -219,11 +256,12 @@ def load_extra(
     leaves the photo unlabelled, which still serves distillation. `labels` is a table of backgrounds and colours,
     as `labels.csv`; a `votes.csv` beside the folder counts as for any data folder.
     """
-    root, table, taxonomy = folder.parent, folder.with_suffix(".csv"), read_taxonomy()
+    folder = folder.resolve()
+    root, table, taxonomy = folder.parent, folder.parent / f"{folder.name}.csv", read_taxonomy()
     rows = {row["file"]: row for row in read_csv(table, ("file", "label"))} if table.is_file() else {}
     looks = _looks(root, labels, classes)
     known = {}
-    for file in _files(folder):
+    for file in photo_files(folder):
         key = file.relative_to(root).as_posix()
         named = rows.get(key, {})
         what = garment(named.get("label", ""), classes, taxonomy)
@@ -232,6 +270,13 @@ def load_extra(
             look, main=what.main, sub=what.sub, clothing=what.clothing, group=named.get("sender") or ""
         )
     return _read(root, known, classes, masks=masks, most=None, progress=progress)
+
+
+def beside(photos: Photos, more: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+    """Those of the photos at `more` that may be learned from when others are held out: none of a held-out sender."""
+    kept = set(photos.group[held_out].astype(str)) - {""}
+    result: np.ndarray = more[~np.isin(photos.group[more].astype(str), list(kept))]
+    return result
 
 
 def with_extra(
@@ -243,11 +288,10 @@ def with_extra(
     labels: Path | None = None,
 ) -> tuple[np.ndarray, Photos]:
     """Add a folder of more photos to learn from (see `load_extra`), but none of a held-out sender."""
-    extra = load_extra(folder, photos.classes, masks=masks, labels=labels)
-    kept = set(photos.group[held_out].astype(str)) - {""}
-    extra = extra.take(~np.isin(extra.group.astype(str), list(kept)))
-    more = np.arange(len(photos), len(photos) + len(extra))
-    return np.concatenate([learn, more]), photos.joined(extra)
+    joined = photos.joined(load_extra(folder, photos.classes, masks=masks, labels=labels))
+    more = beside(joined, np.arange(len(photos), len(joined)), held_out)
+    kept = np.concatenate([np.arange(len(photos)), more])
+    return np.concatenate([learn, np.arange(len(photos), len(kept))]), joined.take(kept)
 
 
 def serving_pixels(photos: Photos) -> np.ndarray:
@@ -272,21 +316,20 @@ def fingerprint(photos: Photos) -> str:
 
 def _in_folders(root: Path, part: str, classes: Classes) -> dict[str, Label]:
     """What folders named after classes, and the tables beside them, say of the photos in them."""
-    folder = _photo_folder(root, part)
     looks = _looks(root, root / "labels.csv", classes)
     # where some photos have a weight, one that the table does not name was not looked at
     unseen = Label(kind=root.name, weight=0.0 if any(look.weight != 1 for look in looks.values()) else 1.0)
     known = {}
-    for name in _class_folders(folder):
-        sub = _sub_index(name, classes)
+    for folder in class_folders(root, part):
+        sub = _sub_index(sub_name(folder.sub), classes)
         main = classes.mains.index(classes.main_of[classes.subs[sub]])
-        for file in _files(folder / name):
+        for file in photo_files(folder.path):
             key = file.relative_to(root).as_posix()
             look = looks.get(key, unseen)
             known[key] = replace(look, main=main, sub=sub, clothing=CLOTHING)
     if looks and known and not any(key in looks for key in known):
         raise DataError(
-            f"labels.csv names no photo of {folder}: its column `file` must hold paths below {root}, such as "
+            f"labels.csv names no photo of the part {part}: its column `file` must hold paths below {root}, such as "
             f"{next(iter(known))}."
         )
     return known
@@ -339,44 +382,20 @@ def _read(
     )
 
 
-def _photo_folder(root: Path, part: str) -> Path:
-    return root / part if (root / part).is_dir() else root
-
-
-def _own_taxonomy(root: Path) -> dict[str, list[str]] | None:
-    own = root / "taxonomy.json"
-    return read_taxonomy(own) if own.is_file() else None
-
-
-def _class_folders(folder: Path) -> list[str]:
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}: put the photos into {folder}/<sub-category>/.")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    if not names:
-        raise DataError(
-            f"{folder} holds no folders: make one for each sub-category, such as {folder}/shirt/."
-        )
-    return names
-
-
-def _check_enough(folder: Path, names: Sequence[str]) -> None:
+def _check_enough(root: Path, folders: Sequence[ClassFolder]) -> None:
     """Two classes at least, and two photos in each: one to learn from and one to be checked on."""
-    if len(names) < 2:
-        raise DataError(f"{folder} holds one class only ({names[0]}): there is nothing to tell apart.")
-    for name in names:
-        count = len(_files(folder / name))
+    if len(folders) < 2:
+        raise DataError(f"{root} holds one class only ({folders[0].sub}): there is nothing to tell apart.")
+    for each in folders:
+        count = len(photo_files(each.path))
         if count == 0:
             raise DataError(
-                f"The class {name} is empty: put photos into {folder / name}, or remove the folder."
+                f"The class {each.sub} is empty: put photos into {each.path}, or remove the folder."
             )
         if count == 1:
             raise DataError(
-                f"The class {name} has one photo: add some (20 are a beginning) to {folder / name}."
+                f"The class {each.sub} has one photo: add some (20 are a beginning) to {each.path}."
             )
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
 
 
 def _sub_index(folder: str, classes: Classes) -> int:
@@ -422,12 +441,17 @@ def _read_masks(folder: Path | None, keys: Sequence[str]) -> np.ndarray:
         return masks
     if not (folder / "masks.csv").is_file():
         raise DataError(
-            f"{folder} holds no masks.csv: `python -m model.lab extract PHOTOS --out {folder}` makes it."
+            f"{folder} holds no masks.csv: `python -m model lab extract PHOTOS --out {folder}` makes it."
         )
     named = {row["file"]: row["key"] for row in read_csv(folder / "masks.csv", ("key", "file"))}
-    with np.load(folder / "masks.npz", allow_pickle=False) as stored:
-        for index, key in enumerate(keys):
-            if key in named:
-                mask = Image.fromarray(stored[named[key]])
-                masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
+    try:
+        with np.load(folder / "masks.npz", allow_pickle=False) as stored:
+            for index, key in enumerate(keys):
+                if key in named:
+                    mask = Image.fromarray(stored[named[key]])
+                    masks[index] = np.asarray(mask.resize((MASK_SIZE, MASK_SIZE), Image.Resampling.BOX))
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise DataError(
+            f"{folder / 'masks.npz'} cannot be read ({error}): extract the masks again."
+        ) from error
     return masks

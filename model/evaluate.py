@@ -284,7 +284,7 @@ def write_pages(
     classes: Classes,
     folder: Path,
 ) -> list[Path]:
-    """Write confusion matrices, reliability diagrams, the risk-coverage curve and the worst mistakes."""
+    """Write each head's confusion matrix, reliability, risk-coverage curve and classes, and the worst mistakes."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for head in classes.heads:
@@ -300,6 +300,7 @@ def write_pages(
                     folder,
                 )
             )
+    written += [_draw_classes(head, row["classes"], folder) for head, row in report.items() if row["photos"]]
     worst = worst_mistakes(probable["sub"], photos.sub)
     written += [_draw_worst(worst, probable["sub"], photos, classes, folder), folder / "index.html"]
     written[-1].write_text(
@@ -357,6 +358,30 @@ def _draw_head(
         title="risk and coverage", xlabel="share answered, surest first", ylabel="share wrong among them"
     )
     path = folder / f"{head}.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _draw_classes(head: str, table: Mapping[str, Mapping[str, float]], folder: Path) -> Path:
+    """How many photos each class of a head has, and its precision, recall and F1, the most frequent class first."""
+    from matplotlib.figure import Figure
+
+    names = sorted(table, key=lambda name: table[name]["photos"])  # drawn from below
+    figure = Figure(figsize=(12, 1.4 + 0.3 * len(names)), layout="constrained")
+    counts, scores = figure.subplots(1, 2, sharey=True)
+    counts.barh(names, [table[name]["photos"] for name in names], color="0.6")
+    for place, name in enumerate(names):
+        counts.text(table[name]["photos"], place, f" {table[name]['photos']}", va="center", fontsize=8)
+    counts.set(title=f"{head}: photos of each class", xlabel="photos")
+    counts.margins(x=0.12)
+    seen = [place for place, name in enumerate(names) if table[name]["photos"]]
+    for measure, mark in (("precision", ">"), ("recall", "<"), ("f1", "o")):
+        values = [table[names[place]][measure] for place in seen]
+        scores.plot(values, seen, mark, label="F1" if measure == "f1" else measure, alpha=0.8)
+    scores.set(title=f"{head}: how right each class is", xlim=(-0.02, 1.02))
+    scores.grid(axis="x", color="0.9")
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=8)
+    path = folder / f"{head}-classes.png"
     figure.savefig(path, dpi=80)
     return path
 

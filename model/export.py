@@ -10,6 +10,7 @@ network, and its speed here. Everything said on the card was measured by this pr
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import platform
@@ -21,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import onnx
@@ -39,6 +41,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.jit._trace import TracerWarning
 
+from model import golden_photos
 from model import held_out as held_out_answers
 from model.answers import HALF, decode
 from model.calibrate import DOUBTED_BELOW, calibrate
@@ -51,7 +54,7 @@ from model.kinds import by_kind
 from model.labels import UNKNOWN
 from model.network import Network, Served, load_release, load_whole
 from model.predictor import Predictor
-from model.preprocess import INPUT_SIZE, read_photo
+from model.preprocess import INPUT_SIZE
 from model.recipe import Recipe
 from model.releases import Release, ReleaseError, load, seal
 from model.train import label_sets, raw_scores
@@ -60,9 +63,6 @@ CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
 PROMISES: Final = (0.90, 0.95, 0.97)
 """The promised precisions that the card reports on."""
-
-GOLDEN_NEEDED: Final = 0.6
-"""Share of the drawn golden photos whose sub-category a release must get right to be one."""
 
 
 @dataclass(frozen=True)
@@ -82,14 +82,16 @@ class Run:
     """Checksums of the photos that it has learned from; None where that was not kept."""
     release: Release | None = None
     """The release that it was read from: its network stays bit for bit as it is."""
+    data: tuple[str, ...] = ()
+    """The data folders that it was made of."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
     """Scores and features of photos of groups that training had not seen, and their labels (UNKNOWN = none).
 
-    kinds, groups, sha256: of what kind each photo is, what it must stay together with, and its file's checksum; None where
-    that was not kept.
+    kinds, groups, sha256: of what kind each photo is, what it must stay together with, and its file's checksum; names: the
+    heads' class names. None where that was not kept.
     """
 
     scores: Mapping[str, np.ndarray]
@@ -99,6 +101,7 @@ class HeldOut:
     sha256: np.ndarray | None = None
     learned: frozenset[str] | None = None
     """Checksums of what the network has learned from, where it is a release's, which does not say so."""
+    names: Mapping[str, tuple[str, ...]] | None = None
 
     def take(self, which: np.ndarray) -> HeldOut:
         """The photos at these indices (or where this mask is true)."""
@@ -109,6 +112,7 @@ class HeldOut:
             None if self.groups is None else self.groups[which],
             None if self.sha256 is None else self.sha256[which],
             self.learned,
+            self.names,
         )
 
 
@@ -122,6 +126,7 @@ def save_run(folder: Path, run: Run) -> None:
         "size": run.size,
         "trained": run.trained,
         "learned": None if run.learned is None else sorted(run.learned),
+        "data": run.data,
     }
     (folder / "run.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     if run.familiar:
@@ -141,7 +146,10 @@ def load_run(folder: Path) -> Run:
         ) from error
     network = load_whole(classes, folder / "weights.safetensors")
     seen = folder / FAMILIAR
-    known = Familiar.read(seen) if seen.is_file() else None
+    try:
+        known = Familiar.read(seen) if seen.is_file() else None
+    except (OSError, ValueError, KeyError, BadZipFile) as error:
+        raise WeightsError(f"{seen} cannot be read ({error}): remove the run, and train again.") from error
     learned = content.get("learned")
     return Run(
         network.eval(),
@@ -151,6 +159,7 @@ def load_run(folder: Path) -> Run:
         known,
         tuple(content.get("trained", HEADS)),
         None if learned is None else frozenset(learned),
+        data=tuple(content.get("data", ())),
     )
 
 
@@ -175,12 +184,6 @@ def _of_release(release: Release) -> Run:
 def with_notes(run: Run, notes: Sequence[str]) -> Run:
     """The run with more lines for the card, below what it was made from."""
     return replace(run, story=run.story | {"made_from": [*run.story.get("made_from", []), *notes]})
-
-
-def trained_heads(photos: Photos, learn: np.ndarray, start: Path | None = None) -> tuple[str, ...]:
-    """The heads that photos at `learn` have labels for, and those that the run or release to start from had learned."""
-    before = load_run(start).trained if start else ()
-    return tuple(head for head in HEADS if head in before or (photos.labels(head)[learn] != UNKNOWN).any())
 
 
 def save_held_out(folder: Path, run: Run, photos: Photos, which: np.ndarray) -> None:
@@ -209,43 +212,82 @@ def save_scores(
         "groups": photos.groups()[which],
         "sha256": photos.sha256[which],
     }
+    kept |= {f"names/{head}": np.array(photos.classes.names(head), dtype=str) for head in HEADS}
     if learned is not None:
         kept["learned"] = np.array(learned, dtype=str)
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, allow_pickle=False, **kept)
 
 
-def load_held_out(path: Path) -> HeldOut:
-    """Read what `save_held_out` kept. Raises ReleaseError when there is nothing."""
+def load_held_out(path: Path, classes: Classes | None = None) -> HeldOut:
+    """Read what `save_held_out` kept. Raises ReleaseError when there is nothing, or when it is of other classes."""
     if not path.is_file():
         raise ReleaseError(
-            f"{path} is missing: thresholds need photos of senders that training has not seen. Train once with "
-            "--fold 0, and name that run's held_out.npz with --held-out."
+            f"{path} is missing: thresholds need photos that training has not seen, and a run keeps what it says of "
+            "these there. Train again, or name another run's held_out.npz with --held-out."
         )
-    with np.load(path, allow_pickle=False) as kept:
-        parts = {name: kept[name] for name in kept.files}
-    return HeldOut(
-        scores={n.removeprefix("score/"): v for n, v in parts.items() if n.startswith("score/")},
-        labels={n.removeprefix("label/"): v for n, v in parts.items() if n.startswith("label/")},
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            parts = {name: kept[name] for name in kept.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ReleaseError(f"{path} cannot be read ({error}): name a run's held_out.npz.") from error
+
+    def of(kind: str) -> dict[str, np.ndarray]:
+        return {n.removeprefix(kind): values for n, values in parts.items() if n.startswith(kind)}
+
+    held_out = HeldOut(
+        scores=of("score/"),
+        labels=of("label/"),
         kinds=parts.get("kinds"),
         groups=parts.get("groups"),
         sha256=parts.get("sha256"),
+        names={head: tuple(names.tolist()) for head, names in of("names/").items()} or None,
         learned=frozenset(parts["learned"].tolist()) if "learned" in parts else None,
     )
+    if classes:
+        _check_names(path, held_out, classes)
+    return held_out
+
+
+def _check_names(path: Path, held_out: HeldOut, classes: Classes) -> None:
+    """Raise ReleaseError when scores are those of other classes, or of fewer heads."""
+    for head in HEADS:
+        names = classes.names(head)
+        if head not in held_out.scores or head not in held_out.labels:
+            raise ReleaseError(f"{path} holds no scores of the {head} head: name a run's held_out.npz.")
+        same = held_out.names is None or held_out.names.get(head) == names
+        if not same or held_out.scores[head].shape[1:] != (len(names),):
+            raise ReleaseError(
+                f"{path} is of a run with other classes ({head}): hold photos out in a run with these categories."
+            )
+
+
+def of_held_out(held_out: HeldOut, photos: Photos) -> tuple[Photos, dict[str, np.ndarray]]:
+    """Those of the photos that were held out, and their scores. Raises ReleaseError where none is among them."""
+    assert held_out.sha256 is not None
+    place = {checksum: i for i, checksum in enumerate(held_out.sha256.tolist())}
+    which = [i for i, checksum in enumerate(photos.sha256.tolist()) if checksum in place]
+    if not which:
+        raise ReleaseError(
+            "None of the held-out photos is in the data folders: name those that the run was made of."
+        )
+    rows = np.array([place[photos.sha256[i]] for i in which])
+    return photos.take(np.array(which)), {name: values[rows] for name, values in held_out.scores.items()}
 
 
 def story(
-    recipe: Recipe, photos: Photos, learn: np.ndarray, *, init: Path | None, teacher: Path | None
+    recipe: Recipe, photos: Photos, learn: np.ndarray, *, begins_with: str, teacher: Path | None
 ) -> dict[str, Any]:
     """What a card says of how a run came about."""
-    weights = (
-        f"weights of {init.name} to begin with"
-        if init
-        else "torchvision's IMAGENET1K_V1 weights to begin with"
-    )
-    made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", weights]
+    made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", begins_with]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
@@ -266,21 +308,23 @@ def export(
     calibration: Photos,
     test: Photos,
     *,
-    golden: Path,
     out: Path,
     version: str,
+    golden: Path | None = None,
+    judged: Mapping[str, np.ndarray] | None = None,
     quantised: bool = True,
 ) -> Release:
     """Write the release folder `out/<version>`, measured on the test photos. Raises ReleaseError.
 
     `calibration` are training photos: they set the ranges of the 8-bit numbers. Test photos that the run has learned from
-    do not count.
+    do not count, but where they were held out in turn: then `judged` are the scores of the test photos by networks that had
+    not learned from them. `golden`: see model/golden_photos.py.
     """
     folder = out / version
     if folder.exists():
         raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
     learned = held_out.learned if run.learned is None else run.learned
-    new = _not_in(learned, test)
+    new = test if judged else _not_in(learned, test)
     familiar, judged_as = with_held_out(run.familiar, held_out)
     classes = calibrate(
         replace(run.classes, heads=run.trained),
@@ -307,10 +351,11 @@ def export(
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
-        scores = scores_of(part / "model.onnx", serving_pixels(new))
+        served = scores_of(part / "model.onnx", serving_pixels(new))
+        scores = judged or served
         told = decode(scores, classes, review_precision=PRECISION, familiar=familiar)
         held_out_answers.write(part, new, told)
-        metrics = _measure(part / "model.onnx", scores, whole, classes, familiar, new, part / "plots")
+        metrics = _measure(part / "model.onnx", served, scores, whole, classes, familiar, new, part / "plots")
         metrics |= {
             "version": version,
             "quantised": run.release.metrics["quantised"] if run.release else quantised,
@@ -319,6 +364,7 @@ def export(
             "test": {
                 "photos": len(new),
                 "learned": None if learned is None else len(test) - len(new),
+                "crossed": judged is not None,
                 "set_by": None
                 if held_out.sha256 is None
                 else int(np.isin(new.sha256, held_out.sha256).sum()),
@@ -326,7 +372,7 @@ def export(
             "held_out": (run.release.metrics["held_out"] if run.release else {})
             | _held_out(held_out, classes, familiar),
         }
-        answers = _golden(golden, part, classes)
+        answers = _golden(golden, part, new, classes)
         metrics["golden"] = {"photos": len(answers), "sub_right": sum("sub" in a for a in answers.values())}
         _write_json(part / "golden" / "golden.json", answers)
         _write_json(part / "metrics.json", metrics)
@@ -398,20 +444,24 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
     onnx.save(network, prepared)
     backbone = [node.name for node in network.graph.node if _in_backbone(node)]
     with contextlib.redirect_stdout(None):  # it tells of its histograms
-        quantize_static(
-            str(prepared),
-            str(path),
-            _Reader(pixels),
-            quant_format=QuantFormat.QDQ,
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QUInt8,
-            per_channel=True,
-            nodes_to_quantize=backbone,
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.999},
-        )
+        _quantise_backbone(prepared, path, pixels, backbone)
     prepared.unlink()
     _centre_palette(whole, path, pixels)
+
+
+def _quantise_backbone(prepared: Path, path: Path, pixels: np.ndarray, backbone: list[str]) -> None:
+    quantize_static(
+        str(prepared),
+        str(path),
+        _Reader(pixels),
+        quant_format=QuantFormat.QDQ,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QUInt8,
+        per_channel=True,
+        nodes_to_quantize=backbone,
+        calibrate_method=CalibrationMethod.Percentile,
+        extra_options={"ActivationSymmetric": False, "CalibPercentile": 99.999},
+    )
 
 
 def _keep_sums(graph: onnx.GraphProto) -> None:
@@ -509,6 +559,7 @@ def _halved(network: Network) -> dict[str, Tensor]:
 
 def _measure(
     network: Path,
+    served: Mapping[str, np.ndarray],
     scores: Mapping[str, np.ndarray],
     whole: Path,
     classes: Classes,
@@ -516,7 +567,7 @@ def _measure(
     test: Photos,
     plots: Path,
 ) -> dict[str, Any]:
-    """Of the network that gave these scores: how good they are, agreement with the float network, review and speed."""
+    """How good the scores are; agreement of the served ones with the float network's, review and speed."""
     pixels = serving_pixels(test)
     exact = scores_of(whole, pixels)
     probable, filed = judge(scores, classes, PRECISION, familiar)
@@ -527,7 +578,12 @@ def _measure(
     (plots / "worst.png").unlink(missing_ok=True)
     return {
         "scores": report,
-        "agreement": _agreement(probable, judge(exact, classes, PRECISION, familiar)[0], test, classes),
+        "agreement": _agreement(
+            judge(served, classes, PRECISION, familiar)[0],
+            judge(exact, classes, PRECISION, familiar)[0],
+            test,
+            classes,
+        ),
         "review": review(probable, filed, test, classes, PRECISION),
         "promises": [
             review(probable, judge(scores, classes, promise, familiar)[1], test, classes, promise)
@@ -593,32 +649,15 @@ def _held_out(held_out: HeldOut, classes: Classes, familiar: Familiar | None) ->
     return result
 
 
-def _golden(golden: Path, part: Path, classes: Classes) -> dict[str, dict[str, str]]:
-    """Copy the golden photos and write down what they must get: every head that is right by the file's name.
+def _golden(golden: Path | None, part: Path, photos: Photos, classes: Classes) -> dict[str, dict[str, str]]:
+    """The golden photos of the release in `part`, and what they must get. Raises ReleaseError when too few are right."""
 
-    The files are called `<sub>-<colour>-<background>.<ending>`. Raises ReleaseError when too few are right.
-    """
-    files = sorted(path for path in golden.iterdir() if path.suffix in (".jpg", ".png"))
-    answers, known = {}, 0
-    for file in files:
-        sub, colour, background = file.stem.rsplit("-", 2)
-        if sub not in classes.subs:
-            continue
-        known += 1
-        pixels = read_photo(file.read_bytes(), max_megapixels=50)
-        prediction = decode(
-            scores_of(part / "model.onnx", pixels[None]), classes, review_precision=PRECISION
-        )[0]
-        wanted = {"main": classes.main_of[sub], "sub": sub, "background": background, "colour": colour}
-        given = {head: answer.name for head, answer in prediction.answers().items()}
-        answers[file.name] = {head: name for head, name in wanted.items() if given.get(head) == name}
-        shutil.copy(file, part / "golden" / file.name)
-    right = sum("sub" in answer for answer in answers.values())
-    if known and right < GOLDEN_NEEDED * known:
-        raise ReleaseError(
-            f"The network gets {right} of {known} golden photos right: it is not fit for release."
-        )
-    return answers or _drawn(part, classes)
+    def answer(pixels: np.ndarray) -> dict[str, tuple[str, float]]:
+        scores = scores_of(part / "model.onnx", pixels[None])
+        (prediction,) = decode(scores, replace(classes, thresholds={}), review_precision=PRECISION)
+        return {head: (given.name, given.probability) for head, given in prediction.answers().items()}
+
+    return golden_photos.choose(golden, photos, classes, answer, part / "golden") or _drawn(part, classes)
 
 
 def _drawn(part: Path, classes: Classes) -> dict[str, dict[str, str]]:
@@ -733,6 +772,12 @@ def _of_test(told: Mapping[str, Any]) -> str:
     left_out = (
         f" {told['learned']} others, from which it has learned, do not count." if told["learned"] else ""
     )
+    if told.get("crossed"):
+        return (
+            f"On {told['photos']} photos, which were held out in turn: each is judged by a network that has not learned "
+            "from it (cross-validation, in float). They set the temperatures and thresholds as well; the network that is "
+            "shipped has learned from all of them."
+        )
     if told["set_by"]:
         return (
             f"On {told['photos']} photos that it has not learned from. {told['set_by']} of them set its temperatures and "

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,9 @@ NONE: Final = "none"
 
 ALTERNATIVE: Final = 0.5
 """What a name counts that a labeller could also have given, beside the one given, which counts 1."""
+
+OWN_COLOUR: Final = 3
+"""Photos from which a colour's name that is not one of COLOURS is a name of one's own, and no slip."""
 
 DESCRIBED: Final = ("file", "sub", "main", "background", "colour", "group", "source", "kind")
 """The columns of a table that says everything about its photos."""
@@ -106,6 +110,26 @@ def described_subs(path: Path) -> dict[str, str]:
     return {row["sub"]: row["main"] for row in rows if row["sub"] not in ("", "?", NONE)}
 
 
+def colour_names(tables: Iterable[Path]) -> tuple[str, ...]:
+    """COLOURS; or, where tables of labels use names of their own, all that they use.
+
+    A name of one's own that stands for fewer than OWN_COLOUR photos is a misspelt one. Raises DataError.
+    """
+    used: dict[str, list[str]] = {}
+    for path in tables:
+        for line, row in _numbered(path, ("file", "background", "colour")):
+            if (name := row["colour"].strip()) not in ("", "?"):
+                used.setdefault(name, []).append(f"{path.name}, line {line}")
+    own = [name for name in used if name not in COLOURS]
+    for name in own:
+        if len(used[name]) < OWN_COLOUR:
+            raise DataError(
+                f"{used[name][0]}: the colour {name!r} stands for {len(used[name])} photos only. Is it misspelt? These are "
+                f"known: {', '.join(COLOURS)}; a name of your own needs {OWN_COLOUR} photos."
+            )
+    return tuple([name for name in COLOURS if name in used] + sorted(own)) if own else COLOURS
+
+
 def described_table(folder: Path) -> Path | None:
     """The table in a folder that says everything about its photos, if there is one. Raises DataError for several."""
     found = [path for path in sorted(folder.glob("*.csv")) if set(DESCRIBED) <= set(_columns(path))]
@@ -149,19 +173,32 @@ def garment(label: str, classes: Classes, taxonomy: Mapping[str, Iterable[str]])
 
 def read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
     """A table's rows. Raises DataError when it lacks one of the columns."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    with _table(path) as reader:
         if missing := [column for column in columns if column not in (reader.fieldnames or [])]:
             raise DataError(
                 f"{path.name} lacks the column {', '.join(missing)}: its first line must name "
                 f"{','.join(columns)} (it names {','.join(reader.fieldnames or ['nothing'])})."
             )
-        return list(reader)
+        return [{name: text or "" for name, text in row.items() if name} for row in reader]
+
+
+@contextmanager
+def _table(path: Path) -> Iterator[csv.DictReader[str]]:
+    """A CSV file's rows. Raises DataError when it is none, or not in UTF-8."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield csv.DictReader(file)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not in UTF-8: save it as CSV in UTF-8.") from error
+    except csv.Error as error:
+        raise DataError(f"{path} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): a table in CSV is meant.") from error
 
 
 def _columns(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
+    with _table(path) as reader:
+        return list(reader.fieldnames or [])
 
 
 def _numbered(path: Path, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
@@ -192,9 +229,9 @@ def _background(text: str, path: Path, line: int) -> int:
 
 def _colour(text: str, classes: Classes, path: Path, line: int) -> int:
     text = text.strip()
-    if text not in (*classes.colours, "?", ""):
+    if text not in (*classes.colours, *COLOURS, "?", ""):
         raise DataError(
-            f"{path.name}, line {line}: the colour {text!r} is unknown; these are known: {', '.join(COLOURS)}."
+            f"{path.name}, line {line}: the colour {text!r} is unknown; these are known: {', '.join(classes.colours)}."
         )
     return classes.colours.index(text) if text in classes.colours else UNKNOWN
 

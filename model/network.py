@@ -58,6 +58,7 @@ class Network(nn.Module):
 
     def __init__(self, classes: Classes, *, dropout: float = 0.2) -> None:
         super().__init__()
+        self.classes = classes
         body = torchvision.models.resnet18(weights=None)
         self.stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
         self.layer1, self.layer2 = body.layer1, body.layer2

@@ -4,34 +4,47 @@
     promote(Path("model/releases"), "2026-11-21")     # refuses a release that would do harm
     rollback(Path("model/releases"))                  # back to the one before
 
-A release folder holds `model.onnx`, `weights.safetensors`, `classes.json`, `metrics.json`, `card.md`,
-`golden/` and `SHA256SUMS`, which is checked whenever the release is loaded (`sha256sum -c` reads it too).
+A release folder holds `model.onnx`, `weights.safetensors`, `classes.json`, `metrics.json`, `card.md`, `held_out.csv`,
+`golden/` and `SHA256SUMS`, which is checked whenever the release is loaded (`sha256sum -c` reads it too). Which one is in
+use, `in_use.py` says.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from model.classes import Classes, ClassesError
+import in_use
+from in_use import CHECKSUMS, CURRENT, IN_USE, PROMOTIONS, InUseError
+from model import held_out
+from model.classes import HEADS, Classes, ClassesError
 from model.familiar import FILE, Familiar
+from model.held_out import Compared, HeldOut
+from model.user_errors import UserError
 
-CURRENT: Final = "CURRENT"
 PREVIOUS: Final = "PREVIOUS"
-CHECKSUMS: Final = "SHA256SUMS"
+"""What older versions kept instead of PROMOTIONS: the one release to return to."""
 
 MIN_AGREEMENT: Final = 0.985
 MAX_LOSS: Final = 0.005
 """What `promote` asks of the 8-bit network: as many answers like the float one's, so little accuracy lost."""
 
-_NEEDED = ("model.onnx", "classes.json", "metrics.json", "card.md", "golden/golden.json")
+PHOTOS_NEEDED: Final = 200
+"""Photos on which two releases have to be compared before the new one is put to use."""
+
+SURELY: Final = 0.01
+"""A head is surely worse where so great a loss has at most this probability by chance. There are four heads, so one
+release in 25 that is as good as the one in use is refused nevertheless, and promoted with `--worse`."""
 
 
-class ReleaseError(Exception):
+class ReleaseError(UserError):
     """A release that cannot be used; the text says what is wrong and what to do."""
 
 
@@ -57,21 +70,29 @@ class Release:
 
 
 def current(model_dir: Path) -> Release:
-    """The release that CURRENT names. Raises ReleaseError."""
-    return load(model_dir / _current_version(model_dir))
+    """The release in use. Raises ReleaseError."""
+    with contextlib.suppress(OSError):  # a folder that may not be written to says the same the next time
+        take_over(model_dir)
+    return load(model_dir / version_in_use(model_dir))
+
+
+def version_in_use(model_dir: Path) -> str:
+    """The name of the release in use. Raises ReleaseError."""
+    try:
+        return in_use.version(model_dir)
+    except InUseError as error:
+        raise ReleaseError(str(error)) from error
 
 
 def load(folder: Path) -> Release:
     """Read and check a release folder. Raises ReleaseError when anything is missing or changed."""
     if not folder.is_dir():
         raise ReleaseError(f"There is no release {folder}. `python -m model list` shows which there are.")
-    for name in (CHECKSUMS, *_NEEDED):
-        if not (folder / name).is_file():
-            raise ReleaseError(
-                f"The release {folder} lacks {name}: restore the folder, or `python -m model rollback`."
-            )
+    if problem := in_use.damage(folder):
+        raise ReleaseError(
+            f"The release {folder} is damaged ({problem}): restore the folder, or `python -m model rollback`."
+        )
     try:
-        _verify(folder)
         metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
         golden = json.loads((folder / "golden" / "golden.json").read_text(encoding="utf-8"))
         known = Familiar.read(folder / FILE) if (folder / FILE).is_file() else None
@@ -94,33 +115,72 @@ def versions(model_dir: Path) -> list[str]:
     return sorted(path.name for path in model_dir.iterdir() if (path / CHECKSUMS).is_file())
 
 
-def promote(model_dir: Path, version: str, *, new_classes: bool = False) -> Release:
-    """Make a release the one in use, in one atomic step.
+def promote(
+    model_dir: Path,
+    version: str,
+    *,
+    new_classes: bool = False,
+    worse: bool = False,
+    uncompared: bool = False,
+    tell: Callable[[str], object] = str,
+) -> Release:
+    """Make a release the one in use, in one atomic step. `tell` gets what the comparison found, line by line.
 
-    Raises ReleaseError when its 8-bit network strays from the float one, its scores are missing, or its
-    classes differ from those in use and `new_classes` is not given.
+    Raises ReleaseError when its 8-bit network strays from the float one, or its scores are missing; and, unless the flag
+    for it is given, when its classes differ from those in use, when it is surely worse, or when too few photos say so.
     """
+    if not in_use.is_name(version):
+        raise ReleaseError(f"{version!r} is no release's name. `python -m model list` shows which there are.")
+    take_over(model_dir)
     release = load(model_dir / version)
     _check_scores(release)
-    before = _current_version(model_dir) if (model_dir / CURRENT).is_file() else None
-    if before == version:
+    before, used = _used(model_dir, tell)
+    flags = {"--new-classes": new_classes, "--worse": worse, "--uncompared": uncompared}
+    if used and used.version != version:
+        _check_against(release, used, flags, tell)
+    given = [flag for flag, is_given in flags.items() if is_given]
+    _use(model_dir, before, version, " ".join(["promote", *given]))
+    return release
+
+
+def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release:
+    """Return to the release that was in use before, in one atomic step; once more, to the one before that.
+
+    Releases that are gone or damaged are passed over; `tell` gets a line for each. Before all others comes the shipped
+    default. Raises ReleaseError.
+    """
+    take_over(model_dir)
+    try:
+        used = in_use.version(model_dir)
+    except InUseError:  # all the more reason to return to another
+        used = ""
+    shipped = _kept(model_dir / CURRENT) if _is_shipped(model_dir / CURRENT) else ""
+    for version in [*reversed(_before(model_dir, used)), shipped]:
+        if version in ("", used):
+            continue
+        try:
+            release = load(model_dir / version)
+        except ReleaseError as error:
+            tell(f"{version} is passed over. {error}")
+            continue
+        _use(model_dir, used, version, "rollback")
         return release
-    if before is not None:
-        _check_classes(release, model_dir / before, new_classes)
-        _write_line(model_dir / PREVIOUS, before)
-    _write_line(model_dir / CURRENT, version)
-    return release
+    raise ReleaseError("There is no release to return to: `python -m model promote VERSION` chooses one.")
 
 
-def rollback(model_dir: Path) -> Release:
-    """Return to the release that was in use before the last `promote`, in one atomic step."""
-    previous = model_dir / PREVIOUS
-    version = previous.read_text(encoding="utf-8").strip() if previous.is_file() else ""
-    if not version or version == _current_version(model_dir):
-        raise ReleaseError("There is no release to return to: `python -m model promote VERSION` chooses one.")
-    release = load(model_dir / version)
-    _write_line(model_dir / CURRENT, version)
-    return release
+def take_over(model_dir: Path) -> None:
+    """Keep what an older version left: it wrote into CURRENT, which is now the shipped default's, and into PREVIOUS.
+
+    The shipped CURRENT has a second line, a comment, which the older version's had not. Raises OSError.
+    """
+    chosen = "" if _is_shipped(model_dir / CURRENT) else _kept(model_dir / CURRENT)
+    if chosen and (model_dir / chosen).is_dir() and not (model_dir / IN_USE).exists():
+        _write_line(model_dir / IN_USE, chosen)
+    if (model_dir / PREVIOUS).is_file():
+        previous, used = _kept(model_dir / PREVIOUS), _kept(model_dir / IN_USE) or _kept(model_dir / CURRENT)
+        if previous and not (model_dir / PROMOTIONS).exists():
+            _log(model_dir, previous if used else "", used or previous, "an older version")
+        (model_dir / PREVIOUS).unlink()
 
 
 def seal(folder: Path) -> None:
@@ -129,34 +189,71 @@ def seal(folder: Path) -> None:
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
-def _current_version(model_dir: Path) -> str:
-    path = model_dir / CURRENT
+def _is_shipped(path: Path) -> bool:
+    """Whether CURRENT is as the program ships it, or cannot be read: nothing to take over."""
     try:
-        version = path.read_text(encoding="utf-8").strip()
-    except (FileNotFoundError, NotADirectoryError):
-        raise ReleaseError(
-            f"No release is in use ({path} is missing): `python -m model promote VERSION`."
-        ) from None
+        return path.read_bytes().partition(b"\n")[2].startswith(b"#")
+    except OSError:
+        return True
+
+
+def _kept(path: Path) -> str:
+    """The release that a file names; "" where it is missing or damaged, and says nothing that could be kept."""
+    try:
+        return in_use.first_line(path) or ""
+    except InUseError:
+        return ""
+
+
+def _used(model_dir: Path, tell: Callable[[str], object]) -> tuple[str, Release | None]:
+    """The name of the release in use, and itself; "" and None where there is none to compare with."""
+    before = ""
+    try:
+        before = in_use.version(model_dir)
+        return before, load(model_dir / before)
+    except (InUseError, ReleaseError) as error:
+        tell(f"Compared with nothing. {error}")
+        return before, None
+
+
+def _use(model_dir: Path, before: str, version: str, command: str) -> None:
+    """Put a release to use, and log it. A log without its last line still leads back, so the log comes second."""
+    _write_line(model_dir / IN_USE, version)
+    _log(model_dir, before, version, command)
+
+
+def _log(model_dir: Path, before: str, version: str, command: str) -> None:
+    """Append to PROMOTIONS when (UTC), from what, to what, and by which command."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    with (model_dir / PROMOTIONS).open("a", encoding="utf-8", newline="") as file:
+        file.write("\t".join((now, before, version, command)) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _before(model_dir: Path, used: str) -> list[str]:
+    """The releases to return to, the last one last: what was in use before, without what was rolled back since."""
+    try:
+        text = (model_dir / PROMOTIONS).read_text("utf-8")
+    except FileNotFoundError:
+        return []
     except (OSError, UnicodeDecodeError) as error:
-        raise ReleaseError(f"{path} cannot be read ({error}): `python -m model promote VERSION`.") from error
-    if not version or Path(version).name != version:
-        raise ReleaseError(f"{path} must hold one line, a release's name; it holds {version!r}.")
-    return version
-
-
-def _verify(folder: Path) -> None:
-    """Compare every file with its checksum; a file that has none does not count."""
-    lines = (folder / CHECKSUMS).read_text(encoding="utf-8").splitlines()
-    listed = {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
-    if unlisted := [name for name in _NEEDED if name not in listed]:
-        raise ReleaseError(f"{folder / CHECKSUMS} does not list {unlisted[0]}: restore the folder.")
-    for name, checksum in listed.items():
-        path = folder / name
-        if not path.is_file() or _checksum(path) != checksum:
-            raise ReleaseError(
-                f"The release {folder} is damaged ({name} is not what was released): restore the folder, or "
-                "`python -m model rollback`."
-            )
+        raise ReleaseError(
+            f"{model_dir / PROMOTIONS} cannot be read, so nobody knows which release was used before ({error}): `python "
+            "-m model promote VERSION` chooses one."
+        ) from error
+    way: list[str] = []
+    for line in text.splitlines():
+        _, before, version, command, *_ = *line.split("\t"), "", "", ""
+        if not in_use.is_name(version):
+            continue  # a line that a crash cut short
+        if before and way[-1:] != [before]:
+            way.append(before)
+        if command == "rollback":
+            way = way[: len(way) - way[::-1].index(version)] if version in way else [version]
+        elif way[-1:] != [version]:
+            way.append(version)
+    return way[:-1] if way[-1:] == [used] else way
 
 
 def _contents(folder: Path) -> list[Path]:
@@ -186,18 +283,104 @@ def _check_scores(release: Release) -> None:
             )
 
 
-def _check_classes(release: Release, before: Path, new_classes: bool) -> None:
-    """Refuse other classes than those in use, unless they are wanted."""
-    old = (
-        Classes.from_json((before / "classes.json").read_text(encoding="utf-8")) if before.is_dir() else None
-    )
-    if old is not None and not new_classes and not release.classes.same_names(old):
-        added = sorted(set(release.classes.subs) - set(old.subs))
-        gone = sorted(set(old.subs) - set(release.classes.subs))
+def _check_against(
+    release: Release, used: Release, flags: Mapping[str, bool], tell: Callable[[str], object]
+) -> None:
+    """Refuse what is to be feared of a release beside the one in use, unless the flag for it says that it is known."""
+    objections = {"--new-classes": _other_classes(release, used)}
+    if not _same_network(release, used):
+        new, old = _held_out(release), _held_out(used)
+        heads = [head for head in HEADS if _alike(head, release.classes, used.classes)]
+        table, number = held_out.compare(new, old, heads), held_out.in_common(new, old, heads)
+        for line in _as_text(table, used.version, release.version):
+            tell(line)
+        objections["--worse"] = _worse(release, used, table)
+        objections["--uncompared"] = _too_few(release, used, number, bool(new), bool(old))
+    refused = {flag: why for flag, why in objections.items() if why and not flags[flag]}
+    if refused:
+        wanted = [flag for flag in flags if flags[flag] or flag in refused]
         raise ReleaseError(
-            f"{release.version} has different categories from {before.name} (new: {', '.join(added) or 'none'}; gone: "
-            f"{', '.join(gone) or 'none'}). If that is meant: `python -m model promote {release.version} --new-classes`."
+            f"{' '.join(refused.values())} {used.version} stays in use. If that is what you want: "
+            f"`python -m model promote {release.version} {' '.join(wanted)}`."
         )
+
+
+def _other_classes(release: Release, used: Release) -> str:
+    """How its classes differ from those in use; nothing when they are the same."""
+    new, old = release.classes, used.classes
+    if new.same_names(old):
+        return ""
+    told = {head: set(new.names(head)) if head in new.heads else set() for head in HEADS}
+    known = {head: set(old.names(head)) if head in old.heads else set() for head in HEADS}
+    added = sorted(set().union(*(told[head] - known[head] for head in HEADS)))
+    gone = sorted(set().union(*(known[head] - told[head] for head in HEADS)))
+    return (
+        f"{release.version} has different categories from {used.version} (new: {', '.join(added) or 'none'}; gone: "
+        f"{', '.join(gone) or 'none'})."
+    )
+
+
+def _same_network(release: Release, used: Release) -> bool:
+    """Whether only thresholds and temperatures differ: then there is nothing to compare."""
+    network = "model.onnx"
+    return in_use.checksums(release.folder)[network] == in_use.checksums(used.folder)[network]
+
+
+def _held_out(release: Release) -> HeldOut:
+    """Its answers to photos that it has not learned from; nothing when it came without them."""
+    if held_out.FILE not in in_use.checksums(release.folder):
+        return {}
+    try:
+        return held_out.read(release.folder)
+    except (KeyError, OSError, ValueError) as error:
+        raise ReleaseError(
+            f"{release.folder / held_out.FILE} cannot be read ({error}): export the release again."
+        ) from error
+
+
+def _alike(head: str, new: Classes, old: Classes) -> bool:
+    """Whether both answer with this head, and tell the same classes apart there."""
+    return head in new.heads and head in old.heads and set(new.names(head)) == set(old.names(head))
+
+
+def _as_text(table: Mapping[str, Compared], old: str, new: str) -> list[str]:
+    """The comparison, for people: right answers on photos that neither release has learned from."""
+    if not table:
+        return []
+    width = max(len(old), len(new), len("in use"))
+    rows = [
+        f"{head:<12}{row.photos:>7}  {row.old:>{width}.3f}  {row.new:>{width}.3f}"
+        f"{'  surely worse' if row.p_worse <= SURELY else ''}"
+        for head, row in table.items()
+    ]
+    return [f"{'right':<12}{'photos':>7}  {old:>{width}}  {new:>{width}}", *rows]
+
+
+def _worse(release: Release, used: Release, table: Mapping[str, Compared]) -> str:
+    """Which heads are surely worse than those in use."""
+    told = [
+        f"{head} {row.new:.1%} instead of {row.old:.1%} right on {row.photos} photos"
+        for head, row in table.items()
+        if row.p_worse <= SURELY
+    ]
+    if not told:
+        return ""
+    return (
+        f"{release.version} is worse than {used.version} on photos that neither has learned from, and not by chance: "
+        f"{'; '.join(told)}."
+    )
+
+
+def _too_few(release: Release, used: Release, number: int, has_new: bool, has_old: bool) -> str:
+    """Why nobody knows which of the two is better; nothing when enough photos say so."""
+    if number >= PHOTOS_NEEDED:
+        return ""
+    without = [one.version for one, has in ((release, has_new), (used, has_old)) if not has]
+    why = f" {' and '.join(without)} came without held-out answers." if without else ""
+    return (
+        f"{release.version} can be compared with {used.version} on {number} photos only, and {PHOTOS_NEEDED} are needed: "
+        f"labelled photos that both were tested on and neither has learned from.{why}"
+    )
 
 
 def _write_line(path: Path, line: str) -> None:

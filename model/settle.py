@@ -3,10 +3,14 @@
     settle(network, photos, learn, Recipe())
 
 The palette is small and reads only how colours and grain are spread over the item and around it, so each view is
-looked at once, in several lights, and the learning itself takes seconds.
+looked at once, in several lights, and the learning itself takes seconds. A palette that came with the network stays
+where few photos are labelled.
 """
 
 from __future__ import annotations
+
+import copy
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -25,21 +29,46 @@ LIGHTS = 2
 
 BATCH = 256
 
+ENOUGH = 500
+"""Labelled photos, of backgrounds and of colours, from which a palette is learned anew rather than kept."""
+
+
+def stays(photos: Photos, learn: np.ndarray, keeps: Collection[str]) -> bool:
+    """Whether the palette that came with the network stays, for want of labels to learn a better one from.
+
+    keeps: the heads that know their classes already (see model.start). Colours of one's own are then learned by its last
+    layer alone.
+    """
+    few = min((photos.labels(head)[learn] != UNKNOWN).sum() for head in ("background", "colour")) < ENOUGH
+    return "background" in keeps and bool(few)
+
 
 def settle(
-    network: Network, photos: Photos, learn: np.ndarray, recipe: Recipe, *, progress: bool = True
+    network: Network,
+    photos: Photos,
+    learn: np.ndarray,
+    recipe: Recipe,
+    *,
+    keeps: Collection[str] = (),
+    progress: bool = True,
 ) -> Network:
-    """Train the network's palette anew on `views` views of the labelled photos; the rest stays as it is.
+    """Train the network's palette on `views` views of the labelled photos; the rest stays as it is.
 
     One view shows a photo as it is, and there the network says where the item is; the others show its item on
-    other backgrounds, and there that is known.
+    other backgrounds, and there that is known. The palette begins anew, but where it `stays`: then nothing is learned, or
+    only the last layer's part for colours that it does not know.
     """
     torch.manual_seed(recipe.seed)
     labelled = learn[(photos.background[learn] != UNKNOWN) | photos.votes[learn].any(1)]
-    if not len(labelled):
-        return network
+    kept = stays(photos, learn, keeps)
+    if not len(labelled) or (kept and ("colour" in keeps or not photos.votes[labelled].any())):
+        return network.eval()
     device = next(network.parameters()).device
-    palette = Palette(photos.classes, tints=network.palette.tint is not None).to(device)
+    palette = (
+        network.palette
+        if kept
+        else Palette(photos.classes, tints=network.palette.tint is not None).to(device)
+    )
     augmenter = Augmenter(photos, wild=0.0, nothing=0.0, new_background=0.0, small=0.0)
     network.eval()
     parts = [_look(network, palette, augmenter, labelled, recipe, 0, progress)]
@@ -48,9 +77,31 @@ def settle(
     views = range(1, recipe.views) if len(cut_out) else range(0)
     parts += [_look(network, palette, augmenter, cut_out, recipe, view, progress) for view in views]
     seen, background, colour, rates = (torch.cat(column).to(device) for column in zip(*parts, strict=True))
-    _learn(palette, seen, background, colour, rates, recipe)
+    if kept:
+        _learn_colours(palette, seen, background, colour, rates, recipe)
+    else:
+        _learn(palette, seen, background, colour, rates, recipe)
     network.palette = palette
     return network.eval()
+
+
+def _learn_colours(
+    palette: Palette, seen: Tensor, background: Tensor, colour: Tensor, rates: Tensor, recipe: Recipe
+) -> None:
+    """Fit the last layer's rows of the colours; everything that the background rests on stays."""
+    last = [
+        layer for member in palette.members if isinstance(layer := list(member.children())[-1], nn.Linear)
+    ]
+    before = copy.deepcopy([layer.state_dict() for layer in last])
+    palette.requires_grad_(False)
+    for layer in last:
+        layer.requires_grad_(True)
+    _learn(palette, seen, torch.zeros_like(background), colour, rates, recipe)
+    backgrounds = palette.sizes[0]
+    with torch.no_grad():
+        for layer, old in zip(last, before, strict=True):
+            layer.weight[:backgrounds] = old["weight"][:backgrounds]
+            layer.bias[:backgrounds] = old["bias"][:backgrounds]
 
 
 @torch.no_grad()
@@ -109,6 +160,7 @@ def _learn(
     )
     weights = _weights(colour)
     palette.train()
+    palette.norm.train(palette.norm.weight.requires_grad)  # what stays keeps its statistics
     for _ in range(recipe.settle_epochs):
         for rows in torch.multinomial(rates, len(seen), replacement=True).chunk(steps):
             backgrounds, colours = palette.opinions(seen[rows])

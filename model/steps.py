@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from model.augment import Augmenter, Batch
 from model.classes import WeightsError
 from model.data import Photos
 from model.labels import UNKNOWN
+from model.origin import refuse_another
 from model.recipe import Recipe
 
 
@@ -151,31 +151,19 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     os.replace(partial, path)
 
 
-def load_checkpoint(path: Path, recipe: dict[str, Any], device: torch.device) -> dict[str, Any] | None:
-    """The state a run had last, if there is one. Raises WeightsError when its recipe was another."""
+def load_checkpoint(
+    path: Path, origin: Mapping[str, Any], device: torch.device | None = None
+) -> dict[str, Any] | None:
+    """The state a run had last, if there is one. Raises WeightsError when it was of another training (model/origin.py)."""
     if not path.is_file():
         return None
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
-        before = saved["recipe"]
+        before = saved.get("origin", {})
     except Exception as error:  # torch raises whatever its readers do
         raise WeightsError(f"{path} cannot be read: remove it, and the run begins anew.") from error
-    if before != recipe:
-        raise WeightsError(
-            f"{path.parent} holds a run with another recipe: choose another folder, or remove it."
-        )
+    refuse_another(before, origin, path.parent)
     return saved
-
-
-@contextlib.contextmanager
-def same_network(checkpoint: Path) -> Iterator[None]:
-    """Raise WeightsError where a checkpoint's weights do not fit into the network: the classes were others."""
-    try:
-        yield
-    except RuntimeError as error:  # its text lists every tensor
-        raise WeightsError(
-            f"{checkpoint.parent} holds a run with other classes: choose another folder, or remove it."
-        ) from error
 
 
 def fast_bfloat16(device: torch.device) -> bool:

@@ -27,6 +27,7 @@ from model.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
 from model.labels import NO_CLOTHING, UNKNOWN
 from model.network import Network, normalise
 from model.preprocess import INPUT_SIZE, PhotoError, read_photo
+from model.user_errors import need_folder
 
 CROPS: Final = 10
 """Crops of every picture without clothing; the first is the whole picture."""
@@ -41,6 +42,8 @@ ROOMS: Final = 80
 
 def pictures(folder: Path | None = None) -> list[np.ndarray]:
     """Pictures without clothing, uint8 (448, 448, 3): a folder's, the samples of scikit-image and scikit-learn, pages."""
+    if folder:
+        need_folder(folder, "pictures without clothing (--strangers)")
     found = [_page(np.random.default_rng((5, seed))) for seed in range(PAGES)]
     for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
         if file.is_file():

@@ -11,10 +11,10 @@ shown (Beyer et al. 2022), and for photos without a label as well.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from model.curves import record
 from model.data import Photos
 from model.labels import UNKNOWN
 from model.network import as_seen, load_weights
+from model.origin import origin_of
 from model.recipe import Recipe
 from model.steps import (
     Steps,
@@ -35,7 +36,6 @@ from model.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
-    same_network,
     save_checkpoint,
     set_rates,
     take,
@@ -116,8 +116,9 @@ def teach(
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     state = _State.begin(photos.classes, weights, recipe)
-    state.resume(run / "checkpoint.pt", recipe)
     learn = learn[photos.sub[learn] != UNKNOWN]
+    origin = origin_of(photos, learn, held_out, recipe, state.teacher)
+    state.resume(run / "checkpoint.pt", origin)
     augmenter, rates = Augmenter(photos, blend=recipe.blend), draw_rates(photos, learn, recipe)
     while state.epoch < recipe.teacher_epochs:
         small = state.epoch < recipe.teacher_epochs // 2
@@ -126,7 +127,7 @@ def teach(
         loss = _train_epoch(state, steps, recipe, progress)
         scores = _check(state.average, photos, held_out, size) if len(held_out) else {}
         state.epoch += 1
-        state.save(run / "checkpoint.pt", recipe)
+        state.save(run / "checkpoint.pt", origin)
         record(run, {"epoch": state.epoch, "size": size, "loss/categories": loss, **scores})
     return state.average.eval()
 
@@ -149,11 +150,11 @@ class _State:
         optimiser = torch.optim.AdamW(groups, lr=recipe.teacher_rate, weight_decay=recipe.decay, fused=True)
         return _State(teacher, copy.deepcopy(teacher), optimiser)
 
-    def save(self, path: Path, recipe: Recipe) -> None:
+    def save(self, path: Path, origin: Mapping[str, Any]) -> None:
         save_checkpoint(
             path,
             {
-                "recipe": asdict(recipe),
+                "origin": origin,
                 "teacher": self.teacher.state_dict(),
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -161,13 +162,12 @@ class _State:
             },
         )
 
-    def resume(self, path: Path, recipe: Recipe) -> None:
-        """Go on from a checkpoint of the same recipe, if there is one."""
-        saved = load_checkpoint(path, asdict(recipe), self.teacher.answer.weight.device)
+    def resume(self, path: Path, origin: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint of the same training, if there is one."""
+        saved = load_checkpoint(path, origin, self.teacher.answer.weight.device)
         if saved:
-            with same_network(path):
-                self.teacher.load_state_dict(saved["teacher"])
-                self.average.load_state_dict(saved["average"])
+            self.teacher.load_state_dict(saved["teacher"])
+            self.average.load_state_dict(saved["average"])
             self.optimiser.load_state_dict(saved["optimiser"])
             self.epoch = saved["epoch"]
 

@@ -1,6 +1,7 @@
 """Train the network: one readable loop.
 
-    train(photos, learn, held_out, Recipe(), Path("runs/first"), init=Path("resnet18.safetensors"))
+    start = begin(photos.classes, Recipe())
+    train(start.network, photos, learn, held_out, Recipe(), Path("runs/first"), keeps=start.keeps)
 
 A run folder holds `checkpoint.pt` (written after every epoch; training goes on from it after any kind of
 death), `scores.jsonl` (one line an epoch), `curves.png` and TensorBoard's event files. The same seed
@@ -10,10 +11,10 @@ repeats a run exactly on one machine.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
@@ -23,14 +24,15 @@ from tqdm import tqdm
 
 from model.answers import joint
 from model.augment import Augmenter, Batch
-from model.classes import FEATURES, HEADS, OUTPUTS, Classes
+from model.classes import FEATURES, HEADS, OUTPUTS
 from model.curves import record
 from model.data import Photos
 from model.familiar import Familiar, fit
 from model.labels import UNKNOWN
-from model.network import Network, Palette, Scores, as_seen, both_ways, load_backbone, load_whole
+from model.network import Network, Palette, Scores, as_seen, both_ways
+from model.origin import origin_of
 from model.recipe import Recipe
-from model.settle import settle
+from model.settle import settle, stays
 from model.steps import (
     Steps,
     category_losses,
@@ -39,7 +41,6 @@ from model.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
-    same_network,
     save_checkpoint,
     set_rates,
     take,
@@ -55,29 +56,30 @@ CHECKED: Final = 500
 
 
 def train(
+    network: Network,
     photos: Photos,
     learn: np.ndarray,
     held_out: np.ndarray,
     recipe: Recipe,
     run: Path,
     *,
-    init: Path | None = None,
-    start: Path | None = None,
+    keeps: Collection[str] = (),
     teachers: Sequence[nn.Module] = (),
     progress: bool = True,
 ) -> Network:
-    """Train on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
+    """Train a network on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
 
-    `init` is a file of pretrained ResNet-18 weights, `start` another run's folder to go on from instead.
+    `keeps` are the heads that know their classes already (see model.start): what they rest on is not changed.
     `teachers`, in evaluation mode, answer for whatever the network is shown, and it learns from them as well. Goes on
-    from the run's own checkpoint when there is one. Returns the averaged network, in evaluation mode.
+    from the run's own checkpoint when there is one, of the same training by content; raises WeightsError where it is of
+    another. Returns the averaged network, in evaluation mode.
     """
     run.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(recipe.seed)
-    state = _State.begin(photos.classes, recipe, init, start)
+    origin = origin_of(photos, learn, held_out, recipe, network, teachers)
+    state = _State.begin(network, recipe, stays(photos, learn, keeps))
     device = next(state.network.parameters()).device
     teachers = [teacher.to(device, memory_format=torch.channels_last) for teacher in teachers]  # type: ignore[call-overload]
-    state.resume(run / "checkpoint.pt", recipe)
+    state.resume(run / "checkpoint.pt", origin)
     augmenter = Augmenter(photos, blend=recipe.blend)
     rates = draw_rates(photos, learn, recipe)
     some = held_out[np.linspace(0, len(held_out) - 1, min(len(held_out), CHECKED)).astype(int)]
@@ -88,9 +90,9 @@ def train(
         losses = _train_epoch(state, steps, teachers, recipe, progress)
         scores = check(state.average, photos, some, size) if len(some) else {}
         state.finish_epoch(scores)
-        state.save(run / "checkpoint.pt", recipe)
+        state.save(run / "checkpoint.pt", origin)
         record(run, {"epoch": state.epoch, "size": size, **losses, **scores})
-    return settle(state.average, photos, learn, recipe, progress=progress)
+    return settle(state.average, photos, learn, recipe, keeps=keeps, progress=progress)
 
 
 @dataclass
@@ -100,41 +102,44 @@ class _State:
     network: Network
     average: Network
     optimiser: torch.optim.AdamW
+    frozen: tuple[nn.Module, ...]
     epoch: int = 0
     best: float = -1.0
     best_epoch: int = 0
 
     @staticmethod
-    def begin(classes: Classes, recipe: Recipe, init: Path | None, start: Path | None) -> _State:
+    def begin(network: Network, recipe: Recipe, palette_stays: bool) -> _State:
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        if start:
-            network = load_whole(classes, start / "weights.safetensors", dropout=recipe.dropout)
-            if network.palette.tint is None:
-                network.palette = Palette(classes)
-        else:
-            network = Network(classes, dropout=recipe.dropout)
-            load_backbone(network, init)
+        if network.palette.tint is None and not palette_stays:
+            network.palette = Palette(network.classes)
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = copy.deepcopy(network)
-        for frozen in (network.stem, network.layer1):
-            frozen.requires_grad_(False)
+        frozen = [network.stem, network.layer1]
+        if palette_stays:  # and what it rests on: the map of the item is drawn from layer2 and layer3
+            frozen += [
+                network.layer2,
+                network.layer3,
+                network.fine,
+                network.coarse,
+                network.ground,
+                network.palette,
+            ]
+        for part in frozen:
+            part.requires_grad_(False)
         heads = [p for name, p in network.named_parameters() if not name.startswith(("stem", "layer"))]
         groups = [
             {"params": list(network.layer2.parameters()), "scale": 0.25},
             {"params": list(network.layer3.parameters()), "scale": 1.0},
             {"params": [*network.layer4.parameters(), *heads], "scale": 5.0},
         ]
-        return _State(
-            network,
-            average,
-            torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay, fused=True),
-        )
+        optimiser = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay, fused=True)
+        return _State(network, average, optimiser, tuple(frozen))
 
     def learning(self) -> None:
         """Training mode, but for the frozen layers' statistics."""
         self.network.train()
-        self.network.stem.eval()
-        self.network.layer1.eval()
+        for part in self.frozen:
+            part.eval()
 
     def finish_epoch(self, scores: dict[str, float]) -> None:
         self.epoch += 1
@@ -145,11 +150,11 @@ class _State:
     def stale(self, patience: int) -> bool:
         return self.epoch - self.best_epoch >= patience
 
-    def save(self, path: Path, recipe: Recipe) -> None:
+    def save(self, path: Path, origin: Mapping[str, Any]) -> None:
         save_checkpoint(
             path,
             {
-                "recipe": asdict(recipe),
+                "origin": origin,
                 "network": self.network.state_dict(),
                 "average": self.average.state_dict(),
                 "optimiser": self.optimiser.state_dict(),
@@ -157,14 +162,14 @@ class _State:
             },
         )
 
-    def resume(self, path: Path, recipe: Recipe) -> None:
-        """Go on from a checkpoint of the same recipe, if there is one."""
-        saved = load_checkpoint(path, asdict(recipe), next(self.network.parameters()).device)
+    def resume(self, path: Path, origin: Mapping[str, Any]) -> None:
+        """Go on from a checkpoint of the same training, if there is one; else make one, so that no other goes on here."""
+        saved = load_checkpoint(path, origin, next(self.network.parameters()).device)
         if not saved:
+            self.save(path, origin)
             return
-        with same_network(path):
-            self.network.load_state_dict(saved["network"])
-            self.average.load_state_dict(saved["average"])
+        self.network.load_state_dict(saved["network"])
+        self.average.load_state_dict(saved["average"])
         self.optimiser.load_state_dict(saved["optimiser"])
         self.epoch, self.best, self.best_epoch = saved["progress"]
 

@@ -1,22 +1,40 @@
 """The background and colour lab: the older, explainable ways of judging a photo, beside the network.
 
-    python -m model.lab extract photos/ --out runs/lab        masks, backgrounds alone, their colours as
-    numbers python -m model.lab train --task background …             classical models on those numbers
-    python -m model.lab compare …                             the table of all models, the network's heads
-    included
+    python -m model lab extract photos --out runs/lab      masks, backgrounds alone, their colours as numbers
+    python -m model lab train --labels labels.csv …        classical models on those numbers
+    python -m model lab compare photos …                   all models, the network's heads included, on one table
 
-One file, one subject: `colour` (CIELAB and the rules for white and cream), `masks` (rembg), `backgrounds` and
-`measures` (numbers about a photo), `store` (the folder that `extract` writes), `features` and `tasks` (what
-a model sees and what it should say), `classical` and `cnn` (the models), `judges` (anything that answers,
-the network included), `evaluate`, `compare`, `report`, `explain` (what they are worth), `download`,
-`extract`, `filter`, `measure`, `colours`, `train` (the commands). `docs/lab.md` explains the rules and
-shows the results.
+Rooms, each of which uses only those above it:
 
-Nothing here is imported by the night.
+    photos/     files on disk, masks, the folder that `extract` writes, drawn samples, the downloader
+    numbers/    what a photo looks like in numbers: backgrounds, colours, quality, the sets that models learn from
+    judging/    tasks, classical models and the CNN, judges (the network among them), what they are worth
+    pages/      plots and pages
+    commands/   one file a command
+
+`docs/lab.md` explains the rules and shows the results. Nothing here is imported by the night.
 """
 
+from __future__ import annotations
 
-class LabError(Exception):
+from pathlib import Path
+from typing import Final
+
+from model.user_errors import UserError
+from settings import ROOT
+
+RELEASES: Final = ROOT / "model" / "releases"
+"""Where the network's releases lie."""
+
+
+class LabError(UserError):
     """Something that the person at the keyboard can put right; the message is a whole sentence that says
     how.
     """
+
+
+def existing_folder(path: Path) -> Path:
+    """Return `path`. Raises LabError when it is no folder."""
+    if not path.is_dir():
+        raise LabError(f"There is no folder {path}.")
+    return path

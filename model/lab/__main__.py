@@ -11,7 +11,7 @@ import importlib
 import sys
 from typing import Any, Final
 
-from model.lab import LabError
+from model.user_errors import ended
 from utf8 import use_utf8
 
 COMMANDS: Final = {
@@ -21,6 +21,8 @@ COMMANDS: Final = {
     "measure": "image quality: sharpness, contrast, noise, exposure …",
     "colour": "the 18 colour features, whole frame and item alone",
     "train": "classical models: cross-validation, search, importance",
+    "predict": "a model's answers for a folder of photos, as CSV",
+    "serve": "a model behind HTTP, in the sidecar's form, for this machine",
     "evaluate": "one model's scores, in the terminal and as a page",
     "compare": "all models and the network on the same photos",
     "report": "the figures of the notebook as a page",
@@ -47,25 +49,17 @@ def main(argv: list[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"There is no command {name!r}; there are: {', '.join(COMMANDS)}.", file=sys.stderr)
         return 2
-    try:
-        command = importlib.import_module(f"model.lab.{name}")
-        return int(command.run(_parse(name, command, rest)))
-    except ModuleNotFoundError as error:
-        if (error.name or "model").partition(".")[0] == "model":
-            raise
-        print(f"{name}: {error.name} is missing: .venv/bin/pip install -r requirements.txt", file=sys.stderr)
-        return 2
-    except (LabError, OSError) as error:
-        print(f"{name}: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(f"{name}: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-        return 130
+    return ended(name, lambda: _run(name, rest))
 
 
 def overview() -> str:
     """Return the list of commands."""
     return OVERVIEW.format(commands="\n".join(f"  {name:10} {text}" for name, text in COMMANDS.items()))
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    command = importlib.import_module(f"model.lab.commands.{name}")
+    return int(command.run(_parse(name, command, arguments)))
 
 
 def _parse(name: str, command: Any, arguments: list[str]) -> argparse.Namespace:

@@ -1,11 +1,13 @@
 """The bounds on the work: one photo's time, the memory of large ones, the length of the queue."""
 
 import io
+import os
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,9 +15,12 @@ import pytest
 from flask.testing import FlaskClient
 
 from api import engine
-from api.engine import EXIT_OVERDUE, SharedMemory
+from api.engine import EXIT_OVERDUE, Engine, SharedMemory
+from api_settings import ApiSettings
 from decoder import PhotoError
-from settings import ROOT
+from model.releases import seal
+from settings import ROOT, load
+from tests import small_release
 from tests.api.conftest import picture
 
 WATCHED = """
@@ -168,3 +173,45 @@ def test_a_photo_that_needs_more_than_the_setting_is_refused_and_the_others_are_
     assert second["error"]["status"] == 413
     assert "MAX_PHOTO_MEMORY_MB=100" in second["error"]["detail"]
     assert third["prediction"]["sub"]["class"] == "shoes"
+
+
+def faulty(folder: Path, file: str, content: bytes) -> None:
+    (folder / file).write_bytes(content)
+    seal(folder)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("golden/golden.json", b'{"gone.png": {"sub": "t-shirt"}}'),
+        ("golden/golden.json", b'{"red.png": {"hat": "t-shirt"}}'),
+        ("golden/golden.json", b"[]"),
+        ("golden/red.png", b"no photo"),
+        ("classes.json", b"{}"),
+        ("metrics.json", b"\xff"),
+        ("model.onnx", b"no network"),
+        ("familiar.npz", b"no archive"),
+        ("familiar.npz", b"PK\x03\x04 cut short"),
+    ],
+)
+def test_whatever_is_wrong_with_a_release_the_server_lives_to_tell_it(
+    tmp_path: Path, file: str, content: bytes
+) -> None:
+    faulty(small_release.make(tmp_path), file, content)
+    loaded = Engine(load(ApiSettings, _env_file=None, model_dir=tmp_path))
+    loaded.load()
+    assert loaded.predictor is None
+    assert loaded.fault
+    assert str(tmp_path) not in loaded.fault
+
+
+def test_releases_may_lie_in_a_folder_whose_name_is_not_utf8(tmp_path: Path) -> None:
+    model_dir = Path(os.fsdecode(os.fsencode(tmp_path) + b"/Gr\xf6\xdfe"))
+    try:
+        small_release.make(model_dir)
+    except OSError:
+        pytest.skip("this file system has no such names")
+    loaded = Engine(load(ApiSettings, _env_file=None, model_dir=model_dir))
+    loaded.load()
+    assert loaded.fault == ""
+    assert loaded.predictor is not None

@@ -249,6 +249,7 @@ def test_health_tells_starting_from_ready(
     assert ready.status_code == 200
     assert ready.get_json()["status"] == "ready"
     assert ready.get_json()["instance"] == "nonce"
+    assert (waiting.get("/health").get_json()["network"], ready.get_json()["network"]) == ("", "as released")
 
 
 def test_a_release_that_gets_a_golden_photo_wrong_is_never_ready(

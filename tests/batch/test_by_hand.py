@@ -339,3 +339,16 @@ def test_a_disk_that_ignores_case_has_no_other_folder_of_another_spelling(
         seen = by_hand.look(night.settings, ledger, whole=True)
     assert (seen.moved, seen.elsewhere) == ([], [])
     assert f"{SHIRTS}/order-1/a.jpg" not in seen.unknown
+
+
+def test_the_categories_of_the_release_in_use_are_known(night: Night) -> None:
+    for version, sub in (("shipped", "hat"), ("mine", "scarf")):
+        folder = night.settings.model_dir / version
+        folder.mkdir(parents=True)
+        (folder / "classes.json").write_text(json.dumps({"main_of": {sub: "accessories"}}))
+    (night.settings.model_dir / "CURRENT").write_text("shipped\n# What the program ships.\n")
+    (night.settings.model_dir / "IN_USE").write_text("mine\n")
+    with Ledger(night.settings.ledger_path) as ledger:
+        assert by_hand.known_categories(night.settings, ledger) == {("accessories", "scarf")}
+        (night.settings.model_dir / "IN_USE").write_bytes(b"\xff")
+        assert by_hand.known_categories(night.settings, ledger) == set()

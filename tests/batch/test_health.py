@@ -1,6 +1,5 @@
 """What health finds: each thing that can be wrong with the nights, and nothing when all is well."""
 
-import hashlib
 import json
 import os
 import sqlite3
@@ -16,16 +15,13 @@ from batch.health import CRITICAL, OK, WARNING, Finding
 from batch.ledger import Ledger, Run
 from batch.lock import run_lock
 from batch.settings import BatchSettings
+from tests import small_release
 from tests.batch.conftest import Night
 from tests.fake_sidecar import FakeSidecar, photo
 
 
 def sound_release(night: Night) -> None:
-    folder = night.settings.model_dir / "r1"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "model.onnx").write_bytes(b"network")
-    (folder / "SHA256SUMS").write_text(f"{hashlib.sha256(b'network').hexdigest()}  model.onnx\n")
-    (night.settings.model_dir / "CURRENT").write_text("r1\n")
+    small_release.make(night.settings.model_dir, "r1")
 
 
 @pytest.fixture
@@ -145,6 +141,32 @@ def test_a_missing_or_damaged_model_is_critical(
     found = finding(night, "model")
     assert found.level == CRITICAL
     assert "model.onnx has changed" in found.text
+
+
+@pytest.mark.parametrize("file", ["IN_USE", "CURRENT", "r1/SHA256SUMS"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\0b\n", b"..\n", b"\x1b[31mred\n", b"x" * 300])
+def test_a_damaged_name_or_list_of_a_release_is_one_finding(
+    make_night: Callable[..., Night], tmp_path: os.PathLike[str], file: str, content: bytes
+) -> None:
+    night = make_night(api_url=None, model_dir=f"{tmp_path}/releases")
+    sound_release(night)
+    if file == "CURRENT":
+        (night.settings.model_dir / "IN_USE").unlink()
+    (night.settings.model_dir / file).write_bytes(content)
+    found = finding(night, "model")
+    assert found.level == CRITICAL
+    assert "damaged" in found.text
+    assert "python -m model" in found.text
+    assert found.text.isprintable()
+
+
+def test_health_speaks_of_the_release_that_was_promoted(
+    make_night: Callable[..., Night], tmp_path: os.PathLike[str]
+) -> None:
+    night = make_night(api_url=None, model_dir=f"{tmp_path}/releases")
+    sound_release(night)
+    (night.settings.model_dir / "CURRENT").write_text("gone\n# What the program ships.\n")
+    assert finding(night, "model").text.startswith("release r1,")
 
 
 def test_a_server_of_somebody_else_is_asked(night: Night, sidecar: FakeSidecar) -> None:

@@ -105,6 +105,23 @@ def test_without_a_release_the_reason_is_told_at_once(
     assert time.monotonic() - started < 30
 
 
+@pytest.mark.parametrize("file", ["CURRENT", "IN_USE", "small-1/SHA256SUMS"])
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"a\0b\n"])
+def test_a_damaged_release_is_told_at_once_and_in_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, content: bytes
+) -> None:
+    small_release.make(tmp_path)
+    if file == "CURRENT":
+        (tmp_path / "IN_USE").unlink()
+    (tmp_path / file).write_bytes(content)
+    monkeypatch.setenv("MODEL_DIR", str(tmp_path))
+    with (
+        pytest.raises(SidecarDownError, match=r"the model cannot be used: .*damaged.*python -m model"),
+        Sidecar(log_dir=tmp_path),
+    ):
+        pass
+
+
 def test_a_server_that_cannot_start_shows_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

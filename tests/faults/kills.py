@@ -10,6 +10,7 @@ last night runs in peace, and every promise is checked to the letter. Exits with
 
 import argparse
 import contextlib
+import glob
 import io
 import logging
 import os
@@ -77,6 +78,8 @@ class Figures:
     folders: int = 0
     photos: int = 0
     problems: list[str] = field(default_factory=list)
+    keep: Path | None = None
+    """Where copies of folders go in which a promise was broken."""
 
     def __str__(self) -> str:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.kills.items()))
@@ -112,7 +115,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the campaign; returns 1 when a promise was broken."""
     given = _parser().parse_args(arguments)
     chance = random.Random(given.seed)
-    figures = Figures()
+    figures = Figures(keep=given.keep)
     steps = [(step, moment) for step in STEPS for moment in ("before", "after")] + [(HALF_A_CSV, "")]
     chance.shuffle(steps)
     # the last ones come first: short campaigns have the telling ones at least
@@ -144,6 +147,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--photos", type=int, default=400, help="in each data folder")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--keep", type=Path, help="copy data folders in which a promise was broken to this folder"
+    )
     parser.add_argument("--sidecar", choices=("fake", "both"), default="both")
     return parser
 
@@ -337,8 +343,12 @@ def _wait(child: int) -> int:
 
 
 def _check(folder: Path, dropped: Dropped, figures: Figures, *, at_rest: bool, after: str) -> None:
-    for problem in broken_promises(folder / "data", dropped, at_rest=at_rest):
+    problems = broken_promises(folder / "data", dropped, at_rest=at_rest)
+    for problem in problems:
         figures.problems.append(f"{problem} ({folder.name}, after {after})")
+        print(figures.problems[-1], flush=True)
+    if problems and figures.keep:
+        shutil.copytree(folder, figures.keep / f"{folder.name}-{len(figures.problems)}", symlinks=False)
 
 
 @contextlib.contextmanager
@@ -360,8 +370,8 @@ def _drop_photos(incoming: Path, numbers: Iterable[int], chance: random.Random, 
     """A day's photos: sub-folders, copies, taken names, odd names, empty and broken files, companions."""
     for index in numbers:
         path = incoming / _name(index, chance)
-        if os.path.lexists(path):
-            continue
+        if any(path.parent.glob(f"{glob.escape(path.stem)}*")):
+            continue  # of two photos of one stem the first has the companions, whoever had them when they were dropped
         path.parent.mkdir(parents=True, exist_ok=True)
         content = _content(index, chance)
         path.write_bytes(content)

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from model.lab.features import write_tables
-from model.lab.samples import draw_samples, extract_samples
-from model.lab.store import Store
+from model.lab.numbers.extraction import extract_samples
+from model.lab.numbers.features import write_tables
+from model.lab.photos.samples import draw_samples
+from model.lab.photos.store import Store
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from model.lab.backgrounds import background_numbers
+from model.lab.numbers.backgrounds import background_numbers
 
 SIDE = 512
 

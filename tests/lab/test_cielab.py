@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from skimage.color import rgb2lab
 
-from model.lab.cielab import chroma, difference, hue, is_cream, is_white, to_hsv, to_lab
+from model.lab.numbers.cielab import chroma, difference, hue, is_cream, is_white, to_hsv, to_lab
 
 
 def pixel(*rgb: int) -> np.ndarray:

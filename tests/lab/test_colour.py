@@ -5,9 +5,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.lab.cielab import to_lab
-from model.lab.colour import FIGURES, colour_numbers, frame_colours, item_colours, main_colours, palette
-from model.lab.view import View
+from model.lab.numbers.cielab import to_lab
+from model.lab.numbers.colours import (
+    FIGURES,
+    colour_numbers,
+    frame_colours,
+    item_colours,
+    main_colours,
+    palette,
+)
+from model.lab.photos.view import View
 
 SIDE = 512
 

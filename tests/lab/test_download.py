@@ -17,7 +17,7 @@ from PIL import Image
 
 from model.lab import LabError
 from model.lab.__main__ import main
-from model.lab.download import Manners, Wanted, download, read_wanted, retry_after, safe_name
+from model.lab.photos.download import Manners, Wanted, download, read_wanted, retry_after, safe_name
 
 QUICK = Manners(pause=0, backoff=0.01, timeout=1, longest=2, max_mb=0.5, tries=3)
 

@@ -14,9 +14,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from model.lab import LabError, extract, masks
-from model.lab.photos import SIDE, find_photos, in_parallel
-from model.lab.store import Store
+from model.lab import LabError
+from model.lab.numbers import extraction
+from model.lab.photos import masks
+from model.lab.photos.files import SIDE, find_photos
+from model.lab.photos.parallel import in_parallel
+from model.lab.photos.store import Store
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +33,7 @@ class DarkItem:
 
 @pytest.fixture
 def dark_item(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract, "open_session", lambda *_, **__: DarkItem())
+    monkeypatch.setattr(extraction, "open_session", lambda *_, **__: DarkItem())
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def test_every_photo_gets_mask_picture_and_row(photos: Path, tmp_path: Path, dark_item: None) -> None:
-    done, refused = extract.extract(photos, tmp_path / "out", "u2netp", workers=1)
+    done, refused = extraction.extract(photos, tmp_path / "out", "u2netp", workers=1)
     store = Store(tmp_path / "out")
     assert (done, refused) == (5, [])
     assert store.files == find_photos(photos)
@@ -61,10 +64,10 @@ def test_a_second_time_there_is_nothing_to_do_and_new_photos_are_added(
     photos: Path, tmp_path: Path, dark_item: None
 ) -> None:
     out = tmp_path / "out"
-    extract.extract(photos, out, "u2netp", workers=1)
-    assert extract.extract(photos, out, "u2netp", workers=1) == (0, [])
+    extraction.extract(photos, out, "u2netp", workers=1)
+    assert extraction.extract(photos, out, "u2netp", workers=1) == (0, [])
     shutil.copy(photos / "box0" / "0.png", photos / "new.png")
-    assert extract.extract(photos, out, "u2netp", workers=1) == (1, [])
+    assert extraction.extract(photos, out, "u2netp", workers=1) == (1, [])
     assert "new.png" in Store(out).files
     assert len(Store(out).files) == 6
 
@@ -73,7 +76,7 @@ def test_a_broken_photo_is_reported_and_the_others_are_done(
     photos: Path, tmp_path: Path, dark_item: None
 ) -> None:
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff" + bytes(50))
-    done, refused = extract.extract(photos, tmp_path / "out", "u2netp", workers=1)
+    done, refused = extraction.extract(photos, tmp_path / "out", "u2netp", workers=1)
     assert done == 5
     assert [file for file, _ in refused] == ["broken.jpg"]
     assert pd.read_csv(tmp_path / "out" / "refused.csv")["file"].tolist() == ["broken.jpg"]
@@ -83,17 +86,17 @@ def test_recounting_gives_the_same_numbers_from_the_kept_masks(
     photos: Path, tmp_path: Path, dark_item: None
 ) -> None:
     out = tmp_path / "out"
-    extract.extract(photos, out, "u2netp", workers=1)
+    extraction.extract(photos, out, "u2netp", workers=1)
     before = (out / "backgrounds.csv").read_text()
     (out / "backgrounds.csv").write_text("file,share\n" + "\n".join(f"{file},0" for file in Store(out).files))
-    extract.recount(photos, out, workers=1)
+    extraction.recount(photos, out, workers=1)
     assert (out / "backgrounds.csv").read_text() == before
 
 
 def test_an_empty_folder_is_explained(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(LabError, match="no photo below"):
-        extract.extract(tmp_path / "empty", tmp_path / "out", "u2netp", workers=1)
+        extraction.extract(tmp_path / "empty", tmp_path / "out", "u2netp", workers=1)
 
 
 def double(number: int) -> int:
@@ -108,7 +111,7 @@ def test_work_is_done_once_each_in_any_number_of_processes(workers: int) -> None
 
 SLEEPER = """
 import os, sys, time
-from model.lab.photos import in_parallel
+from model.lab.photos.parallel import in_parallel
 def nap(seconds):
     os.write(1, f"{os.getpid()}\\n".encode())  # one write, which the other worker's cannot fall into
     time.sleep(seconds)
@@ -154,7 +157,7 @@ def test_the_real_masks_find_the_garment(
     for photo in shared_photos:
         (tmp_path / "photos").mkdir(exist_ok=True)
         shutil.copy(photo, tmp_path / "photos")
-    done, refused = extract.extract(tmp_path / "photos", tmp_path / "out", "u2netp", workers=2)
+    done, refused = extraction.extract(tmp_path / "photos", tmp_path / "out", "u2netp", workers=2)
     assert (done, refused) == (len(shared_photos), [])
     store = Store(tmp_path / "out")
     for file in store.files:

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from model.lab import LabError
-from model.lab.filter import filter_store
-from model.lab.store import Store, file_key
+from model.lab.commands.filter import filter_store
+from model.lab.photos.store import Store, file_key
 
 
 def test_unsure_photos_leave_every_file_at_once(lab: Path, drawn: Path, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageFilter
 from scipy.ndimage import gaussian_filter
 
-from model.lab.measure import MEASURES, blockiness, colourfulness, quality_numbers
-from model.lab.view import View
+from model.lab.numbers.quality import MEASURES, blockiness, colourfulness, quality_numbers
+from model.lab.photos.view import View
 
 SIDE = 256
 

@@ -10,12 +10,14 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from model.lab import compare
 from model.lab.__main__ import COMMANDS, main
-from model.lab.cost import Cost
-from model.lab.judges import ClassicalJudge, find_judges
-from model.lab.store import Store
-from model.lab.view import View, view_photo
+from model.lab.judging import comparison
+from model.lab.judging.cost import Cost
+from model.lab.judging.judges import ClassicalJudge, find_judges
+from model.lab.judging.tasks import Task, load_task
+from model.lab.pages.report import class_table, correlation, strongest
+from model.lab.photos.store import Store
+from model.lab.photos.view import View, view_photo
 
 NO_RELEASE = ["--releases", "none"]
 
@@ -92,7 +94,7 @@ def test_a_photo_gets_from_a_judge_what_the_tables_gave(trained: Path, drawn: Pa
 def test_compare_has_a_row_per_judge_and_task(
     trained: Path, drawn: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(compare, "measure_cost", lambda *_: Cost(0.25, 300.0))
+    monkeypatch.setattr(comparison, "measure_cost", lambda *_: Cost(0.25, 300.0))
     order = ["compare", str(drawn), "--labels", str(drawn / "labels.csv"), "--out", str(trained), *NO_RELEASE]
     assert main(order) == 0
     table = pd.read_csv(trained / "comparison.csv")
@@ -101,7 +103,7 @@ def test_compare_has_a_row_per_judge_and_task(
     assert table["balanced low"].le(table["balanced"]).all()
     assert "logistic on colour-item" in capsys.readouterr().out
     assert "<table" in (trained / "comparison.html").read_text()
-    monkeypatch.setattr(compare, "measure_cost", lambda *_: pytest.fail("the costs were known"))
+    monkeypatch.setattr(comparison, "measure_cost", lambda *_: pytest.fail("the costs were known"))
     assert main(order) == 0
 
 
@@ -116,20 +118,73 @@ def test_the_network_is_weighed_against_the_best_model_that_sees_the_mask() -> N
             "photos": 225,
         }
     )
-    verdict = compare.network_verdict(table, "background")
+    verdict = comparison.network_verdict(table, "background")
     assert "0.970" in verdict
     assert "0.960" in verdict
     assert "1/60" in verdict
-    assert compare.network_verdict(table[:1], "background") == ""
+    assert comparison.network_verdict(table[:1], "background") == ""
 
 
 def test_the_report_is_one_page_that_needs_nothing_else(trained: Path, drawn: Path) -> None:
     assert main(["report", str(drawn), "--labels", str(drawn / "labels.csv"), "--out", str(trained)]) == 0
     page = (trained / "report.html").read_text()
-    for heading in ("What the backgrounds look like", "Where white and cream end", "Which features separate"):
+    for heading in (
+        "How many photos of each class",
+        "Which features go together",
+        "What the backgrounds look like",
+        "Where white and cream end",
+        "Which features separate",
+    ):
         assert heading in page
     assert 'src="data:' in page
     assert 'src="http' not in page
+
+
+def test_the_classes_are_counted_and_the_closest_features_come_first() -> None:
+    task = Task("colour", ("a", "b", "validation/c"), ("red", "red", "blue"), ("x", "y", "x"))
+    table = class_table(task, "validation/")
+    assert list(table.index) == ["red", "blue"]
+    assert table.loc["red"].to_dict() == {"to learn from": 2, "held out": 0, "senders": 2}
+    assert table.loc["blue"].to_dict() == {"to learn from": 0, "held out": 1, "senders": 1}
+    one = np.arange(9.0)
+    numbers = pd.DataFrame({"a": one, "flat": 1.0, "b": one % 4, "c": -one})
+    pairs = strongest(correlation(numbers))
+    assert (pairs.index[0], pairs.iloc[0]["and"]) == ("a", "c")
+    assert pairs.iloc[0]["correlation"] == pytest.approx(-1)
+    assert "flat" not in {*pairs.index, *pairs["and"]}
+
+
+def test_a_model_is_evaluated_by_its_path_and_leaves_nothing_behind_without_a_log(
+    trained: Path, drawn: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = trained / "models" / "colour" / "colour-item" / "logistic"
+    order = [
+        "evaluate",
+        "--out",
+        str(trained),
+        "--labels",
+        str(drawn / "labels.csv"),
+        *NO_RELEASE,
+        "--no-log",
+    ]
+    assert main([*order, "--judge", str(folder)]) == 0
+    assert "colour: logistic on colour-item" in capsys.readouterr().out
+    assert not (trained / "evaluations").exists()
+
+
+def test_a_model_trained_without_some_classes_is_compared_on_its_own(trained: Path, drawn: Path) -> None:
+    labels = ["--out", str(trained), "--labels", str(drawn / "labels.csv")]
+    clean = ["--task", "colour", "--features", "colour-item", "--model", "logistic", "--name", "clean"]
+    assert main(["train", *labels, *clean, "--drop", "white,black", "--folds", "2", "--workers", "1"]) == 0
+    order = ["compare", str(drawn), *labels, *NO_RELEASE, "--tasks", "colour,clean", "--cost-photos", "0"]
+    assert main(order) == 0
+    table = pd.read_csv(trained / "comparison.csv").set_index("task")
+    held_out = load_task(drawn / "labels.csv", "colour").only("validation/")
+    own = [answer for answer in held_out.answers if answer not in ("white", "black")]
+    assert table.loc["colour", "photos"] == len(held_out.files) > len(own)
+    assert table.loc["clean", "photos"] == len(own)
+    assert table.loc["clean", "balanced"] == 1
+    assert table["ms a photo"].isna().all()
 
 
 def test_explain_draws_a_photo_with_every_verdict(

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from model.lab import LabError
-from model.lab.extract import save_background
-from model.lab.features import Journal
-from model.lab.store import Store, Writer, file_key
+from model.lab.numbers.extraction import save_background
+from model.lab.numbers.features import Journal
+from model.lab.photos.store import Store, Writer, file_key
 
 
 def mask_of(value: int) -> np.ndarray:

@@ -38,11 +38,11 @@ def test_list_promote_and_rollback(model_dir: Path, capsys: pytest.CaptureFixtur
     assert main(["rollback"]) == 0
     assert "one is in use again" in capsys.readouterr().out
     assert main(["promote", "two"]) == 0
-    assert (model_dir / "CURRENT").read_text() == "two\n"
+    assert (model_dir / "IN_USE").read_text() == "two\n"
 
 
-def test_an_error_is_one_sentence_and_1(model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["promote", "three"]) == 1
+def test_an_error_is_one_sentence_and_2(model_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["promote", "three"]) == 2
     assert capsys.readouterr().err.startswith("python -m model: There is no release")
 
 
@@ -66,7 +66,7 @@ def test_learning_without_torch_says_what_to_install(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert main(["train", "--data", str(tmp_path)]) == 1
+    assert main(["train", "--data", str(tmp_path)]) == 2
     assert ".venv/bin/python -m pip install -r requirements.txt" in capsys.readouterr().err
 
 
@@ -84,17 +84,19 @@ def test_a_wrong_setting_is_one_sentence_and_2(
 def test_a_folder_of_releases_that_cannot_be_read_is_one_sentence(
     model_dir: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (model_dir / "CURRENT").unlink()
+    (model_dir / "IN_USE").unlink()
     if content is None:
-        (model_dir / "CURRENT").mkdir()
+        (model_dir / "IN_USE").mkdir()
     else:
-        (model_dir / "CURRENT").write_bytes(content)
-    assert main(["evaluate", "photos"]) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("python -m model: ")
-    assert "CURRENT" in said
+        (model_dir / "IN_USE").write_bytes(content)
+    for command in (["evaluate", "photos"], ["list"]):
+        assert main(command) == 2
+        told, said = capsys.readouterr()
+        assert said.startswith("python -m model: ")
+        assert "IN_USE" in said
+    assert "  one" in told  # the releases are listed all the same
 
 
 def test_a_wrong_data_folder_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", "--data", str(tmp_path / "nowhere"), "--run", str(tmp_path / "run")]) == 1
-    assert "There is no folder" in capsys.readouterr().err
+    assert main(["train", "--data", str(tmp_path / "nowhere"), "--run", str(tmp_path / "run")]) == 2
+    assert "nowhere does not exist" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """A data folder is read with its labels, or the reader is told what to do."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -273,3 +274,72 @@ def test_our_table_of_further_labels_fits_the_shared_photos(make_photos: Make) -
     classes = load(make_photos(each=3)).classes
     rows = read_labels(Path(data.__file__).with_name("extra_labels.csv"), classes)
     assert set(rows) <= {f"extra/{file.name}" for file in folder.iterdir()}
+
+
+def test_folders_in_raw_are_main_categories(make_photos: Make, tmp_path: Path) -> None:
+    root = make_photos(each=2)
+    (root / "labels.csv").unlink()
+    raw = root / "raw"
+    for main, sub in (("legs", "0_pants"), ("legs", "1_shorts"), ("feet", "2_heels")):
+        (raw / main).mkdir(parents=True, exist_ok=True)
+        shutil.copytree(root / "train" / sub, raw / main / sub)
+    beside = load(root).classes
+    assert beside.main_of == {"pants": "legs", "shorts": "legs", "heels": "feet"}
+    assert load(root / "train").classes.main_of == beside.main_of
+    (root / "taxonomy.json").write_text('{"a": ["pants", "shorts"], "b": ["heels"]}')
+    assert load(root).classes.mains == ("a", "b")
+    (root / "taxonomy.json").unlink()
+    shutil.rmtree(root / "train")
+    for alone in (root, raw):
+        photos = load(alone)
+        assert len(photos) == 6
+        assert photos.classes.main_of == beside.main_of
+    raw.rename(tmp_path / "catalogue")  # under another name only where no folder is a known class
+    assert load(tmp_path / "catalogue").classes.main_of == beside.main_of
+
+
+def test_folders_in_a_class_are_senders_or_orders(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    (root / "labels.csv").unlink()
+    for folder in (root / "train").iterdir():
+        (folder / "anna").mkdir()
+        for file in list(folder.glob("*.jpg")):
+            file.rename(folder / "anna" / file.name)
+    assert load(root).classes.subs == ("pants", "shorts", "heels")
+
+
+def test_a_sub_category_belongs_to_one_main_category(make_photos: Make) -> None:
+    root = make_photos(each=2)
+    for main in ("men", "women"):
+        shutil.copytree(root / "train" / "0_pants", root / "raw" / main / "pants")
+    with pytest.raises(DataError, match="The class pants has two folders"):
+        load(root)
+
+
+def test_own_colour_names_replace_the_thirteen_and_a_misspelt_one_does_not(make_photos: Make) -> None:
+    root = make_photos(each=6)
+    table = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_text(table.replace(",red,", ",brick,"))
+    photos = load(root)
+    assert photos.classes.colours == ("blue", "brick")
+    assert set(photos.colour) == {0, 1}
+    (root / "labels.csv").write_text(table.replace(",red,", ",rde,", 2))
+    with pytest.raises(DataError, match="the colour 'rde' stands for 2 photos only"):
+        load(root)
+
+
+@pytest.mark.parametrize(("number", "of"), [(5, 5), (-1, 5), (0, 1), (0, 99)])
+def test_a_fold_that_is_none_gets_a_sentence(make_photos: Make, number: int, of: int) -> None:
+    photos = load(make_photos(each=6))
+    with pytest.raises(DataError, match="fold"):
+        photos.fold(number, of=of)
+
+
+def test_a_class_of_one_sender_is_named(make_photos: Make) -> None:
+    root = make_photos(each=4)
+    lines = [
+        line.rpartition(",")[0] + ",anna" if "2_heels" in line else line
+        for line in (root / "labels.csv").read_text().splitlines()
+    ]
+    label(root, *lines)
+    assert load(root).of_one_group() == {"heels": "anna"}

@@ -157,9 +157,14 @@ def test_the_pages_are_written(make_photos: Make, tmp_path: Path) -> None:
         "sub.png",
         "background.png",
         "colour.png",
+        "main-classes.png",
+        "sub-classes.png",
+        "background-classes.png",
+        "colour-classes.png",
         "worst.png",
         "index.html",
     ]
     page = (tmp_path / "out" / "index.html").read_text()
     assert "taken for" in page
+    assert all(f'src="{picture.name}"' in page for picture in written[:-2])
     assert all(p.stat().st_size > 1000 for p in written)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from model import cuda, releases
@@ -13,6 +14,7 @@ from model.classes import ClassesError
 from model.predictor import Predictor
 from model.preprocess import read_photo
 from model.releases import ReleaseError
+from model.signed import has_vnni, signed
 from tests import small_release
 
 RELEASES = Path(__file__).parents[2] / "model" / "releases"
@@ -21,6 +23,14 @@ RELEASES = Path(__file__).parents[2] / "model" / "releases"
 @pytest.fixture
 def release(tmp_path: Path) -> releases.Release:
     return releases.load(small_release.make(tmp_path, "one"))
+
+
+@pytest.fixture
+def eight_bits(tmp_path: Path) -> releases.Release:
+    """A release whose network has unsigned weights: its scores come from one convolution in 8 bits."""
+    folder = small_release.make(tmp_path, "eight-bits")
+    small_release.quantise(folder)
+    return releases.load(folder)
 
 
 def photos(n: int) -> np.ndarray:
@@ -62,6 +72,56 @@ def test_a_cuda_device_that_is_not_there_is_a_sentence(release: releases.Release
     with pytest.raises(ReleaseError, match="DEVICE=cuda"):
         Predictor(release, device="cuda")
     assert Predictor(release, device="auto").device == "cpu"
+
+
+@pytest.mark.parametrize("has_vnni", [True, False])
+def test_signed_weights_are_taken_where_the_processor_has_vnni_and_change_no_score(
+    eight_bits: releases.Release, monkeypatch: pytest.MonkeyPatch, has_vnni: bool
+) -> None:
+    monkeypatch.setattr("model.predictor.has_vnni", lambda: False)
+    as_released = Predictor(eight_bits)
+    monkeypatch.setattr("model.predictor.has_vnni", lambda: has_vnni)
+    predictor = Predictor(eight_bits)
+    assert predictor.form == ("signed weights" if has_vnni else "as released")
+    given, wanted = predictor.scores(photos(9)), as_released.scores(photos(9))
+    assert all(np.array_equal(given[name], wanted[name]) for name in wanted)
+
+
+def test_signed_weights_that_give_other_scores_are_not_used(
+    eight_bits: releases.Release, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As where the processor's sums overflow; here one weight is another one."""
+    monkeypatch.setattr("model.predictor.has_vnni", lambda: True)
+    content = signed(eight_bits.network.read_bytes())
+    network = onnx.load_from_string(content)
+    (weights,) = [tensor for tensor in network.graph.initializer if tensor.name == "weights"]
+    weights.raw_data = bytes([weights.raw_data[0] ^ 1]) + weights.raw_data[1:]
+    monkeypatch.setattr("model.predictor.signed", lambda _: network.SerializeToString())
+    assert Predictor(eight_bits).form == "as released"
+    assert "other scores on this processor" in caplog.text
+
+
+def test_signed_weights_that_cannot_be_opened_are_not_used(
+    eight_bits: releases.Release, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("model.predictor.has_vnni", lambda: True)
+    monkeypatch.setattr("model.predictor.signed", lambda content: content[:-9])
+    assert Predictor(eight_bits).form == "as released"
+    assert "is used as released, not with signed weights" in caplog.text
+
+
+def test_a_network_without_8_bit_weights_is_used_as_released(
+    release: releases.Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model.predictor.has_vnni", lambda: True)
+    assert Predictor(release).form == "as released"
+
+
+def test_the_shipped_network_gives_the_same_scores_with_signed_weights() -> None:
+    if not has_vnni():
+        pytest.skip("this processor has no VNNI: the network is used as released")
+    shipped = Predictor(releases.current(RELEASES))
+    assert shipped.form == "signed weights"
 
 
 def test_golden_photos_are_answered(release: releases.Release) -> None:

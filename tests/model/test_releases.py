@@ -1,8 +1,11 @@
 """A release is used whole and unharmed or not at all, and going back is one step."""
 
+import csv
 import json
 import shutil
 import subprocess
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -38,16 +41,67 @@ def test_promote_and_rollback_change_one_line(model_dir: Path) -> None:
     again(model_dir, "two")
     releases.promote(model_dir, "two")
     assert releases.current(model_dir).version == "two"
-    assert (model_dir / "CURRENT").read_text() == "two\n"
+    assert (model_dir / "IN_USE").read_text() == "two\n"
     assert releases.rollback(model_dir).version == "one"
     assert releases.current(model_dir).version == "one"
 
 
-def test_there_is_nothing_to_roll_back_to_twice(model_dir: Path) -> None:
-    again(model_dir, "two")
+def test_every_rollback_returns_to_the_release_before(model_dir: Path) -> None:
+    for version in ("two", "three"):
+        again(model_dir, version)
+        releases.promote(model_dir, version)
+    assert releases.rollback(model_dir).version == "two"
+    assert releases.rollback(model_dir).version == "one"
+    with pytest.raises(ReleaseError, match="no release to return to"):
+        releases.rollback(model_dir)
+    assert releases.current(model_dir).version == "one"
+
+
+def test_what_was_rolled_back_is_not_returned_to(model_dir: Path) -> None:
+    for version in ("two", "three"):
+        again(model_dir, version)
     releases.promote(model_dir, "two")
     releases.rollback(model_dir)
-    with pytest.raises(ReleaseError, match="no release to return to"):
+    releases.promote(model_dir, "three")
+    assert releases.rollback(model_dir).version == "one"
+
+
+def test_the_log_says_when_from_what_to_what_and_by_which_command(model_dir: Path) -> None:
+    again(model_dir, "two")
+    (model_dir / "PROMOTIONS").unlink()
+    releases.promote(model_dir, "two", uncompared=True)
+    releases.rollback(model_dir)
+    lines = [line.split("\t") for line in (model_dir / "PROMOTIONS").read_text().splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["one", "two", "promote --uncompared"],
+        ["two", "one", "rollback"],
+    ]
+    for when, *_ in lines:
+        datetime.fromisoformat(when)
+
+
+def test_a_release_that_is_gone_or_damaged_is_passed_over_and_named(model_dir: Path) -> None:
+    for version in ("two", "three", "four"):
+        again(model_dir, version)
+        releases.promote(model_dir, version)
+    shutil.rmtree(model_dir / "three")
+    (model_dir / "two" / "model.onnx").write_bytes(b"other")
+    told: list[str] = []
+    assert releases.rollback(model_dir, tell=told.append).version == "one"
+    assert [line.split()[0] for line in told] == ["three", "two"]
+
+
+def test_a_log_without_its_last_line_still_leads_back(model_dir: Path) -> None:
+    again(model_dir, "two")
+    releases.promote(model_dir, "two")
+    log = model_dir / "PROMOTIONS"
+    log.write_text(log.read_text().splitlines(keepends=True)[0] + "2026-11-25T0")
+    assert releases.rollback(model_dir).version == "one"
+
+
+def test_a_log_that_is_not_text_is_one_sentence(model_dir: Path) -> None:
+    (model_dir / "PROMOTIONS").write_bytes(b"\xff\xfe")
+    with pytest.raises(ReleaseError, match="PROMOTIONS cannot be read"):
         releases.rollback(model_dir)
 
 
@@ -62,14 +116,14 @@ def test_promoting_what_is_in_use_keeps_the_way_back(model_dir: Path) -> None:
 def test_a_changed_file_is_noticed(model_dir: Path, file: str) -> None:
     with (model_dir / "one" / file).open("ab") as opened:
         opened.write(b"!")
-    with pytest.raises(ReleaseError, match=f"damaged .{file} is not what was released.*rollback"):
+    with pytest.raises(ReleaseError, match=f"damaged .{file} has changed.*rollback"):
         releases.current(model_dir)
 
 
 @pytest.mark.parametrize("file", ["model.onnx", "SHA256SUMS", "golden/golden.json"])
 def test_a_missing_file_is_named(model_dir: Path, file: str) -> None:
     (model_dir / "one" / file).unlink()
-    with pytest.raises(ReleaseError, match=f"lacks {file}"):
+    with pytest.raises(ReleaseError, match=f"{file} is missing"):
         releases.current(model_dir)
 
 
@@ -87,10 +141,10 @@ def test_sha256sum_reads_the_checksums_too(model_dir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"), [("", "must hold one line"), ("../one", "must hold one line"), ("x", "no release")]
+    ("line", "said"), [("", "is damaged"), ("../one", "is damaged"), ("x", "no release")]
 )
 def test_a_wrong_line_gets_a_sentence(model_dir: Path, line: str, said: str) -> None:
-    (model_dir / "CURRENT").write_text(line)
+    (model_dir / "IN_USE").write_text(line)
     with pytest.raises(ReleaseError, match=said):
         releases.current(model_dir)
 
@@ -135,3 +189,229 @@ def test_releases_are_listed_by_name_and_nothing_else_is(model_dir: Path) -> Non
     (model_dir / "notes").mkdir()
     assert releases.versions(model_dir) == ["one", "two"]
     assert releases.versions(model_dir / "nowhere") == []
+
+
+SHIPPED = "\n# What the program ships.\n"
+
+
+@pytest.fixture
+def old_dir(model_dir: Path) -> Path:
+    """As an older version left it, which had promoted `mine`."""
+    again(model_dir, "mine")
+    for name in ("IN_USE", "PROMOTIONS"):
+        (model_dir / name).unlink()
+    (model_dir / "CURRENT").write_text("mine\n")
+    (model_dir / "PREVIOUS").write_text("one\n")
+    return model_dir
+
+
+def test_the_shipped_default_counts_until_something_is_promoted(old_dir: Path) -> None:
+    (old_dir / "PREVIOUS").unlink()
+    (old_dir / "CURRENT").write_text(f"one{SHIPPED}")
+    assert releases.current(old_dir).version == "one"
+    assert not (old_dir / "IN_USE").exists()
+    releases.promote(old_dir, "mine")
+    assert (old_dir / "CURRENT").read_text() == f"one{SHIPPED}"
+    assert releases.current(old_dir).version == "mine"
+    assert releases.rollback(old_dir).version == "one"
+
+
+def test_what_an_older_version_promoted_survives_a_new_default(old_dir: Path) -> None:
+    assert releases.current(old_dir).version == "mine"
+    (old_dir / "CURRENT").write_text(f"one{SHIPPED}")  # by git, or by unpacking
+    assert releases.current(old_dir).version == "mine"
+    assert releases.rollback(old_dir).version == "one"
+    assert not (old_dir / "PREVIOUS").exists()
+
+
+def test_an_older_version_is_taken_over_by_promote_and_rollback_too(old_dir: Path) -> None:
+    again(old_dir, "next")
+    releases.promote(old_dir, "next")
+    assert releases.rollback(old_dir).version == "mine"
+    assert releases.rollback(old_dir).version == "one"
+
+
+def test_where_the_release_before_is_gone_the_shipped_default_is_returned_to(old_dir: Path) -> None:
+    releases.take_over(old_dir)
+    again(old_dir, "newer")
+    (old_dir / "CURRENT").write_text(f"newer{SHIPPED}")
+    shutil.rmtree(old_dir / "one")
+    assert releases.rollback(old_dir).version == "newer"
+    with pytest.raises(ReleaseError, match="no release to return to"):
+        releases.rollback(old_dir)
+
+
+def test_a_conflict_that_git_left_in_current_is_not_taken_over(old_dir: Path) -> None:
+    (old_dir / "CURRENT").write_text(
+        "<<<<<<< Updated upstream\nnew\n=======\nmine\n>>>>>>> Stashed changes\n"
+    )
+    with pytest.raises(ReleaseError, match="no release"):
+        releases.current(old_dir)
+    assert not (old_dir / "IN_USE").exists()
+
+
+def test_the_release_in_use_is_found_where_nothing_may_be_written(
+    old_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(releases, "_write_line", read_only)
+    assert releases.current(old_dir).version == "mine"
+
+
+def test_the_default_that_is_shipped_says_so_and_is_there() -> None:
+    folder = Path(releases.__file__).parent / "releases"
+    version, comment = (folder / "CURRENT").read_text("utf-8").splitlines()
+    assert comment.startswith("#")
+    assert (folder / version).is_dir()
+
+
+@pytest.mark.parametrize("name", ["../one", "", "..", "a\0b", "a\tb", "x" * 256])
+def test_only_a_name_can_be_promoted(model_dir: Path, name: str) -> None:
+    with pytest.raises(ReleaseError, match="no release's name"):
+        releases.promote(model_dir, name)
+
+
+@pytest.mark.parametrize("file", ["IN_USE", "CURRENT"])
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\0b", b"..", b"../one", b"x" * 300, None])
+def test_promote_mends_a_damaged_line(model_dir: Path, file: str, content: bytes | None) -> None:
+    (model_dir / "IN_USE").unlink()
+    if content is None:
+        (model_dir / file).mkdir()
+    else:
+        (model_dir / file).write_bytes(content)
+    with pytest.raises(ReleaseError, match=file):
+        releases.current(model_dir)
+    if content is not None or file == "CURRENT":
+        releases.promote(model_dir, "one")
+        assert releases.current(model_dir).version == "one"
+
+
+HEADS = ("main", "sub", "background", "colour")
+
+
+def other(
+    model_dir: Path,
+    version: str,
+    wrong: Mapping[str, int] | None = None,
+    *,
+    photos: int = 300,
+    start: int = 0,
+    senders: int = 300,
+    subs: tuple[str, ...] | None = None,
+) -> Path:
+    """Another network, which answers so many of its held-out photos wrongly: of each head the first `wrong` ones."""
+    folder = again(model_dir, version)
+    (folder / "model.onnx").write_bytes(version.encode())
+    if subs:
+        classes = json.loads((folder / "classes.json").read_text())
+        classes |= {"subs": subs, "main_of": dict.fromkeys(subs, "upperwear")}
+        (folder / "classes.json").write_text(json.dumps(classes))
+    with (folder / "held_out.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        columns = [f"{head}{part}" for head in HEADS for part in ("", "_answer", "_probability")]
+        writer.writerow(["sha256", "group", "kind", *columns])
+        for i in range(start, start + photos):
+            row = [f"{i:064x}", i % senders, "shop"]
+            for head in HEADS:
+                row += ["right", "wrong" if i - start < (wrong or {}).get(head, 0) else "right", "0.9"]
+            writer.writerow(row)
+    releases.seal(folder)
+    return folder
+
+
+@pytest.fixture
+def compared_dir(model_dir: Path) -> Path:
+    """`old` is in use, with 300 held-out photos, 20 of them answered wrongly by every head."""
+    other(model_dir, "old", dict.fromkeys(HEADS, 20))
+    releases.promote(model_dir, "old", uncompared=True)
+    return model_dir
+
+
+def test_a_release_that_is_no_worse_is_promoted_and_says_how_it_compares(compared_dir: Path) -> None:
+    other(compared_dir, "new", dict.fromkeys(HEADS, 21))
+    told: list[str] = []
+    releases.promote(compared_dir, "new", tell=told.append)
+    assert [line.split() for line in told if line.startswith("colour")] == [
+        ["colour", "300", "0.933", "0.930"]
+    ]
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_a_release_with_one_head_that_is_surely_worse_is_refused(compared_dir: Path, head: str) -> None:
+    other(compared_dir, "new", {head: 80})
+    with pytest.raises(ReleaseError, match=rf"{head} 73.3% instead of 93.3% right.*promote new --worse`"):
+        releases.promote(compared_dir, "new")
+    assert releases.current(compared_dir).version == "old"
+    assert releases.promote(compared_dir, "new", worse=True).version == "new"
+
+
+def test_too_few_photos_in_common_have_to_be_known_of(compared_dir: Path) -> None:
+    other(compared_dir, "new", start=101)
+    with pytest.raises(
+        ReleaseError, match=r"on 199 photos only, and 200 are needed.*promote new --uncompared`"
+    ):
+        releases.promote(compared_dir, "new")
+    assert releases.promote(compared_dir, "new", uncompared=True).version == "new"
+
+
+def test_few_photos_that_surely_say_worse_are_not_waved_through_as_uncompared(compared_dir: Path) -> None:
+    other(compared_dir, "new", {"colour": 90}, photos=100)
+    with pytest.raises(ReleaseError, match="--worse"):
+        releases.promote(compared_dir, "new", uncompared=True)
+
+
+def test_releases_from_before_there_were_held_out_answers_cannot_be_compared(model_dir: Path) -> None:
+    (again(model_dir, "bare") / "model.onnx").write_bytes(b"bare")
+    releases.seal(model_dir / "bare")
+    with pytest.raises(ReleaseError, match=r"on 0 photos only.*bare and one came without held-out answers"):
+        releases.promote(model_dir, "bare")
+
+
+def test_answers_that_are_not_among_the_checksums_do_not_count(compared_dir: Path) -> None:
+    folder = other(compared_dir, "new")
+    sums = folder / "SHA256SUMS"
+    sums.write_text("".join(line for line in sums.read_text().splitlines(True) if "held_out" not in line))
+    with pytest.raises(ReleaseError, match="new came without held-out answers"):
+        releases.promote(compared_dir, "new")
+
+
+def test_with_other_categories_the_heads_in_common_are_compared(compared_dir: Path) -> None:
+    other(compared_dir, "own", {"sub": 300}, subs=("boots", "coat", "scarf"))
+    with pytest.raises(
+        ReleaseError, match=r"new: boots, coat, scarf; gone: pants.*promote own --new-classes`"
+    ):
+        releases.promote(compared_dir, "own")
+    assert releases.promote(compared_dir, "own", new_classes=True).version == "own"
+
+
+def test_all_objections_come_at_once_with_the_one_command_that_overrules_them(compared_dir: Path) -> None:
+    other(compared_dir, "own", {"colour": 300}, photos=100, subs=("boots", "coat"))
+    with pytest.raises(ReleaseError, match="promote own --new-classes --worse --uncompared`"):
+        releases.promote(compared_dir, "own", new_classes=True)
+
+
+def test_the_same_network_with_other_thresholds_needs_no_comparison(model_dir: Path) -> None:
+    again(model_dir, "calibrated")
+    assert releases.promote(model_dir, "calibrated").version == "calibrated"
+
+
+def test_a_broken_release_in_use_is_no_obstacle_to_another(compared_dir: Path) -> None:
+    other(compared_dir, "new")
+    (compared_dir / "old" / "model.onnx").unlink()
+    told: list[str] = []
+    releases.promote(compared_dir, "new", tell=told.append)
+    assert told[0].startswith("Compared with nothing.")
+    assert releases.current(compared_dir).version == "new"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\xff\xfe", b"sha256\n1\n", b"sha256,group,kind,sub,sub_answer\n1,1,x,a,b\n"]
+)
+def test_held_out_answers_that_cannot_be_read_are_one_sentence(compared_dir: Path, content: bytes) -> None:
+    folder = other(compared_dir, "new")
+    (folder / "held_out.csv").write_bytes(content)
+    releases.seal(folder)
+    with pytest.raises(ReleaseError, match=r"held_out.csv cannot be read"):
+        releases.promote(compared_dir, "new")

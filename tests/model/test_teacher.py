@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from model import data, teacher, train
 from model.labels import UNKNOWN
 from model.recipe import Recipe
+from model.start import begin
 from model.teacher import Said, Teacher, consult, teach
 from model.torch_ops import torchvision
 
@@ -115,12 +116,12 @@ def test_photos_without_a_label_are_learned_from_what_the_teacher_says(
     safetensors.torch.save_file(torchvision.models.resnet18(weights=None).state_dict(), init)
     for main, sub in ((0, 0), (1, 2)):
         network = train.train(
+            begin(photos.classes, QUICK, init=init).network,
             photos,
             np.arange(len(photos)),
             NOBODY,
             QUICK,
             tmp_path / f"run{sub}",
-            init=init,
             teachers=[Stubborn(photos, main, sub)],
             progress=False,
         )

@@ -22,6 +22,7 @@ from model.classes import WeightsError
 from model.network import Network, load_backbone
 from model.recipe import Recipe
 from model.settle import _rates
+from model.start import begin
 from model.torch_ops import torchvision
 from model.train import check, raw_scores, train
 
@@ -46,7 +47,8 @@ def init(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(root: Path, folder: Path, init: Path, recipe: Recipe = QUICK) -> Network:
     photos = data.load(root, progress=False)
     learn, held_out = photos.fold(0, of=4)
-    return train(photos, learn, held_out, recipe, folder, init=init, progress=False)
+    network = begin(photos.classes, recipe, init=init).network
+    return train(network, photos, learn, held_out, recipe, folder, progress=False)
 
 
 def weights(network: Network) -> torch.Tensor:
@@ -96,7 +98,7 @@ def test_another_recipe_does_not_go_on_from_a_runs_checkpoint(
 ) -> None:
     root = make_photos(each=4)
     run(root, tmp_path / "run", init, replace(QUICK, epochs=1))
-    with pytest.raises(ValueError, match="another recipe"):
+    with pytest.raises(ValueError, match=r"--rate 0\.0004 instead of 0\.001"):
         run(root, tmp_path / "run", init, replace(QUICK, epochs=1, rate=1e-3))
 
 
@@ -110,8 +112,9 @@ def test_forms_and_colours_are_learned(make_photos: Make, tmp_path: Path, init: 
     photos = data.load(make_photos(each=20), progress=False)
     recipe = replace(QUICK, epochs=8, last_epochs=0, size=48, last_size=48, batch=10, rate=1e-3, average=0.8)
     recipe = replace(recipe, settle_epochs=40, views=2)
+    network = begin(photos.classes, recipe, init=init).network
     network = train(
-        photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", init=init, progress=False
+        network, photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", progress=False
     )
     scores = check(network, photos, np.arange(60), 48)
     assert scores["sub"] > 0.8
@@ -161,17 +164,17 @@ def wrong_weights(kind: str, path: Path) -> Path:
     ("kind", "why"),
     [("another", "no ResNet-18 in torchvision's layout: it holds features"), ("resnet50", "no ResNet-18"),
      ("resnet34", "no ResNet-18"), ("only its end", "no ResNet-18"), ("a text", "cannot be read"),
-     ("a folder", "cannot be read"), ("missing", "cannot be read")],
+     ("a folder", "a folder"), ("missing", "does not exist")],
 )  # fmt: skip
 def test_weights_of_another_network_are_refused(
     make_photos: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, why: str
 ) -> None:
     weights = wrong_weights(kind, tmp_path / "other.safetensors")
     root = make_photos(each=2)
-    with pytest.raises(WeightsError, match=why):
+    with pytest.raises(WeightsError, match=why if weights.is_file() else "cannot be read"):
         load_backbone(Network(data.load(root, progress=False).classes), weights)
     command = ["train", "--data", str(root), "--run", str(tmp_path / "run"), "--init", str(weights)]
-    assert main(command) == 1
+    assert main(command) == 2
     assert why in capsys.readouterr().err
 
 
@@ -181,41 +184,72 @@ def test_without_a_network_the_missing_weights_are_told_with_what_to_do(
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "store"))
-    assert main(["train", "--data", str(make_photos(each=2)), "--run", str(tmp_path / "run")]) == 1
+    root = str(make_photos(each=2))
+    assert main(["train", "--data", root, "--run", str(tmp_path / "run"), "--init", "imagenet"]) == 2
     said = capsys.readouterr().err
     assert "weights cannot be fetched" in said
     assert "--init" in said
     assert "Traceback" not in said
 
 
-def test_a_run_of_another_recipe_or_other_classes_is_not_gone_on_with(
-    make_photos: Make, tmp_path: Path, init: Path, capsys: pytest.CaptureFixture[str]
+def options(recipe: Recipe) -> list[str]:
+    """The recipe on the command line."""
+    return [f"--{name.replace('_', '-')}={value}" for name, value in asdict(recipe).items()]
+
+
+HEADS_ALONE = replace(QUICK, epochs=0)
+
+
+@pytest.mark.parametrize(
+    "recipe", [replace(QUICK, epochs=1), HEADS_ALONE], ids=["epochs", "categories alone"]
+)
+def test_a_folder_that_holds_another_training_is_refused_with_what_differs(
+    make_photos: Make, tmp_path: Path, init: Path, capsys: pytest.CaptureFixture[str], recipe: Recipe
 ) -> None:
-    root = make_photos(each=4)
-    run(root, tmp_path / "run", init, replace(QUICK, epochs=1))
-    quick = [
-        f"--{name.replace('_', '-')}={value}" for name, value in asdict(replace(QUICK, epochs=1)).items()
-    ]
-    command = ["train", "--data", str(root), "--run", str(tmp_path / "run"), "--init", str(init), *quick]
-    assert main([*command, "--rate=0.1"]) == 1
-    assert "holds a run with another recipe: choose another folder, or remove it." in capsys.readouterr().err
+    root = make_photos(each=6)
+    given = ["--data", str(root), "--run", str(tmp_path / "run"), "--init", str(init), *options(recipe)]
+    command = ["train", *given, "--fold=0", "--folds=3"]
+    assert main(command) == 0
+    assert main(command) == 0  # the same goes on, and ends
+
+    def refused(*more: str) -> str:
+        assert main([*command, *more]) == 2
+        return capsys.readouterr().err
+
+    assert "--rate 0.0004 instead of 0.1" in refused("--rate=0.1")
+    assert "other held-out photos" in refused("--fold=1")
+    other = safetensors.torch.load_file(init)
+    other["conv1.weight"] = other["conv1.weight"] * 2
+    safetensors.torch.save_file(other, tmp_path / "other.safetensors")
+    assert "other weights to begin with" in refused("--init", str(tmp_path / "other.safetensors"))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    np.savez(masks / "masks.npz", k=np.full((8, 8), 255, np.uint8))
+    (masks / "masks.csv").write_text(
+        "key,file\nk,train/0_pants/1.jpg\nk,train/0_pants/2.jpg\nk,train/0_pants/3.jpg\n"
+    )
+    assert "other masks" in refused("--masks", str(masks))
+    extra = tmp_path / "extra"
+    shutil.copytree(root / "train" / "0_pants", extra)
+    assert "other photos to learn from" in refused("--extra", str(extra))
+    labels = (root / "labels.csv").read_text()
+    (root / "labels.csv").write_text(labels.replace(",blue,", ",red,"))
+    assert "other labels" in refused()
+    (root / "labels.csv").write_text(labels)
     (root / "train" / "2_heels").rename(root / "train" / "2_dress")
-    for name in ("3_skirt", "4_hat"):
-        shutil.copytree(root / "train" / "2_dress", root / "train" / name)
-    assert main(command) == 1
-    assert "holds a run with other classes: choose another folder, or remove it." in capsys.readouterr().err
+    (root / "labels.csv").write_text(labels.replace("2_heels", "2_dress"))
+    assert "other classes" in refused()
     (tmp_path / "run" / "checkpoint.pt").write_bytes(b"cut off")
-    assert main(command) == 1
-    assert "checkpoint.pt cannot be read: remove it" in capsys.readouterr().err
+    assert "checkpoint.pt cannot be read: remove it" in refused()
 
 
 def test_a_run_that_is_none_is_neither_begun_from_nor_exported(
     make_photos: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = str(make_photos(each=2))
-    assert main(["train", "--data", root, "--run", str(tmp_path / "run"), "--start", str(tmp_path)]) == 1
-    assert f"{tmp_path / 'weights.safetensors'} cannot be read" in capsys.readouterr().err
-    assert main(["export", str(tmp_path), "new", "--data", root]) == 1
+    assert main(["train", "--data", root, "--run", str(tmp_path / "run"), "--start", str(tmp_path)]) == 2
+    assert f"There is no finished run in {tmp_path}" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), "new", "--data", root]) == 2
     assert f"There is no finished run in {tmp_path}" in capsys.readouterr().err
 
 

@@ -1,0 +1,1 @@
+"""Photos as numbers: backgrounds, colours, image quality, and the sets of them that models learn from."""
