@@ -30,7 +30,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own `.env`, and nothing that is served."""
     (tmp_path / ".env").write_text("\n".join(LINES))
     monkeypatch.setitem(ApiSettings.model_config, "env_file", tmp_path / ".env")
-    for kind in ("gunicorn", "waitress"):
+    for kind in ("gunicorn", "alone"):
         monkeypatch.setattr(serve, f"serve_{kind}", lambda *_, **__: None)
 
 
