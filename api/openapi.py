@@ -38,9 +38,7 @@ def document(batch_photos: int) -> dict[str, Any]:
                     },
                 }
             },
-            "/classes": {
-                "get": _get("The classes that each head tells apart", _json("Classes", "Classes"), 503)
-            },
+            "/classes": {"get": _get("The classes of each head", _json("Classes", "Classes"), 503)},
             "/predict": {
                 "post": {
                     "summary": "What is on one photo",

@@ -336,7 +336,7 @@ def _json_option(parser: Parser) -> None:
 def _schedule_options(parser: Parser) -> None:
     parser.add_argument("--at", type=_time_of_day, metavar="HH:MM", help="when (default: NIGHT_AT)")
     parser.add_argument(
-        "--every", type=_span, metavar="15m", help="also in between, every so many minutes or hours (15m, 2h)"
+        "--every", type=_span, metavar="15m", help="also during the day, at this interval (15m, 2h)"
     )
 
 
@@ -471,7 +471,7 @@ COMMANDS = (
     Command(
         "doctor",
         "compare ledger, CSV and folders, explain every difference",
-        "Photos that people took away or worked on are theirs: they are counted, and are no difference.",
+        "Photos that people moved out or edited are counted, and are not differences.",
         do_doctor,
         {
             0: "nothing is wrong, or all of it is repaired",
@@ -484,7 +484,7 @@ COMMANDS = (
     Command(
         "demo",
         "draw some product photos, sort them in data/demo, show the table",
-        "For someone without photos at hand. Makes data/demo anew each time; your own photos are not touched.",
+        "For someone without photos at hand. data/demo is made again each time; your own photos are not touched.",
         do_demo,
         {
             0: "sorted; two of the files are broken on purpose and fail",

@@ -34,7 +34,7 @@ _ADVICE = {
     errno.EPERM: "give the night's user the right to write there",
     errno.EROFS: "make that disk writable",
     errno.ENOSPC: "make room on that disk",
-    errno.ENOTDIR: "move the file away that lies where a folder should be",
+    errno.ENOTDIR: "move the file away that is where a folder should be",
     errno.ENAMETOOLONG: "shorten the names",
     errno.EBUSY: "close the program that uses them",
 }

@@ -175,7 +175,7 @@ def _unknown_file(place: str, data_dir: Path) -> Difference:
             f"{place} is empty and has no row: the trace of a move that died; --fix removes it.", path.unlink
         )
     return Difference(
-        f"{place} has no row: no night has put it there, or it is a copy of a photo that lies elsewhere. It stays. Take "
+        f"{place} has no row: no night put it there, or it is a copy of a photo elsewhere. It stays. Take "
         "it away, or move it into incoming to have it sorted."
     )
 
@@ -214,7 +214,7 @@ def _unlike_csv(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]
     if what:
         yield Difference(
             f"predictions.csv {what}: it was edited, or a run died. The ledger has everything; `python -m batch export`, "
-            "the next run, or --fix writes it anew.",
+            "the next run, or --fix, writes it again.",
             lambda: csv_files.rebuild_csv(ledger, path),
         )
 

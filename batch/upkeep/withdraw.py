@@ -183,7 +183,7 @@ def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again:
                 continue
             problem = "it is not there any more"
         except WorkedOnError:
-            problem = "another file, or a version that somebody has worked on, lies there"
+            problem = "another file, or an edited version, is there"
         except OSError as error:
             problem = error.strerror or str(error)
         log.warning("%s was left as it is: %s.", act.source, problem)

@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import requests
 
-import in_use
 from api.openapi import document
 from api.upload import BATCH_PHOTOS
 from settings import ROOT
@@ -25,6 +24,7 @@ from settings import ROOT
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 ADDRESS = "http://127.0.0.1:5000"
 SHIPPED = ROOT / "model" / "releases"
+VERSION = (SHIPPED / "CURRENT").read_text("utf-8").splitlines()[0]
 PHOTO = "t-shirt-red-acceptable.jpg"
 TOKEN = "a long random text"
 
@@ -37,8 +37,7 @@ def blocks(language: str) -> list[str]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a real server with the shipped release and a token."""
     releases = tmp_path_factory.mktemp("releases")
-    version = in_use.version(SHIPPED)
-    shutil.copytree(SHIPPED / version, releases / version)
+    shutil.copytree(SHIPPED / VERSION, releases / VERSION)
     shutil.copy(SHIPPED / "CURRENT", releases)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -64,8 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Where the examples are started: with the files that they send."""
-    version = in_use.version(SHIPPED)
-    shutil.copy(SHIPPED / version / "golden" / PHOTO, tmp_path / "photo.jpg")
+    shutil.copy(SHIPPED / VERSION / "golden" / PHOTO, tmp_path / "photo.jpg")
     (tmp_path / "price-list.pdf").write_bytes(b"%PDF-1.7\n")
     return tmp_path
 

@@ -54,7 +54,7 @@ def test_a_file_in_the_place_of_a_folder_is_named(refusals: Refusals, data: Path
     refusal = refusals.note(ROW, renaming(errno.ENOTDIR, data))
     assert refusal.words == (
         "could not be moved to processed/footwear (Not a directory): "
-        "move the file away that lies where a folder should be"
+        "move the file away that is where a folder should be"
     )
 
 
