@@ -57,4 +57,7 @@ def test_the_lab_without_its_packages_says_what_to_install() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == "download: pandas is missing: .venv/bin/pip install -r requirements.txt\n"
+    assert (
+        done.stderr
+        == "download: this command needs pandas: .venv/bin/python -m pip install -r requirements.txt\n"
+    )
