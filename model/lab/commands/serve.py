@@ -11,9 +11,13 @@ photo at a time; the night keeps its own server. Ctrl-C ends it.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
+from concurrent.futures import ThreadPoolExecutor
 
-import waitress
+from flask import Flask
+from tornado.httpserver import HTTPServer
+from tornado.wsgi import WSGIContainer
 
 from model.lab import LabError
 from model.lab.commands.options import add_mask_model, add_releases
@@ -44,8 +48,15 @@ def run(options: argparse.Namespace) -> int:
         raise LabError(f"Port {options.port} is taken: give another with --port.") from error
     listening.listen()
     print(f"http://{LOOPBACK}:{listening.getsockname()[1]}/predict", flush=True)
-    waitress.serve(make_app(asker), sockets=[listening], threads=2)
+    asyncio.run(_serve(make_app(asker), listening))
     return 0
+
+
+async def _serve(app: Flask, listening: socket.socket) -> None:
+    listening.setblocking(False)
+    with ThreadPoolExecutor(2) as threads:
+        HTTPServer(WSGIContainer(app, threads)).add_socket(listening)
+        await asyncio.Event().wait()
 
 
 def port(text: str) -> int:
