@@ -43,6 +43,10 @@ def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[
             companion for companion, photo in dropped.photo_of.items() if photo in deleted + being_deleted
         )
         half_moved = _half_moved(data_dir, unfiled) + _half_done(data_dir, ledger, list(planned.values()))
+        in_between = {row.sha256 for row in unfiled} | set(
+            _half_done(data_dir, ledger, list(planned.values()))
+        )
+        half_moved += Counter(edits for edits, photo in dropped.photo_of.items() if photo in in_between)
     files = _files(data_dir)
     moving = {place for act in planned.values() for place in (act.source, act.target)}
     settled = [row for row in filed if row.moved_to and row.id not in planned]
