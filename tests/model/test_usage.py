@@ -103,8 +103,11 @@ def test_every_command_is_walked_through(commands: dict[str, list[str]]) -> None
     assert set(commands) == set(subparsers.choices)
 
 
+HALF_A_MINUTE = pytest.param("train", marks=pytest.mark.optional)
+
+
 @pytest.mark.parametrize(
-    "name", ["export", "calibrate", "evaluate", "compare", "list", "promote", "rollback", "train"]
+    "name", ["export", "calibrate", "evaluate", "compare", "list", "promote", "rollback", HALF_A_MINUTE]
 )
 def test_a_wrong_argument_gets_a_sentence(
     name: str,
@@ -154,6 +157,7 @@ def test_a_fault_of_the_programs_own_shows_its_traceback(monkeypatch: pytest.Mon
         main(["list"])
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize(
     ("break_it", "said"),
     [
