@@ -67,7 +67,13 @@ def is_name(text: str) -> bool:
 def checksums(folder: Path) -> dict[str, str]:
     """A release's files and what their SHA-256 has to be. Raises OSError, or ValueError where the list is damaged."""
     lines = (folder / CHECKSUMS).read_text("utf-8").splitlines()
-    return {name: checksum for checksum, _, name in (line.partition("  ") for line in lines)}
+    return {name: wanted for wanted, _, name in (line.partition("  ") for line in lines)}
+
+
+def checksum(path: Path) -> str:
+    """The SHA-256 of a file's content, in hex, as the list has it. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def damage(folder: Path) -> str:
@@ -81,9 +87,8 @@ def damage(folder: Path) -> str:
                 return f"{CHECKSUMS} does not list {name}"
             if not (folder / name).is_file():
                 return f"{name or 'a file'} is missing"
-            with (folder / name).open("rb") as file:
-                if hashlib.file_digest(file, "sha256").hexdigest() != listed[name]:
-                    return f"{name} has changed"
+            if checksum(folder / name) != listed[name]:
+                return f"{name} has changed"
     except FileNotFoundError as error:
         return f"{Path(str(error.filename)).name} is missing"
     except OSError as error:

@@ -10,7 +10,6 @@ network, and its speed here. Everything said on the card was measured by this pr
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -282,12 +281,6 @@ def story(
     made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", begins_with]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
     return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
-
-
-def checksum(path: Path) -> str:
-    """The SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:

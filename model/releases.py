@@ -12,7 +12,6 @@ use, `in_use.py` says.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -185,7 +184,9 @@ def take_over(model_dir: Path) -> None:
 
 def seal(folder: Path) -> None:
     """Write the checksums of a finished release folder."""
-    lines = [f"{_checksum(path)}  {path.relative_to(folder).as_posix()}\n" for path in _contents(folder)]
+    lines = [
+        f"{in_use.checksum(path)}  {path.relative_to(folder).as_posix()}\n" for path in _contents(folder)
+    ]
     (folder / CHECKSUMS).write_text("".join(lines), encoding="utf-8")
 
 
@@ -258,11 +259,6 @@ def _before(model_dir: Path, used: str) -> list[str]:
 
 def _contents(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != CHECKSUMS)
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _check_scores(release: Release) -> None:

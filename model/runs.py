@@ -19,6 +19,7 @@ from typing import Any, Final
 import numpy as np
 from torch import nn
 
+import in_use
 from model import categories, export, strangers
 from model.augment import Augmenter
 from model.calibrate import calibrate
@@ -113,7 +114,7 @@ class Plan:
 
     def folder(self, below: Path = Path("runs")) -> Path:
         """A folder of its own for this training: the same one for the same, so that it goes on after an interruption."""
-        origin = self.origin() | {"teacher": self.teacher and export.checksum(self.teacher)}
+        origin = self.origin() | {"teacher": self.teacher and in_use.checksum(self.teacher)}
         name = self.data[0].resolve().name if self.data else "photos"
         return below / f"{name}-{short_name(origin)}"
 

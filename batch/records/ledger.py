@@ -423,12 +423,6 @@ class Ledger:
             found.update(str(place) for (place,) in self._read(query, *some))
         return found
 
-    def at_place(self, place: str) -> list[Row]:
-        """The current rows of this place, or of one that differs only in the case of its ASCII letters."""
-        return list(
-            self._rows("SELECT * FROM photos WHERE NOT superseded AND moved_to = ? COLLATE NOCASE", place)
-        )
-
     def lying_in(self, folder: str) -> Iterator[Row]:
         """The current rows of filed photos below one of the filing folders, in no order."""
         return self._rows(

@@ -42,10 +42,9 @@ def broken_promises(data_dir: Path, dropped: Dropped, *, at_rest: bool) -> list[
         may_be_gone = being_deleted + Counter(
             companion for companion, photo in dropped.photo_of.items() if photo in deleted + being_deleted
         )
-        half_moved = _half_moved(data_dir, unfiled) + _half_done(data_dir, ledger, list(planned.values()))
-        in_between = {row.sha256 for row in unfiled} | set(
-            _half_done(data_dir, ledger, list(planned.values()))
-        )
+        half_done = _half_done(data_dir, ledger, list(planned.values()))
+        in_between = {row.sha256 for row in unfiled} | half_done.keys()
+        half_moved = _half_moved(data_dir, unfiled) + half_done
         half_moved += Counter(edits for edits, photo in dropped.photo_of.items() if photo in in_between)
     files = _files(data_dir)
     moving = {place for act in planned.values() for place in (act.source, act.target)}
