@@ -10,6 +10,13 @@ from model.classes import HEADS, LOOKS
 FILE = {"type": "string", "format": "binary"}
 PHOTO = {**FILE, "minLength": 1}
 
+SKETCH: dict[str, Any] = {
+    "name": "sketch",
+    "in": "query",
+    "description": "Whether to answer what a photo looks like, too",
+    "schema": {"type": "boolean", "default": False},
+}
+
 ALWAYS = (400, 413, 431, 500)
 """What any request may be answered: it is malformed, too large, its header is too large, or the server has a fault."""
 
@@ -42,6 +49,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict": {
                 "post": {
                     "summary": "What is on one photo",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _one_photo()},
                     "responses": {
                         "200": _json("The answer of every head", "Answer"),
@@ -52,6 +60,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict/batch": {
                 "post": {
                     "summary": f"What is on up to {batch_photos} photos",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _many_photos()},
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),
@@ -118,15 +127,21 @@ def _schemas() -> dict[str, Any]:
         "measures": _object(
             {name: {"type": "number", "minimum": 0} for name in ("seconds", "brightness", "contrast")}
         ),
+        "sketch": {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "64 signed bytes, close to each other for photos that look alike; where it was asked for",
+        },
     }
+    optional = (*LOOKS, "sketch")
     version = {"model_version": {"type": "string"}}
     result = {
         "oneOf": [_object({"prediction": _ref("Prediction")}), _object({"error": _ref("Problem")})],
     }
     return {
         "Head": head,
-        "Prediction": _object(prediction, LOOKS),
-        "Answer": _object({**version, **prediction}, LOOKS),
+        "Prediction": _object(prediction, optional),
+        "Answer": _object({**version, **prediction}, optional),
         "Answers": _object({**version, "results": {"type": "array", "items": result}}),
         "Classes": _object(
             {
@@ -148,6 +163,8 @@ def _schemas() -> dict[str, Any]:
             {
                 "status": {"enum": ["ready", "starting", "broken"]},
                 **version,
+                "review_precision": {"type": "number"},
+                "sketches": {"type": "boolean"},
                 "network": {"enum": ["as released", "signed weights", "float", ""]},
                 "detail": {"type": "string"},
                 "instance": {"type": "string"},

@@ -33,6 +33,8 @@ class CudaNetwork:
     Raises ReleaseError when the device or the weights cannot be used.
     """
 
+    outputs = (*OUTPUTS, FEATURES)
+
     def __init__(self, release: Release, device: str = "cuda") -> None:
         try:
             import torch
@@ -60,5 +62,6 @@ class CudaNetwork:
 
         with self._one_at_a_time, torch.inference_mode():
             scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
-            names = (*OUTPUTS, FEATURES)
-            return {name: score.float().cpu().numpy() for name, score in zip(names, scores, strict=True)}
+            return {
+                name: score.float().cpu().numpy() for name, score in zip(self.outputs, scores, strict=True)
+            }

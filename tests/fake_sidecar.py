@@ -42,6 +42,9 @@ class FakeSidecar:
         self.check_behaviour: CheckBehaviour | None = None
         self.soundness: dict[str, Any] = {"sound": True, "detail": ""}
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
+        self.health["review_precision"] = 0.97
+        self.sketch: object = None
+        """What every photo looks like, where that is asked for."""
         self.token = ""
         app = Flask("fake")
         app.add_url_rule("/health", view_func=lambda: jsonify(self.health))
@@ -82,7 +85,11 @@ class FakeSidecar:
         photos = [file.read() for file in request.files.getlist("files")]
         self.asked.append(photos)
         answer = self.behaviour(photos) if self.behaviour else None
-        return answer or jsonify(model_version="fake-1", results=[_result(photo) for photo in photos])
+        results = [_result(photo) for photo in photos]
+        for result in results:
+            if request.args.get("sketch") == "true" and "prediction" in result:
+                result["prediction"]["sketch"] = self.sketch
+        return answer or jsonify(model_version="fake-1", results=results)
 
 
 MAIN_OF = {"t-shirt": "upperwear", "pants": "bottomwear", "shoes": "footwear"}

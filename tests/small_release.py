@@ -13,7 +13,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from model.classes import HEADS, Classes
+from model import familiar
+from model.classes import FEATURES, HEADS, Classes
+from model.familiar import fit
 from model.predictor import Predictor
 from model.preprocess import read_photo
 from model.releases import load, promote, seal
@@ -30,6 +32,9 @@ WEIGHTS = {
 }
 """Head → (3 channels, classes)."""
 
+LOOKS = np.random.default_rng(0).random((3, 512)).astype(np.float32)
+"""What each channel adds to the features of a release that makes sketches."""
+
 
 def make(
     model_dir: Path,
@@ -38,11 +43,17 @@ def make(
     sub_threshold: float = 0.0,
     heads: tuple[str, ...] = HEADS,
     doubts: Mapping[str, float] | None = None,
+    sketches: bool = False,
 ) -> Path:
-    """Write the release below `model_dir` and make it the current one; returns its folder."""
+    """Write the release below `model_dir` and make it the current one; returns its folder.
+
+    With `sketches` it can say what photos look like.
+    """
     folder = model_dir / version
     (folder / "golden").mkdir(parents=True)
-    onnx.save(_network(), folder / "model.onnx")
+    onnx.save(_network(features=sketches), folder / "model.onnx")
+    if sketches:
+        fit(LOOKS[:2], np.array(["home", "home"])).write(folder / familiar.FILE)
     classes = Classes(
         mains=MAINS,
         subs=SUBS,
@@ -108,7 +119,7 @@ def answer(folder: Path, photo: bytes) -> str:
     return Predictor(load(folder)).predict(np.stack([pixels]))[0].sub.name
 
 
-def _network() -> onnx.ModelProto:
+def _network(*, features: bool) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
@@ -129,6 +140,10 @@ def _network() -> onnx.ModelProto:
         else:
             nodes.append(helper.make_node("MatMul", ["scaled", f"{head}_weights"], [head]))
             outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, ["N", len(weights[0])]))
+    if features:
+        constants.append(numpy_helper.from_array(LOOKS, "looks"))
+        nodes.append(helper.make_node("MatMul", ["scaled", "looks"], [FEATURES]))
+        outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", 512]))
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 224, 224, 3])
     graph = helper.make_graph(nodes, "small", [pixels], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -21,6 +21,9 @@ from batch.records import moments
 from batch.records.ledger import MODEL_ANSWER, Ledger, Row
 from batch.settings import BatchSettings
 
+AUDIT = "audit"
+"""The mark of the sure photos that people check."""
+
 PUT_THERE = "put there by hand"
 """Why a photo waits that somebody moved into `review`."""
 
@@ -156,7 +159,8 @@ def _move(row: Row, place: str, now: str, known: set[tuple[str, str]]) -> None:
     status = _status(place, known)
     if status == "review" and row.status != "review":
         _restore(row)
-        row.status, row.needs_review, row.review_reason = "review", True, PUT_THERE
+        row.review_reason = ", ".join(filter(None, [PUT_THERE, _mark(row)]))
+        row.status, row.needs_review = "review", True
         row.decision, row.decided_at, row.decided_by = "", "", ""
     elif status == "processed" and (row.status != "processed" or category(place) != _category_of(row)):
         _decide(row, place, now)
@@ -172,10 +176,14 @@ def _decide(row: Row, place: str, now: str) -> None:
     if not accepted:
         row.main_category, row.sub_category = category(place)
         row.main_category_probability = row.sub_category_probability = None
-    if row.status != "processed":  # a sure photo keeps its mark for the audit
-        row.review_reason = ""
+    row.review_reason = _mark(row)
     row.status, row.needs_review, row.error, row.duplicate_of = "processed", False, "", ""
     row.decision, row.decided_at, row.decided_by = "accepted" if accepted else "corrected", now, ""
+
+
+def _mark(row: Row) -> str:
+    """The mark that a photo of the sample keeps wherever it goes, or the sample would lose what was noticed as wrong."""
+    return AUDIT if AUDIT in row.review_reason and row.status != "duplicate" else ""
 
 
 def _restore(row: Row) -> None:

@@ -322,6 +322,8 @@ def _sweep(
             return  # no need to start a server
         with sidecar:
             run.model_version = sidecar.model_version
+            if sidecar.review_precision:
+                run.settings["REVIEW_PRECISION"] = f"{sidecar.review_precision:g}"
             with _aside("Asking the model server for its categories"):
                 ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
             started = time.monotonic()

@@ -610,7 +610,8 @@ class Sweep:
         return Answer(error=f"The model server fails on this photo: {problem}.")
 
     def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
-        return self._patiently(lambda client: client.predict(photos, seconds))
+        sketch = self._sidecar.makes_sketches
+        return self._patiently(lambda client: client.predict(photos, seconds, sketch=sketch))
 
     def _patiently(self, ask: Callable[[Client], T]) -> T:
         """Ask; wait while the sidecar is overloaded or still loading. One that hangs is ended."""

@@ -14,6 +14,8 @@ from urllib.parse import unquote_to_bytes, urlsplit
 import requests
 import urllib3
 
+from batch.records import sketches
+
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 120
 """Longer than the sidecar's own bound for one photo, so that it is the sidecar that gives up first."""
@@ -63,6 +65,10 @@ class Health:
     instance: str
     model_version: str
     detail: str
+    review_precision: float = 0.0
+    """What it promises of the photos that need no person; 0 where it does not say."""
+    makes_sketches: bool = False
+    """Whether it can say what photos look like."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,8 @@ class Client:
                 instance=_text(found.get("instance", "")),
                 model_version=_text(found["model_version"]),
                 detail=_text(found.get("detail", "")),
+                review_precision=_promise(found.get("review_precision", 0.0)),
+                makes_sketches=found.get("sketches") is True,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise SidecarError(f"{self.url} does not answer as a model server does ({error!r})") from error
@@ -121,8 +129,12 @@ class Client:
             raise SidecarError(f"{self.url} does not say which categories there are")
         return {_text(sub): _text(main) for sub, main in found.items()}
 
-    def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> list[Answer]:
+    def predict(
+        self, photos: Sequence[bytes], seconds: float | None = None, *, sketch: bool = False
+    ) -> list[Answer]:
         """Ask about photos (the files' bytes); answers come in the same order, one for each.
+
+        With `sketch` also what each looks like, of a server that can say it.
 
         Raises:
             SidecarBusyError: it asks us to wait.
@@ -131,7 +143,8 @@ class Client:
             RefusedError: it will never answer this client.
         """
         form = _Form(photos)
-        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
+        path = "/predict/batch?sketch=true" if sketch else "/predict/batch"
+        response = self._send("POST", path, seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
         self._require_success(response)
         found = _content(response)
         try:
@@ -270,7 +283,15 @@ def _answer(result: dict[str, Any], model_version: str) -> Answer:
             raise ValueError(f"the probability of {head}")
     _text(heads["review_reason"])
     _text(heads.get("doubts", ""))
+    if "sketch" in heads:
+        sketches.check(_text(heads["sketch"]))
     return Answer(prediction=heads, model_version=model_version)
+
+
+def _promise(value: object) -> float:
+    if not isinstance(value, int | float) or not 0 <= value < 1:
+        raise TypeError(f"{value!r} is no share of photos that can be promised")
+    return float(value)
 
 
 def _text(value: object) -> str:

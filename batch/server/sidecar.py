@@ -42,6 +42,9 @@ class Sidecar:
     def __init__(self, *, log_dir: Path, url: str = "", token: str = "", run_id: str = "") -> None:
         self.is_ours = not url
         self.model_version = ""
+        self.review_precision = 0.0
+        """What it promises; 0 where it does not say."""
+        self.makes_sketches = False
         self.interrupted = Flag()
         """Set it to have nobody wait for the server any longer."""
         self._log = log_dir / "sidecar.log"
@@ -96,6 +99,8 @@ class Sidecar:
                         raise SidecarDownError(f"the model cannot be used: {health.detail}")
                     elif health.ready:
                         self.model_version = health.model_version
+                        self.review_precision = health.review_precision
+                        self.makes_sketches = health.makes_sketches
                         return
                     else:
                         problem = health.detail or "it is still loading"
