@@ -142,7 +142,10 @@ class Engine:
             return " ".join(filter(None, faults))
 
     def answer(self, photos: Sequence[bytes], *, sketch: bool = False) -> list[Answered | PhotoError]:
-        """An answer for every photo, in order: what is on it, or why it cannot be read; with `sketch`, what it looks like."""
+        """An answer for every photo, in order: what is on it, or why it cannot be read.
+
+        With `sketch` also what it looks like, if the release can say it.
+        """
         assert self._predictor is not None  # routes ask only when it is ready
         with self._cores_free:
             read = [self._read(photo) for photo in photos]

@@ -284,7 +284,7 @@ def _answer(result: dict[str, Any], model_version: str) -> Answer:
     _text(heads["review_reason"])
     _text(heads.get("doubts", ""))
     if "sketch" in heads:
-        sketches.check(_text(heads["sketch"]))
+        sketches.decoded(_text(heads["sketch"]))
     return Answer(prediction=heads, model_version=model_version)
 
 

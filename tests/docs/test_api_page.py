@@ -96,8 +96,9 @@ def test_the_curl_examples_run(server: str, folder: Path) -> None:
 def test_the_distance_of_sketches_is_the_one_the_night_uses() -> None:
     example: dict[str, Any] = {}
     exec(blocks("python")[1], example)
-    one, other = (base64.b64encode(bytes((n * k) % 256 for n in range(64))).decode() for k in (3, 7))
-    assert example["distance"](one, other) == pytest.approx(sketches.distance(one, other), abs=1e-6)
+    one, other = (bytes((n * k) % 256 for n in range(64)) for k in (3, 7))
+    sent = (base64.b64encode(sketch).decode() for sketch in (one, other))
+    assert example["distance"](*sent) == pytest.approx(sketches.distance(one, other), abs=1e-6)
 
 
 def test_the_python_example_runs(server: str, folder: Path) -> None:

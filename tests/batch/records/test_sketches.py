@@ -5,11 +5,11 @@ import base64
 import numpy as np
 import pytest
 
-from batch.records.sketches import FARTHEST, check, distance
+from batch.records.sketches import FARTHEST, decoded, distance
 
 
-def sketch(numbers: np.ndarray) -> str:
-    return base64.b64encode(numbers.astype(np.int8).tobytes()).decode()
+def sketch(numbers: np.ndarray) -> bytes:
+    return numbers.astype(np.int8).tobytes()
 
 
 def test_it_is_one_minus_the_cosine_of_their_angle() -> None:
@@ -22,10 +22,14 @@ def test_it_is_one_minus_the_cosine_of_their_angle() -> None:
 
 def test_photos_without_a_sketch_are_as_far_from_all_others_as_can_be() -> None:
     known = sketch(np.arange(64))
-    assert distance("", known) == distance("", "") == distance(sketch(np.zeros(64)), known) == FARTHEST
+    assert distance(b"", known) == distance(b"", b"") == distance(sketch(np.zeros(64)), known) == FARTHEST
 
 
-@pytest.mark.parametrize("text", ["", "AAAA", "?", sketch(np.zeros(65))])
+def test_they_come_in_base64() -> None:
+    assert decoded(base64.b64encode(sketch(np.arange(64))).decode()) == sketch(np.arange(64))
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "?", base64.b64encode(bytes(65)).decode()])
 def test_what_has_not_64_bytes_is_none(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        check(text)
+        decoded(text)

@@ -54,7 +54,8 @@ def test_a_year_in_which_the_promise_is_just_kept_gives_a_false_alarm_in_one_of_
 
 
 def test_a_promise_that_is_shown_to_be_broken_stays_so_whatever_comes_after() -> None:
-    seen: list[Verdict] = ["wrong"] * 4 + ["right"] * 2000
+    seen: list[Verdict] = ["wrong" for _ in range(4)]
+    seen += ["right" for _ in range(2000)]
     looks = [examine(seen[:day], promise=0.97).is_broken for day in range(0, len(seen), 10)]
     assert looks == sorted(looks)
     assert looks[-1]
