@@ -13,12 +13,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from model import familiar
-from model.classes import FEATURES, HEADS, Classes
-from model.familiar import fit
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import load, promote, seal
+from model.releasing.promotion import promote
+from model.serving import familiar
+from model.serving.classes import FEATURES, HEADS, Classes
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import load, seal
 
 SUBS = ("pants", "shoes", "t-shirt")
 MAINS = ("bottomwear", "footwear", "upperwear")
@@ -53,6 +53,8 @@ def make(
     (folder / "golden").mkdir(parents=True)
     onnx.save(_network(features=sketches), folder / "model.onnx")
     if sketches:
+        from model.training.familiarity import fit  # loads scikit-learn, which few tests need
+
         fit(LOOKS[:2], np.array(["home", "home"])).write(folder / familiar.FILE)
     classes = Classes(
         mains=MAINS,
