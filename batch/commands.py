@@ -24,7 +24,7 @@ from batch.records import backup, csv_files
 from batch.records.ledger import STATUSES, Ledger, LedgerError
 from batch.reporting import health, history, notify, report
 from batch.settings import ArchiveFolderError, BatchSettings, check_archive_folder
-from batch.upkeep import doctor, install, schedule, withdraw
+from batch.upkeep import corrections, doctor, install, schedule, withdraw
 from logformat import printable
 
 MOST = 36_500
@@ -180,6 +180,14 @@ def do_notify(settings: BatchSettings, _: Arguments) -> int:
 def do_backup(settings: BatchSettings, given: Arguments) -> int:
     """A copy of the ledger."""
     log.info("Copied the ledger to %s.", backup.back_up(settings, given.target))
+    return 0
+
+
+def do_corrections(settings: BatchSettings, given: Arguments) -> int:
+    """What people decided, as photos to learn from."""
+    with _rehearsal(settings) as ledger:
+        written = corrections.write(settings, ledger, given.to)
+    _print(f"{given.to} holds {written}.")
     return 0
 
 
@@ -350,6 +358,16 @@ def _install_options(parser: Parser) -> None:
         kind.add_argument(f"--{name}", dest="kind", action="store_const", const=name, help=words)
     parser.add_argument("--remove", action="store_true", help="take it off again")
     parser.add_argument("--yes", action="store_true", help="do it; without, only show what would be done")
+
+
+def _corrections_options(parser: Parser) -> None:
+    parser.add_argument(
+        "--to",
+        type=lambda text: Path.cwd() / text,
+        required=True,
+        metavar="DIR",
+        help="a new or empty folder, or one of an earlier call",
+    )
 
 
 def _requeue_options(parser: Parser) -> None:
@@ -585,6 +603,22 @@ COMMANDS = (
         _target_argument,
     ),
     Command(
+        "corrections",
+        "what people decided, as a folder of photos to learn from",
+        "Copies the photos that people decided on, by category, and writes labels.csv for them; the next call brings the\n"
+        "folder up to date. The ledger is only read. Example:\n\n"
+        "  python -m batch corrections --to corrections\n"
+        "  python -m model calibrate mine-1 --from corrections",
+        do_corrections,
+        {
+            0: "written",
+            1: "there is nothing to write, or it could not be done",
+            **WRONG_USAGE,
+            **AT_WORK,
+        },
+        _corrections_options,
+    ),
+    Command(
         "requeue",
         "put photos back into incoming, to be sorted again",
         "Filters combine (AND). The old rows leave the CSVs; the ledger keeps them. The duplicates of a photo go back\n"
@@ -628,7 +662,9 @@ def perform(command: Command, settings: BatchSettings, given: Arguments) -> int:
         return Exit.USAGE
     except withdraw.NothingFitsError as error:
         log.error("%s", error)
-    except (LedgerError, StrangeFolderError, csv_files.ExportError, install.InstallError) as error:
+    except (
+        LedgerError, StrangeFolderError, csv_files.ExportError, install.InstallError, corrections.CorrectionsError,
+    ) as error:  # fmt: skip
         log.error("Not done: %s", error)
     except BrokenPipeError:
         raise

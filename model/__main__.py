@@ -334,7 +334,8 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="learn from a data folder",
         description="Learn from DATA/train/<sub>/*.jpg and DATA/labels.csv (file,background,colour,sender), if there is "
         "one, or from a folder whose table says everything about its photos "
-        "(file,sub,main,background,colour,group,source,kind). The same command goes on after an interruption.",
+        "(file,sub,main,background,colour and perhaps group,source,kind,weight). The same command goes on after an "
+        "interruption.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument(

@@ -58,7 +58,7 @@ def current(ledger: Ledger) -> Audit | None:
     release, promise = ledger.last_promise()
     if not release:
         return None
-    verdicts = (_verdict(decision, is_same) for decision, is_same in ledger.sample(release, promise))
+    verdicts = (_verdict(decision, is_same) for _, decision, is_same in ledger.sample(release, promise))
     return examine(verdicts, promise=float(promise), release=release)
 
 

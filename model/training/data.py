@@ -185,7 +185,7 @@ def load(
     if classes is None:
         classes = classes_of([root], part=part)
     table = described_table(root)
-    known = read_described(table, classes) if table else _in_folders(root, part, classes)
+    known = read_described(table, classes, kind=root.name) if table else _in_folders(root, part, classes)
     if not known:
         raise DataError(f"{table or root} names no photo.")
     return _read(root, known, classes, masks=masks, most=most, progress=progress)

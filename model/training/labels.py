@@ -5,7 +5,7 @@
 
 Three tables are read: `labels.csv` beside photos in folders (`file,background,colour`, and perhaps
 `sender,kind,source,weight`), `votes.csv` (what several people called each photo), and a table that says all
-(`file,sub,main,background,colour,group,source,kind`), for photos that lie in any order.
+(`file,sub,main,background,colour`, and perhaps `group,source,kind,weight`), for photos that lie in any order.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ ALTERNATIVE: Final = 0.5
 OWN_COLOUR: Final = 3
 """Photos from which a colour's name that is not one of COLOURS is a name of one's own, and no slip."""
 
-DESCRIBED: Final = ("file", "sub", "main", "background", "colour", "group", "source", "kind")
-"""The columns of a table that says everything about its photos."""
+DESCRIBED: Final = ("file", "sub", "main", "background", "colour")
+"""The columns of a table that says everything about its photos; `group` (or `sender`), `source`, `kind` and `weight` may be
+there, too."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read_labels(path: Path, classes: Classes, *, kind: str = "") -> dict[str, La
     }
 
 
-def read_described(path: Path, classes: Classes) -> dict[str, Label]:
+def read_described(path: Path, classes: Classes, *, kind: str = "") -> dict[str, Label]:
     """`file` → what a table with the columns of DESCRIBED says of it. Raises DataError."""
     taxonomy = read_taxonomy()
     return {
@@ -97,9 +98,10 @@ def read_described(path: Path, classes: Classes) -> dict[str, Label]:
             _garment(row["sub"], row["main"], classes, taxonomy),
             background=_background(row["background"], path, line),
             colour=_colour(row["colour"], classes, path, line),
-            group=row["group"],
-            source=row["source"],
-            kind=row["kind"],
+            group=row.get("group") or row.get("sender") or "",
+            source=row.get("source") or "",
+            kind=row.get("kind") or kind,
+            weight=_weight(row, path, line),
         )
         for line, row in _numbered(path, DESCRIBED)
     }
