@@ -163,6 +163,39 @@ def calibrate(options: argparse.Namespace) -> None:
     )
 
 
+def prepare(options: argparse.Namespace) -> None:
+    """Make a data folder of raw photos: train, validation and test, with nothing of the one in the other."""
+    from model.training.prepare import PARTS
+    from model.training.prepare import prepare as make
+
+    prepared = make(options.raw, options.to, shares=options.shares)
+    table = prepared.table()
+    width = max(len(sub) for sub in table)
+    print(f"{'':<{width}}{''.join(f'{part:>12}' for part in PARTS)}")
+    for sub, counts in table.items():
+        print(entry(f"{sub:<{width}}{''.join(f'{count:>12}' for count in counts)}"))
+    print(
+        f"{sum(map(sum, table.values()))} photos, {prepared.near} of them nearly the same as another one (kept together); "
+        f"{len(prepared.left_out)} left out ({options.to / 'left_out.csv'} says why)."
+    )
+    print(f"Next: .venv/bin/python -m model train --data {options.to}")
+
+
+def audit_labels(options: argparse.Namespace) -> None:
+    """Find the labels that are likeliest wrong, by what the other photos say of each."""
+    if importlib.util.find_spec("cleanlab") is None:
+        raise ReleaseError(f"This command needs cleanlab: {INSTALL}")
+    from model.training import data
+    from model.training.suspects import features_of, suspects, write_pages
+
+    need_folder(options.folder, "the photos")
+    photos = data.load(options.folder)
+    found = suspects(photos, features_of(_release(options.release), photos))
+    for path in write_pages(found, photos, options.folder, options.out):
+        print(path)
+    print(f"{len(found)} labels of {len(photos)} photos may be wrong; the likeliest come first.")
+
+
 def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
@@ -281,6 +314,40 @@ def _parser() -> argparse.ArgumentParser:
     )
     own.add_argument("--release", help="version or release folder of the parent (default: the one in use)")
     own.set_defaults(command=calibrate)
+    raw = commands.add_parser(
+        "prepare",
+        help="make a data folder of raw photos",
+        description=prepare.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    raw.add_argument(
+        "raw",
+        type=_path,
+        help="a folder with <main category>/<sub-category>/*.jpg, or with a CSV (file,label), or with a catalogue's "
+        "styles.csv and its images; or such a CSV",
+    )
+    raw.add_argument("--to", type=_path, required=True, help="the data folder: a new or empty one")
+    raw.add_argument(
+        "--shares",
+        type=_shares,
+        default=(0.7, 0.15, 0.15),
+        help="of train, validation and test, such as 70,15,15",
+    )
+    raw.set_defaults(command=prepare)
+    labels = commands.add_parser(
+        "audit-labels",
+        help="find the labels that are likeliest wrong",
+        description=audit_labels.__doc__,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    labels.add_argument("folder", type=_path, help="photos as for train")
+    labels.add_argument(
+        "--release", help="version or release folder whose features are used (default: the one in use)"
+    )
+    labels.add_argument(
+        "--out", type=_path, default=Path("runs/labels"), help="the table and the page go here"
+    )
+    labels.set_defaults(command=audit_labels)
     scored = commands.add_parser(
         "evaluate", help="score a release on a folder of photos", description=evaluate.__doc__
     )
@@ -553,6 +620,17 @@ def _name(text: str) -> str:
     if not re.fullmatch(r"\w[\w.+-]{0,99}", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name: letters, digits and . - _ + are meant")
     return text
+
+
+def _shares(text: str) -> tuple[float, ...]:
+    """Three numbers that say how photos are shared out."""
+    try:
+        shares = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        shares = ()
+    if len(shares) != 3 or min(shares) < 0 or not 0 < shares[0] < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} are no three shares, such as 70,15,15")
+    return tuple(share / sum(shares) for share in shares)
 
 
 def _threads(text: str) -> int:

@@ -21,7 +21,7 @@ APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-Decision = Literal["", "accepted", "corrected"]
+Decision = Literal["", "accepted", "corrected", "no clothing", "audited", "cannot tell"]
 """What a person said of the model's answer; nothing while nobody has."""
 
 

@@ -90,9 +90,14 @@ class Predictor:
         return self._network.run(pixels)
 
     @property
+    def makes_features(self) -> bool:
+        """Whether the network gives what it has seen, too, and not only scores; older ones do not."""
+        return FEATURES in self._network.outputs
+
+    @property
     def makes_sketches(self) -> bool:
         """Whether this release can say in 64 bytes what a photo looks like; older ones cannot."""
-        return self.release.familiar is not None and FEATURES in self._network.outputs
+        return self.release.familiar is not None and self.makes_features
 
     def sketches(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
         """What N photos look like, from their raw scores: int8 (N, 64), close to each other for similar photos."""

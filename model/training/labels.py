@@ -135,7 +135,7 @@ def colour_names(tables: Iterable[Path]) -> tuple[str, ...]:
 
 def described_table(folder: Path) -> Path | None:
     """The table in a folder that says everything about its photos, if there is one. Raises DataError for several."""
-    found = [path for path in sorted(folder.glob("*.csv")) if set(DESCRIBED) <= set(_columns(path))]
+    found = [path for path in sorted(folder.glob("*.csv")) if set(DESCRIBED) <= set(columns_of(path))]
     if len(found) > 1:
         raise DataError(
             f"{folder} holds two tables that describe photos, {found[0].name} and {found[1].name}: leave one there."
@@ -185,6 +185,12 @@ def read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
         return [{name: text or "" for name, text in row.items() if name} for row in reader]
 
 
+def columns_of(path: Path) -> list[str]:
+    """The names in a table's first line. Raises DataError."""
+    with _table(path) as reader:
+        return list(reader.fieldnames or [])
+
+
 @contextmanager
 def _table(path: Path) -> Iterator[csv.DictReader[str]]:
     """A CSV file's rows. Raises DataError when it is none, or not in UTF-8."""
@@ -197,11 +203,6 @@ def _table(path: Path) -> Iterator[csv.DictReader[str]]:
         raise DataError(f"{path} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): a table in CSV is meant.") from error
-
-
-def _columns(path: Path) -> list[str]:
-    with _table(path) as reader:
-        return list(reader.fieldnames or [])
 
 
 def _numbered(path: Path, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:
