@@ -218,11 +218,15 @@ class TestAgain:
         monkeypatch.setattr(preparing, "_copy", copy)
         cache = to / preparing.MARK / "read.jsonl"
         cache.write_text(cache.read_text()[:-40])
-        monkeypatch.setattr(preparing, "_read", lambda path: (read.append(path), one(path))[1])
-        read: list[Path] = []
-        one = _real_read
+        really, again = preparing._read, []
+
+        def noted(path: Path) -> preparing.Read:
+            again.append(path)
+            return really(path)
+
+        monkeypatch.setattr(preparing, "_read", noted)
         assert prepare(raw, to, progress=False).table() == whole.table()
-        assert len(read) == 1, "the one whose line was cut short"
+        assert len(again) == 1, "the one whose line was cut short"
         assert parts_of(to) == parts_of(tmp_path / "whole")
         assert (to / "labels.csv").read_bytes() == (tmp_path / "whole" / "labels.csv").read_bytes()
         assert not list(to.rglob(".[0-9a-f]*.jpg"))
@@ -249,9 +253,6 @@ class TestAgain:
         prepare(raw, tmp_path / "data", progress=False)
         with pytest.raises(DataError, match="with other shares"):
             prepare(raw, tmp_path / "data", shares=(0.8, 0.1, 0.1), progress=False)
-
-
-_real_read = preparing._read
 
 
 @pytest.mark.parametrize("shares", ["70,30", "70,-15,15", "0,50,50", "a,b,c", "nan,1,1", "inf,1,1"])
