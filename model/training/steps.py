@@ -20,6 +20,7 @@ from model.training.data import Photos
 from model.training.labels import UNKNOWN
 from model.training.origin import refuse_another
 from model.training.recipe import Recipe
+from replacing import replacing
 
 
 class Steps(Dataset[Batch]):
@@ -146,9 +147,8 @@ def _keep_average(average: nn.Module, network: nn.Module, decay: float, step: in
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write it whole or not at all."""
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def load_checkpoint(

@@ -23,7 +23,8 @@ from model.lab.judging.evaluation import fold_scores, judge_scores
 from model.lab.judging.judges import Judge, find_judge, find_judges, open_judges, tasks
 from model.lab.judging.tasks import load_task
 from model.lab.pages.evaluation import lines, page
-from model.lab.photos.store import Store, replacing
+from model.lab.photos.store import Store
+from replacing import replacing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     name = f"{datetime.now(UTC):%Y-%m-%d %H%M%S} {judge.task} {judge.name}"
     folder = options.out / "evaluations"
+    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}.log") as scratch:
         scratch.write_text(f"{text}\n", encoding="utf-8")
     page(judge, scores, files, options.on).save(folder / f"{name}.html")

@@ -15,7 +15,7 @@ from pathlib import Path
 from model.lab.commands.options import add_mask_model, add_out, add_releases
 from model.lab.judging.judges import find_judges, tasks
 from model.lab.pages.judgement import drawing, look_at, verdicts
-from model.lab.photos.store import replacing
+from replacing import replacing
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +35,7 @@ def run(options: argparse.Namespace) -> int:
     judges = [judge for task in names for judge in find_judges(options.out, task, options.releases)]
     told = verdicts(view, judges)
     target = options.picture or options.out / "explained" / f"{options.photo.stem}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as scratch:
         drawing(view, told).savefig(scratch, format="png", dpi=80)
     print("\n".join([*told, str(target)]))

@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from model.lab import LabError
-from model.lab.photos.store import replacing
+from replacing import replacing
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]

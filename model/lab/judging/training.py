@@ -30,7 +30,8 @@ from model.lab.judging.scores import Scores
 from model.lab.judging.tasks import Task
 from model.lab.numbers.features import load_features
 from model.lab.photos.parallel import in_parallel
-from model.lab.photos.store import Store, replacing, write_csv
+from model.lab.photos.store import Store, write_csv
+from replacing import replacing
 
 LAYOUT: Final = 2
 """What a saved model looks like; a model of an earlier one is trained again."""
@@ -265,6 +266,7 @@ def train_piece(number: int) -> Piece:
 
 def write_fold(folder: Path, piece: Piece, fingerprint: str) -> None:
     """Keep a fold's result."""
+    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{piece.number}.npz") as scratch, scratch.open("wb") as stream:
         np.savez(
             stream,
