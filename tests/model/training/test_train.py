@@ -75,7 +75,7 @@ def test_it_goes_on_after_kill_9_and_ends_as_if_nothing_had_been(
     whole = run(root, tmp_path / "whole", init, recipe)
     program = (
         "import sys; from pathlib import Path; from dataclasses import replace\n"
-        "from tests.model.test_train import run, QUICK\n"
+        "from tests.model.training.test_train import run, QUICK\n"
         "run(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), replace(QUICK, epochs=3))"
     )
     killed = tmp_path / "killed"
