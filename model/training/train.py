@@ -23,6 +23,7 @@ from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
 from model.network import Network, Palette, Scores, as_seen, both_ways
+from model.scoring import accuracy, balanced_accuracy
 from model.serving.answers import joint
 from model.serving.classes import FEATURES, HEADS, OUTPUTS
 from model.serving.familiar import Familiar
@@ -256,12 +257,8 @@ def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dic
     for head in HEADS:
         labels = photos.labels(head)[which]
         known = labels != UNKNOWN
-        right = scores[head].argmax(1) == labels
-        groups = np.unique(labels[known]) if head == "background" else [None]
-        shares = [
-            right[known if group is None else labels == group].mean() for group in groups if known.any()
-        ]
-        result[head] = float(np.mean(shares)) if shares else 0.0
+        measure = balanced_accuracy if head == "background" else accuracy
+        result[head] = measure(labels[known], scores[head].argmax(1)[known]) if known.any() else 0.0
     return result
 
 

@@ -26,11 +26,11 @@ import pandas as pd
 
 from model.lab import LabError
 from model.lab.judging import classical
-from model.lab.judging.scores import Scores
 from model.lab.judging.tasks import Task
 from model.lab.numbers.features import load_features
 from model.lab.photos.parallel import in_parallel
 from model.lab.photos.store import Store, write_csv
+from model.scoring import Scores
 from replacing import replacing
 
 LAYOUT: Final = 2

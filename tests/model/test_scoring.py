@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score
 
-from model.lab.judging.scores import Scores
+from model.scoring import Scores
 
 
 def made(truth: list[int], guesses: list[int], groups: list[str] | None = None, sure: float = 0.9) -> Scores:
