@@ -70,7 +70,7 @@ def train(options: argparse.Namespace) -> None:
     import torch
 
     from model.releasing.outlook import summary
-    from model.training import data, held_out_scores, runs, strangers
+    from model.training import clothing_head, data, held_out_scores, runs
     from model.training.labels import NO_CLOTHING
     from model.training.recipe import Recipe
     from model.training.start import begin
@@ -88,10 +88,10 @@ def train(options: argparse.Namespace) -> None:
         more = np.arange(len(photos), len(photos) + len(extra))
         photos = photos.joined(extra)
         division = division.with_more(photos, more)
-    others = strangers.pictures(options.strangers)
+    others = clothing_head.pictures_without_clothing(options.strangers)
     if (photos.clothing[division.learn] == NO_CLOTHING).any():
         more = np.arange(len(photos), len(photos) + len(others))
-        photos = photos.joined(strangers.as_photos(photos.classes, others))
+        photos = photos.joined(clothing_head.as_photos(photos.classes, others))
         division = division.with_more(photos, more)
     division = division.honest(photos)
     start = begin(photos.classes, recipe, init=options.init, start=_start(options.start))

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from model.network import Network
 from model.releasing import golden_photos
-from model.releasing import held_out as held_out_answers
+from model.releasing import held_out_answers as held_out_answers
 from model.releasing.calibrate import calibrate
 from model.releasing.card import card
 from model.releasing.evaluate import chosen, doubted, doubts, evaluate, in_words, judge, review

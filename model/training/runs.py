@@ -22,15 +22,15 @@ from torch import nn
 import in_use
 from model.network import Network
 from model.serving.classes import HEADS, DataError
-from model.training import categories, strangers
+from model.training import categories, clothing_head
 from model.training.augment import Augmenter
 from model.training.data import Photos, beside
 from model.training.held_out_scores import FILE, save_scores
 from model.training.labels import NO_CLOTHING, UNKNOWN
 from model.training.origin import origin_of, short_name
+from model.training.palette import palette_stays, train_palette
 from model.training.recipe import Recipe
 from model.training.run import Run, save_run, story
-from model.training.settle import settle, stays
 from model.training.start import Start
 from model.training.steps import load_checkpoint, save_checkpoint
 from model.training.train import familiarise, label_sets, raw_scores, train
@@ -186,9 +186,9 @@ def _network(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -
         )
     else:
         categories.learn(network, plan.views(), photos, learned, recipe)
-        settle(network, photos, learned, recipe, keeps=start.keeps, progress=False)
+        train_palette(network, photos, learned, recipe, keeps=start.keeps, progress=False)
     if not _knows_clothing(plan, network, learned):
-        strangers.teach(network, Augmenter(photos), learned, plan.others, recipe.serve_size)
+        clothing_head.train_clothing_head(network, Augmenter(photos), learned, plan.others, recipe.serve_size)
     return network.eval()
 
 
@@ -198,7 +198,9 @@ def _teachers(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) 
         return []
     from model.training import teacher
 
-    found: list[nn.Module] = [teacher.teach(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)]
+    found: list[nn.Module] = [
+        teacher.train_teacher(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)
+    ]
     return found + ([copy.deepcopy(plan.start.network).eval()] if "sub" in plan.start.keeps else [])
 
 
@@ -217,7 +219,7 @@ def _knows_clothing(plan: Plan, network: Network, learned: np.ndarray) -> bool:
 def _trained(plan: Plan) -> tuple[str, ...]:
     """The heads that answer: those with labels of two classes at least, and those that came with the network and stay."""
     learned, keeps = plan.division.learn, plan.start.keeps
-    kept = set(keeps) & {"background", "colour"} if stays(plan.photos, learned, keeps) else set()
+    kept = set(keeps) & {"background", "colour"} if palette_stays(plan.photos, learned, keeps) else set()
     own = {h for h in HEADS if len(set(plan.photos.labels(h)[learned].tolist()) - {UNKNOWN}) > 1}
     return tuple(head for head in HEADS if head in own | kept | {"main", "sub"})
 

@@ -119,7 +119,7 @@ def cross_entropy_of_shares(
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
-def take(
+def optimiser_step(
     step: int,
     losses: dict[str, Tensor],
     network: nn.Module,

@@ -14,7 +14,7 @@ from model.__main__ import main
 from model.network import Network
 from model.releasing import outlook
 from model.serving.classes import Classes, DataError
-from model.training import data, runs, settle, start
+from model.training import data, palette, runs, start
 from model.training.held_out_scores import HeldOut
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
@@ -22,9 +22,9 @@ from model.training.run import Run, load_run, save_run
 
 Make = Callable[..., Path]
 QUICK = Recipe(
-    epochs=0, size=32, last_size=32, serve_size=32, batch=8, views=1, settle_epochs=1, teacher_epochs=1
+    epochs=0, size=32, last_size=32, serve_size=32, batch=8, views=1, palette_epochs=1, teacher_epochs=1
 )
-OPTIONS = ["--epochs=0", "--serve-size=32", "--views=1", "--settle-epochs=1"]
+OPTIONS = ["--epochs=0", "--serve-size=32", "--views=1", "--palette-epochs=1"]
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def test_colours_of_ones_own_are_learned_and_leave_the_background_as_it_was(
 def test_a_palette_is_learned_anew_from_enough_labels_alone(make_photos: Make) -> None:
     photos = data.load(make_photos(each=6), progress=False)
     every = np.arange(len(photos))
-    assert settle.stays(photos, every, ("background", "colour"))
-    assert not settle.stays(photos, every, ())
+    assert palette.palette_stays(photos, every, ("background", "colour"))
+    assert not palette.palette_stays(photos, every, ())
     many = photos.take(np.tile(every, 40))
-    assert not settle.stays(many, np.arange(len(many)), ("background", "colour"))
+    assert not palette.palette_stays(many, np.arange(len(many)), ("background", "colour"))
 
 
 def test_few_photos_are_each_held_out_once_and_all_learned_from(make_photos: Make) -> None:
