@@ -575,7 +575,7 @@ def _say_what(plan: Plan, run: Path) -> None:
     how = "the categories alone are learned" if not plan.recipe.epochs else f"{plan.recipe.epochs} epochs"
     print(
         f"{len(division.learn)} photos to learn from, {len(division.held_out)} held out ({way}), {len(photos.broken)} could "
-        f"not be read. {how[0].upper()}{how[1:]}; {plan.start.told}. The run is kept in {run}."
+        f"not be read. {how[0].upper()}{how[1:]}; {plan.start.description}. The run is kept in {run}."
     )
     for name, reason in photos.broken:
         print(entry(f"  {name}: {reason}"))

@@ -43,7 +43,7 @@ from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, ReleaseError, load, seal
 from model.training.data import Photos, serving_pixels
 from model.training.familiarity import with_reach
-from model.training.held_out_scores import HeldOut
+from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.run import Run
 
@@ -53,7 +53,9 @@ PROMISES: Final = (0.90, 0.95, 0.97)
 """The promised precisions that the card reports on."""
 
 
-def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
+def with_held_out(
+    familiar: Familiar | None, held_out: HeldOutScores
+) -> tuple[Familiar | None, np.ndarray | None]:
     """How far away is too far, by the held-out photos; and the kind that each of these is judged as.
 
     A photo in service does not say of which kind it is: its features do, so they choose for the held-out ones as well.
@@ -67,7 +69,7 @@ def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familia
 
 def export(
     run: Run,
-    held_out: HeldOut,
+    held_out: HeldOutScores,
     calibration: Photos,
     test: Photos,
     *,
@@ -192,7 +194,8 @@ def _measure(
     probable, filed = judge(scores, classes, PRECISION, familiar)
     report = evaluate(probable, test, classes)
     write_pages(report, probable, test, classes, plots)
-    for page in plots.glob("*.html"):  # the photos of a test set are not ours to release
+    # the photos of a test set are not ours to release
+    for page in plots.glob("*.html"):
         page.unlink()
     (plots / "worst.png").unlink(missing_ok=True)
     return {
@@ -254,7 +257,7 @@ def _processor() -> str:
     return f"{name or platform.machine()} ({', '.join(known) or 'unknown instructions'})"
 
 
-def _held_out(held_out: HeldOut, classes: Classes, familiar: Familiar | None) -> dict[str, Any]:
+def _held_out(held_out: HeldOutScores, classes: Classes, familiar: Familiar | None) -> dict[str, Any]:
     """How right the answers are on the held-out photos that set temperatures and thresholds, and what is doubted there."""
     probable, _ = judge(held_out.scores, classes, PRECISION, familiar)
     known = {head: held_out.labels[head] != UNKNOWN for head in classes.heads}

@@ -13,7 +13,7 @@ from typing import Final
 import in_use
 from in_use import CURRENT, InUseError
 from model.releasing import held_out_answers
-from model.releasing.held_out_answers import Compared, HeldOut
+from model.releasing.held_out_answers import Compared, HeldOutAnswers
 from model.serving import promotions
 from model.serving.classes import HEADS, Classes
 from model.serving.promotions import is_shipped, named, take_over, use
@@ -161,7 +161,7 @@ def _same_network(release: Release, used: Release) -> bool:
     return in_use.checksums(release.folder)[network] == in_use.checksums(used.folder)[network]
 
 
-def _held_out(release: Release) -> HeldOut:
+def _held_out(release: Release) -> HeldOutAnswers:
     """Its answers to photos that it has not learned from; nothing when it came without them."""
     if held_out_answers.FILE not in in_use.checksums(release.folder):
         return {}

@@ -28,7 +28,11 @@ from model.serving.preprocess import INPUT_SIZE, PhotoError, read_photo
 from model.training.augment import Augmenter
 from model.training.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
 from model.training.labels import NO_CLOTHING, UNKNOWN
+from model.training.logistic import fitted
 from model.user_errors import need_folder
+
+STRENGTH: Final = 0.1
+"""The inverse of the regression's regularisation (C)."""
 
 CROPS: Final = 10
 """Crops of every picture without clothing; the first is the whole picture."""
@@ -132,22 +136,13 @@ def train_clothing_head(
     nothing = features(network, crops(pictures, rng), size)
     empty = (augmenter.room(i % 2, size, rng) for i in range(ROOMS))
     rooms = features(network, ((room.permute(1, 2, 0) * 255).byte().numpy() for room in empty), size)
-    weight, bias = divide(clothing, np.concatenate([nothing, rooms]))
+    shown_nothing = np.concatenate([nothing, rooms])
+    labels = np.repeat([0, 1], [len(shown_nothing), len(clothing)])
+    weights, biases = fitted(np.concatenate([shown_nothing, clothing]), labels, strength=STRENGTH)
+    weight, bias = weights[1] - weights[0], biases[1] - biases[0]
     with torch.no_grad():
         network.clothing.weight.copy_(torch.from_numpy(weight[None]))
         network.clothing.bias.copy_(torch.tensor([bias]))
-
-
-def divide(clothing: np.ndarray, nothing: np.ndarray) -> tuple[np.ndarray, float]:
-    """The logistic regression that divides features (N, 768): weights and bias, positive for clothing."""
-    from sklearn.linear_model import LogisticRegression
-
-    both = np.concatenate([clothing, nothing])
-    middle, spread = both.mean(0), both.std(0) + 1e-3
-    model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
-    model.fit((both - middle) / spread, np.repeat([1, 0], [len(clothing), len(nothing)]))
-    weight = model.coef_[0] / spread
-    return weight.astype(np.float32), float(model.intercept_[0] - weight @ middle)
 
 
 def crops(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:

@@ -160,7 +160,8 @@ def _learn(
     )
     weights = _weights(colour)
     palette.train()
-    palette.norm.train(palette.norm.weight.requires_grad)  # what stays keeps its statistics
+    # what stays keeps its statistics
+    palette.norm.train(palette.norm.weight.requires_grad)
     for _ in range(recipe.palette_epochs):
         for rows in torch.multinomial(rates, len(seen), replacement=True).chunk(steps):
             backgrounds, colours = palette.opinions(seen[rows])

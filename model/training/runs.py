@@ -122,7 +122,7 @@ class Plan:
     def views(self) -> np.ndarray:
         """Features of all photos, seen once (model/training/categories.py)."""
         if self._views is None:
-            self._views = categories.look(
+            self._views = categories.features_of_views(
                 self.start.network, self.photos, self.recipe, progress=self.progress
             )
         return self._views
@@ -133,7 +133,8 @@ def learn(plan: Plan, run: Path) -> Run:
     _refuse_learned(plan)
     photos, division, recipe, start = plan.photos, plan.division, plan.recipe, plan.start
     run.mkdir(parents=True, exist_ok=True)
-    if not recipe.epochs:  # nothing is gone on from, but another run is not written over
+    if not recipe.epochs:
+        # nothing is gone on from, but another run is not written over
         origin = plan.origin()
         load_checkpoint(run / "checkpoint.pt", origin)
         save_checkpoint(run / "checkpoint.pt", {"origin": origin})
@@ -153,7 +154,7 @@ def learn(plan: Plan, run: Path) -> Run:
     finished = Run(
         network,
         start.classes,
-        story(recipe, photos, division.learn, begins_with=start.told, teacher=plan.teacher),
+        story(recipe, photos, division.learn, begins_with=start.description, teacher=plan.teacher),
         recipe.serve_size,
         familiarise(network, photos, division.learn, recipe.serve_size),
         trained=_trained(plan),
@@ -185,7 +186,7 @@ def _network(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -
             progress=plan.progress,
         )
     else:
-        categories.learn(network, plan.views(), photos, learned, recipe)
+        categories.train_categories(network, plan.views(), photos, learned)
         train_palette(network, photos, learned, recipe, keeps=start.keeps, progress=False)
     if not _knows_clothing(plan, network, learned):
         clothing_head.train_clothing_head(network, Augmenter(photos), learned, plan.others, recipe.serve_size)
@@ -231,6 +232,6 @@ def _refuse_learned(plan: Plan) -> None:
     if known:
         raise DataError(
             f"{known} of the {len(held_out)} held-out photos were learned from by what this training begins with "
-            f"({plan.start.told}): they would say nothing. Begin with another (--start, --init), or hold out what that one "
-            "held out (--fold)."
+            f"({plan.start.description}): they would say nothing. Begin with another (--start, --init), or hold out what "
+            "that one held out (--fold)."
         )

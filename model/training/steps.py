@@ -160,7 +160,8 @@ def load_checkpoint(
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
         before = saved.get("origin", {})
-    except Exception as error:  # torch raises whatever its readers do
+    except Exception as error:
+        # torch raises whatever its readers do
         raise WeightsError(f"{path} cannot be read: remove it, and the run begins anew.") from error
     refuse_another(before, origin, path.parent)
     return saved

@@ -71,7 +71,7 @@ def train(
 ) -> Network:
     """Train a network on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
 
-    `keeps` are the heads that know their classes already (see model.start): what they rest on is not changed.
+    `keeps` are the heads that know their classes already (see `start.Start`): what they rest on is not changed.
     `teachers`, in evaluation mode, answer for whatever the network is shown, and it learns from them as well. Goes on
     from the run's own checkpoint when there is one, of the same training by content; raises WeightsError where it is of
     another. Returns the averaged network, in evaluation mode.
@@ -117,7 +117,8 @@ class _State:
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = copy.deepcopy(network)
         frozen = [network.stem, network.layer1]
-        if palette_stays:  # and what it rests on: the map of the item is drawn from layer2 and layer3
+        if palette_stays:
+            # and what it rests on: the map of the item is drawn from layer2 and layer3
             frozen += [
                 network.layer2,
                 network.layer3,

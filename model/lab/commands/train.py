@@ -27,7 +27,7 @@ from model.lab.photos.store import Store
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     sets = "; ".join(f"{name}: {kind.meaning}" for name, kind in FEATURE_SETS.items())
-    models = "; ".join(f"{name}: {recipe.meaning}" for name, recipe in classical.RECIPES.items())
+    models = "; ".join(f"{name}: {kind.meaning}" for name, kind in classical.CLASSIFIERS.items())
     add_out(parser, "the folder that `extract` wrote to")
     add_task_options(parser)
     parser.add_argument("--task", required=True, help="the column to learn: background, colour, or your own")

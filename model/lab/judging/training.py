@@ -49,11 +49,13 @@ def chosen_models(names: str, sets: Sequence[str]) -> list[str]:
     pictures = list(sets) == ["picture"]
     if names == "all":
         return (
-            ["cnn"] if pictures else [name for name in classical.RECIPES if name not in ("cnn", "svc-full")]
+            ["cnn"]
+            if pictures
+            else [name for name in classical.CLASSIFIERS if name not in ("cnn", "svc-full")]
         )
     chosen = names.split(",")
     for name in chosen:
-        classical.recipe(name)
+        classical.classifier(name)
         if (name == "cnn") != pictures:
             raise LabError(
                 "The model cnn and the feature set picture belong together, and go with nothing else."
@@ -152,7 +154,7 @@ def train(
     (folder / "search.csv").unlink(missing_ok=True)
     if plan.search != "none":
         write_csv(folder / "search.csv", search_table(name, [whole, *folds]))
-    classical.save(folder, whole.model, facts)
+    classical.save_model(folder, whole.model, facts)
     shutil.rmtree(folder / "folds")
     log.info("cross-validation: %s", facts["cross_validation"])
     return facts

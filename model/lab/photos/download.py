@@ -291,7 +291,8 @@ class Hosts:
                 urljoin(url, "/robots.txt"), headers={"User-Agent": AGENT}, timeout=self._manners.timeout
             )
         except requests.RequestException:
-            rules.parse([])  # unreachable: the photo's own request will say so
+            # unreachable: the photo's own request will say so
+            rules.parse([])
             return rules
         if answer.status_code >= 500:
             rules.parse(["User-agent: *", "Disallow: /"])

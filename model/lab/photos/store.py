@@ -143,9 +143,8 @@ class Writer:
         number = max((int(path.stem) for path in parts(self.folder)), default=0) + 1
         part = self.folder / "parts" / f"{number:06d}"
         write_arrays(part.with_suffix(".npz"), self._masks.items())
-        write_csv(
-            part.with_suffix(".csv"), pd.DataFrame(self._rows)
-        )  # its presence says that the part is whole
+        # its presence says that the part is whole
+        write_csv(part.with_suffix(".csv"), pd.DataFrame(self._rows))
         self._masks, self._rows = {}, []
 
 

@@ -15,7 +15,7 @@ from model.network import Network
 from model.releasing import outlook
 from model.serving.classes import Classes, DataError
 from model.training import data, palette, runs, start
-from model.training.held_out_scores import HeldOut
+from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run
@@ -180,7 +180,7 @@ def test_from_a_folder_to_a_release_with_only_the_commands_that_it_names(
     assert "each is judged by a network that has not learned" in card
 
 
-def held_out(number: int, wrong: int) -> tuple[Classes, HeldOut]:
+def held_out(number: int, wrong: int) -> tuple[Classes, HeldOutScores]:
     """Sure scores for two classes, of which the least sure ones are wrong."""
     classes = Classes(mains=("m",), subs=("a", "b"), main_of={"a": "m", "b": "m"}, heads=("main", "sub"))
     labels = np.arange(number) % 2
@@ -194,7 +194,7 @@ def held_out(number: int, wrong: int) -> tuple[Classes, HeldOut]:
     }
     scores = {"sub": sure, "clothing": np.ones(number), **zeros}
     said = {"sub": labels, "main": np.zeros(number, int), "background": unknown, "colour": unknown}
-    return classes, HeldOut(scores, {**said, "clothing": np.ones(number, int)})
+    return classes, HeldOutScores(scores, {**said, "clothing": np.ones(number, int)})
 
 
 def test_too_few_photos_are_told_how_many_more_it_takes() -> None:
