@@ -3,7 +3,7 @@
     views = features_of_views(network, photos, Recipe())      # once, whichever photos are held out later
     train_categories(network, views, photos, which)
 
-For few photos this is as good as learning layer4 as well (docs/model.md), takes seconds, and leaves what the backbone
+For few photos this is as good as learning layer4 as well (docs/experiments.md), takes seconds, and leaves what the backbone
 knows of backgrounds, colours and clothing as it was.
 """
 
