@@ -297,7 +297,7 @@ def load_whole(classes: Classes, file: Path, *, dropout: float = 0.2) -> Network
 
 def _present_name(name: str) -> str:
     """A tensor's name in a release or run → its name today."""
-    return name.replace("ground.", "item_map.") if name.startswith("ground.") else name
+    return f"item_map.{name.removeprefix('ground.')}" if name.startswith("ground.") else name
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:

@@ -1,6 +1,6 @@
 """From a trained network to a release folder.
 
-    export(run, held_out, test, golden=Path("model/golden"), out=Path("model/releases"), version="2026-11-21")
+    export(run, held_out, calibration, test, out=Path("model/releases"), version="2026-11-21")
 
 The network goes to ONNX with its normalisation inside (uint8 pixels in, scores out), is quantised to 8 bits
 where that is quicker, and is measured on the test photos: its own scores, its agreement with the float
@@ -26,8 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.network import Network
-from model.releasing import golden_photos
-from model.releasing import held_out_answers as held_out_answers
+from model.releasing import golden_photos, held_out_answers
 from model.releasing.calibrate import calibrate
 from model.releasing.card import card
 from model.releasing.evaluate import chosen, doubted, doubts, evaluate, in_words, judge, review
@@ -104,15 +103,7 @@ def export(
         (part / "golden").mkdir(parents=True)
         whole = Path(scratch) / "float.onnx"
         write_onnx(run.network, whole, run.size)
-        if run.release:
-            for file in ("model.onnx", "weights.safetensors"):
-                shutil.copy(run.release.folder / file, part / file)
-        else:
-            if quantised:
-                quantise(whole, part / "model.onnx", serving_pixels(calibration))
-            else:
-                shutil.copy(whole, part / "model.onnx")
-            save_file(_halved(run.network), part / "weights.safetensors")
+        _write_network(run, part, whole, serving_pixels(calibration) if quantised else None)
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
@@ -146,6 +137,22 @@ def export(
         Predictor(load(part)).check_golden()
         os.replace(part, folder)
     return load(folder)
+
+
+def _write_network(run: Run, part: Path, whole: Path, calibration: np.ndarray | None) -> None:
+    """Write `model.onnx`, in 8 bits where there are pixels to set their ranges, and `weights.safetensors`.
+
+    whole: the float network as ONNX. A release's network is taken over bit for bit.
+    """
+    if run.release:
+        for file in ("model.onnx", "weights.safetensors"):
+            shutil.copy(run.release.folder / file, part / file)
+        return
+    if calibration is None:
+        shutil.copy(whole, part / "model.onnx")
+    else:
+        quantise(whole, part / "model.onnx", calibration)
+    save_file(_halved(run.network), part / "weights.safetensors")
 
 
 def _not_in(learned: frozenset[str] | None, test: Photos) -> Photos:

@@ -4,8 +4,8 @@
     train(photos, learn, held_out, Recipe(), Path("runs/first"), teachers=[teacher])
 
 Alone it is no better than the small network, but it errs elsewhere: what both say together is better than either, and
-a part of that can be learned (docs/experiments.md). It answers for every crop, blend and new background that the small one is
-shown (Beyer et al. 2022), and for photos without a label as well.
+a part of that can be learned (docs/experiments.md). It answers for every crop, blend and new background that the small
+one is shown (Beyer et al. 2022), and for photos without a label as well.
 """
 
 from __future__ import annotations
