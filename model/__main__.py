@@ -23,18 +23,19 @@ try:
     from pydantic import Field
 
     from logformat import Text, entry
-    from model import releases
-    from model.classes import HEADS, Classes, DataError
-    from model.releases import ReleaseError
+    from model.releasing import promotion
+    from model.serving import releases
+    from model.serving.classes import HEADS, Classes, DataError
+    from model.serving.releases import ReleaseError
     from model.user_errors import INSTALL, ended, need_file, need_folder
     from settings import ProjectPath, Settings, load
 except ImportError as error:
     this_python.end_without(error, "model")
 
 if TYPE_CHECKING:
-    from model.data import Photos
-    from model.export import Run
-    from model.runs import Plan
+    from model.training.data import Photos
+    from model.training.run import Run
+    from model.training.runs import Plan
 
 
 class ModelSettings(Settings):
@@ -68,10 +69,11 @@ def train(options: argparse.Namespace) -> None:
     import numpy as np
     import torch
 
-    from model import data, export, runs, strangers
-    from model.labels import NO_CLOTHING
-    from model.recipe import Recipe
-    from model.start import begin
+    from model.releasing.outlook import summary
+    from model.training import data, held_out_scores, runs, strangers
+    from model.training.labels import NO_CLOTHING
+    from model.training.recipe import Recipe
+    from model.training.start import begin
 
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -100,7 +102,7 @@ def train(options: argparse.Namespace) -> None:
     _say_what(plan, run)
     finished = runs.learn(plan, run)
     print()
-    for line in runs.summary(finished, export.load_held_out(run / "held_out.npz"), division):
+    for line in summary(finished, held_out_scores.load_held_out(run / "held_out.npz"), division):
         print(line)
     if scored := _scored(finished, options.data, options.part):
         print(scored)
@@ -110,22 +112,25 @@ def train(options: argparse.Namespace) -> None:
 def export_release(options: argparse.Namespace) -> None:
     """Make a release of a run."""
     _need_torch()
-    from model import data, export
+    from model.releasing import export
+    from model.training import data
+    from model.training.held_out_scores import load_held_out, of_held_out
+    from model.training.run import load_run, with_notes
 
     for folder in options.data or ():
         need_folder(folder, "the photos (--data)")
-    run = export.with_notes(export.load_run(options.run), options.note)
+    run = with_notes(load_run(options.run), options.note)
     folders = options.data or [Path(folder) for folder in run.data]
     if not folders:
         raise DataError(
             f"{options.run} does not say which photos it was made of: name their folder with --data."
         )
-    held_out = export.load_held_out(options.held_out or options.run / "held_out.npz", run.classes)
+    held_out = load_held_out(options.held_out or options.run / "held_out.npz", run.classes)
     each = -(-export.CALIBRATION_PHOTOS // len(folders))
     calibration = data.load_all(folders, classes=run.classes, most=each)
     test, judged = _test_photos(folders, options.part, run.classes), None
     if test is None and held_out.sha256 is not None:
-        test, held_out_scores = export.of_held_out(held_out, data.load_all(folders, classes=run.classes))
+        test, held_out_scores = of_held_out(held_out, data.load_all(folders, classes=run.classes))
         judged = held_out_scores if run.learned and set(test.sha256) <= run.learned else None
     release = export.export(
         run,
@@ -150,7 +155,7 @@ def calibrate(options: argparse.Namespace) -> None:
     """Set a release's thresholds by your own photos, as a new release; the network stays as it is."""
     if importlib.util.find_spec("scipy") is None:
         raise ReleaseError(f"This command needs scipy: {INSTALL}")
-    from model.own import adapt
+    from model.releasing.own import adapt
 
     release = adapt(_release(options.release), options.photos, out=_model_dir(), version=options.version)
     print(
@@ -161,11 +166,12 @@ def calibrate(options: argparse.Namespace) -> None:
 def evaluate(options: argparse.Namespace) -> None:
     """Score a release on a folder of photos."""
     _need_torch()
-    from model import data
-    from model.evaluate import as_text, in_words, judge, review, write_pages
-    from model.evaluate import evaluate as score
-    from model.export import scores_of
-    from model.kinds import as_table, by_kind
+    from model.releasing.evaluate import as_text, in_words, judge, review
+    from model.releasing.evaluate import evaluate as score
+    from model.releasing.kinds import as_table, by_kind
+    from model.releasing.onnx_network import scores_of
+    from model.releasing.pages import write_pages
+    from model.training import data
 
     release = _release(options.release)
     photos = _photos_to_score(options.folder, options.part, release.classes)
@@ -183,9 +189,9 @@ def evaluate(options: argparse.Namespace) -> None:
 def compare(options: argparse.Namespace) -> None:
     """Compare two releases on the same photos."""
     _need_torch()
-    from model import data
-    from model.evaluate import compare as both
-    from model.export import scores_of
+    from model.releasing.evaluate import compare as both
+    from model.releasing.onnx_network import scores_of
+    from model.training import data
 
     first, second = _release(options.first), _release(options.second)
     if dict(first.classes.main_of) != dict(second.classes.main_of):
@@ -232,7 +238,7 @@ def list_releases(_: argparse.Namespace) -> None:
 
 def promote(options: argparse.Namespace) -> None:
     """Put a release to use."""
-    release = releases.promote(
+    release = promotion.promote(
         _model_dir(),
         options.version,
         new_classes=options.new_classes,
@@ -246,7 +252,7 @@ def promote(options: argparse.Namespace) -> None:
 def rollback(_: argparse.Namespace) -> None:
     """Return to the release used before."""
     print(
-        f"{releases.rollback(_model_dir(), tell=print).version} is in use again from the next start of the sidecar on."
+        f"{promotion.rollback(_model_dir(), tell=print).version} is in use again from the next start of the sidecar on."
     )
 
 
@@ -399,7 +405,7 @@ def _add_train(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _add_recipe(parser: argparse.ArgumentParser) -> None:
     """One option for every field of the recipe."""
-    from model.recipe import Recipe
+    from model.training.recipe import Recipe
 
     for field in fields(Recipe):
         name, meaning = f"--{field.name.replace('_', '-')}", field.metadata["help"].replace("%", "%%")
@@ -471,8 +477,8 @@ def _free_version() -> str:
 
 def _test_photos(folders: Sequence[Path], part: str | None, classes: Classes) -> Photos | None:
     """The photos that are there to measure on; None where no folder has such a part. Raises DataError for a named one."""
-    from model import data
-    from model.folders import test_part
+    from model.training import data
+    from model.training.folders import test_part
 
     parts = [(folder, part or test_part(folder)) for folder in folders]
     loaded = [
@@ -487,8 +493,8 @@ def _test_photos(folders: Sequence[Path], part: str | None, classes: Classes) ->
 
 def _photos_to_score(folders: Sequence[Path], part: str | None, classes: Classes) -> Photos:
     """The test photos of each folder; the whole of one that is not divided into parts."""
-    from model import data
-    from model.folders import test_part
+    from model.training import data
+    from model.training.folders import test_part
 
     loaded = [
         data.load(folder, part=part or test_part(folder) or "train", classes=classes) for folder in folders
@@ -500,7 +506,7 @@ def _scored(run: Run, folders: Sequence[Path], part: str | None) -> str:
     """What the run scores on the test part, if there is one."""
     import numpy as np
 
-    from model.train import check
+    from model.training.train import check
 
     photos = _test_photos(folders, part, run.classes)
     if photos is None:

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from model import runs
 from model.__main__ import _parser, main
+from model.training import runs
 from tests import small_release
 
 Make = Callable[..., Path]

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from in_use import CHECKSUMS
-from model.classes import HEADS, ClassesError
 from model.lab import RELEASES, LabError, existing_folder
 from model.lab.judging import classical
 from model.lab.numbers.features import FEATURE_SETS, load_features, view_numbers
@@ -23,9 +22,10 @@ from model.lab.photos.files import MAX_MEGAPIXELS, refusal
 from model.lab.photos.parallel import progress
 from model.lab.photos.store import Store
 from model.lab.photos.view import View
-from model.predictor import Prediction, Predictor
-from model.preprocess import INPUT_SIZE, PhotoError, read_photo
-from model.releases import Release, ReleaseError, current, load, versions
+from model.serving.classes import HEADS, ClassesError
+from model.serving.predictor import Prediction, Predictor
+from model.serving.preprocess import INPUT_SIZE, PhotoError, read_photo
+from model.serving.releases import Release, ReleaseError, current, load, versions
 
 NETWORK: Final = "network"
 
