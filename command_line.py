@@ -6,6 +6,7 @@ what is indented, such as an example, stays as it is. What it returns is the exi
 
 import inspect
 import io
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -63,6 +64,17 @@ class Command(click.Command):
         if self.exit_codes:
             with formatter.section("Exit codes"):
                 formatter.write_dl([(str(code), words) for code, words in self.exit_codes.items()])
+
+
+class FiniteRange(click.FloatRange):
+    """A number within limits; infinity and what is no number are none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a valid number.", param, ctx)
+        return number
 
 
 class Group(click.Group):

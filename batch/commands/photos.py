@@ -13,6 +13,7 @@ from batch.commands.group import AT_WORK, COUNT, WRONG_USAGE, commands, tell, wi
 from batch.lock import refuse_if_at_work, run_lock
 from batch.logs import log
 from batch.records.ledger import STATUSES
+from command_line import FiniteRange
 
 if TYPE_CHECKING:
     from batch.records.ledger import Ledger
@@ -24,16 +25,6 @@ def _name(text: str) -> str:
     from batch.files.filing import readable
 
     return readable(text)
-
-
-def _probability(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1
-    if not 0 <= value <= 1:
-        raise click.BadParameter(f"{text!r} is no probability, 0 to 1.")
-    return value
 
 
 @commands.command(
@@ -49,7 +40,7 @@ def _probability(text: str) -> float:
 @click.option("--photo", type=_name, default="", metavar="NAME", help="One photo: its file_name or moved_to.")
 @click.option("--order", type=_name, default="", metavar="ORDER", help="Photos of one order: its sub-folder.")
 @click.option("--release", type=_name, default="", metavar="VERSION", help="What this release decided.")
-@click.option("--below", type=_probability, metavar="P", help="Sub-category less sure than this.")
+@click.option("--below", type=FiniteRange(0, 1), metavar="P", help="Sub-category less sure than this.")
 @click.option("--dry-run", is_flag=True, help="Only say how many.")
 @with_settings
 def requeue(settings: BatchSettings, /, run: str, dry_run: bool, **filters: Any) -> int:

@@ -1,0 +1,106 @@
+"""The group that the lab's commands belong to, and the options that several share, each described once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+from command_line import ExitCodes, Group
+from model.lab import RELEASES, SENDER
+from model.lab.photos.masks import MODELS
+from model.lab.photos.parallel import cores
+
+DONE: Final[ExitCodes] = {
+    0: "done",
+    2: "something that you can put right; the message says what",
+    130: "interrupted",
+}
+DONE_WITHOUT_SOME: Final[ExitCodes] = {0: DONE[0], 3: "done, but some photos could not be used", **DONE}
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+@click.group(
+    cls=Group,
+    epilog="A usual order: extract, measure, colour, then train, compare, report. `COMMAND --help` teaches each; "
+    "docs/lab.md has the rules and the results.",
+)
+def lab() -> None:
+    """The background and colour lab."""
+
+
+def path(default: Path | None = None) -> dict[str, Any]:
+    """What every option that is a path has in common."""
+    return {"type": click.Path(path_type=Path), "default": default, "show_default": default is not None}
+
+
+def names(text: str) -> list[str]:
+    """Return the names in a text that commas join."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def out(meaning: str) -> Callable[[Command], Command]:
+    """The lab's folder."""
+    return click.option("--out", **path(Path("runs/lab")), help=meaning)
+
+
+OUT = out("The folder that `extract` wrote to.")
+
+PHOTOS = click.argument("photos", **path())
+
+MODEL_NAMES = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+
+WORKERS = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=cores(),
+    help=f"Processes (default: one a core, here {cores()}).",
+)
+
+RELEASES_OPTION = click.option("--releases", **path(RELEASES), help="The network's releases, or `none`.")
+
+GROUP = click.option(
+    "--group", default=SENDER, show_default=True, help="Column of photos to keep together, or none."
+)
+
+HELD_OUT = click.option(
+    "--held-out",
+    default="validation/",
+    show_default=True,
+    help="Beginning of the paths that training leaves out.",
+)
+
+
+def labels(*, required: bool = True) -> Callable[[Command], Command]:
+    """The table of labels."""
+    return click.option(
+        "--labels", **path(), required=required, help="CSV with a column `file` and one per task."
+    )
+
+
+def mask_model(option: str) -> Callable[[Command], Command]:
+    """Which of rembg's networks makes the masks."""
+    return click.option(
+        option,
+        "mask_model",
+        default=MODELS[0],
+        show_default=True,
+        help=f"rembg model; others: {', '.join(MODELS[1:])}.",
+    )
+
+
+class Listing(click.Option):
+    """An option whose help lists what may be given; it is looked up when it is shown, as what knows it loads slowly."""
+
+    def __init__(self, *arguments: Any, listed: Callable[[], Mapping[str, str]], **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self.listed = listed
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What it is, then name and meaning of each."""
+        record = super().get_help_record(ctx)
+        listed = "; ".join(f"{name}: {meaning}" for name, meaning in self.listed().items())
+        return record and (record[0], f"{record[1]} {listed}.")
