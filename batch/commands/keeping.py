@@ -80,14 +80,15 @@ def doctor(settings: BatchSettings, fix: bool, adopt: bool) -> int:
 
 
 @commands.command(exit_codes={0: "copied", 1: "not copied", **WRONG_USAGE})
-@click.argument("target", type=click.Path(path_type=Path), metavar="FILE")
+@click.argument(
+    "target", type=click.Path(path_type=Path), metavar="FILE", help="The copy, or the folder to put it in."
+)
 @with_settings
 def backup(settings: BatchSettings, target: Path) -> int:
     """Copy the ledger, whole even while a night is at work.
 
-    FILE is the copy, or the folder to put it in; nothing but an earlier copy is replaced. The photos lie in plain
-    folders and may be copied by any program; the ledger is a database and needs this. docs/operations.md says how to
-    restore. Example:
+    Replaces nothing but an earlier copy. The photos lie in plain folders and may be copied by any program; the ledger is a
+    database and needs this. docs/operations.md says how to restore. Example:
 
       python -m batch backup /mnt/backup/
     """

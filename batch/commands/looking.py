@@ -14,7 +14,7 @@ from logformat import printable
 if TYPE_CHECKING:
     from batch.settings import BatchSettings
 
-RUN = click.argument("run", metavar="RUN")
+RUN = click.argument("run", metavar="RUN", help="A run's id, or `last`.")
 
 
 @commands.command(exit_codes=OF_LOOK)
@@ -41,7 +41,7 @@ def history(settings: BatchSettings, last: int, json: bool) -> int:
 def show(settings: BatchSettings, run: str, json: bool) -> int:
     """One run in full.
 
-    RUN is its id, or `last`. Example:
+    Example:
 
       python -m batch show last
     """
@@ -59,7 +59,7 @@ def show(settings: BatchSettings, run: str, json: bool) -> int:
 def logs(settings: BatchSettings, run: str) -> int:
     """What the logs hold of one run, the night's and its server's.
 
-    RUN is its id, or `last`. Example:
+    Example:
 
       python -m batch logs last
     """
@@ -80,7 +80,7 @@ def logs(settings: BatchSettings, run: str) -> int:
     },
     at_most_one_of=("json", "csv"),
 )
-@click.argument("run", default="last", metavar="[RUN]")
+@click.argument("run", default="last", metavar="[RUN]", help="A run's id (default: the last one).")
 @click.option("--days", type=COUNT, metavar="N", help="The last N days together, today included.")
 @click.option("--json", is_flag=True, help="Print it as JSON.")
 @click.option("--csv", is_flag=True, help="Print the volume of each day as CSV.")
@@ -88,8 +88,7 @@ def logs(settings: BatchSettings, run: str) -> int:
 def report(settings: BatchSettings, run: str, days: int | None, json: bool, csv: bool) -> int:
     """What the last run, or the last days, saw: one HTML file in data/reports.
 
-    Each run that swept something writes its own; this makes it again (RUN is its id; by default it is the last one), or
-    one over a period. Examples:
+    Each run that swept something writes its own; this makes it again, or one over a period. Examples:
 
       python -m batch report --days 30
       python -m batch report --days 90 --csv > volume.csv

@@ -38,7 +38,7 @@ def list_releases() -> None:
 
 
 @commands.command(exit_codes=CODES)
-@click.argument("version", type=name)
+@click.argument("version", type=name, metavar="VERSION", help="The release; `list` shows which there are.")
 @click.option("--new-classes", is_flag=True, help="The classes are meant to change.")
 @click.option("--worse", is_flag=True, help="It may be worse than the one in use.")
 @click.option("--uncompared", is_flag=True, help="Too few photos to compare by are enough.")

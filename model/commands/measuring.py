@@ -14,7 +14,13 @@ PART = click.option("--part", help="Part to score (default: test, else validatio
 
 
 @commands.command(exit_codes=CODES)
-@click.argument("folder", type=PATH, nargs=-1, required=True)
+@click.argument(
+    "folder",
+    type=PATH,
+    nargs=-1,
+    required=True,
+    help="Photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them.",
+)
 @click.option("--release", help="Version or release folder (default: the one in use).")
 @PART
 @click.option(
@@ -24,10 +30,7 @@ PART = click.option("--part", help="Part to score (default: test, else validatio
 def evaluate(
     folder: Sequence[Path], release: str | None, part: str | None, out: Path, review_precision: float
 ) -> None:
-    """Score a release on a folder of photos.
-
-    FOLDER holds photos as <folder>/<sub>/*.jpg, with labels.csv if there is one, or with a table that describes them.
-    """
+    """Score a release on a folder of photos."""
     need_torch()
     from model.releasing.evaluate import as_text, in_words, judge, review
     from model.releasing.evaluate import evaluate as score
@@ -51,15 +54,12 @@ def evaluate(
 
 
 @commands.command(exit_codes=CODES)
-@click.argument("first")
-@click.argument("second")
-@click.argument("folder", type=PATH, nargs=-1, required=True)
+@click.argument("first", help="Version or release folder.")
+@click.argument("second", help="Version or release folder.")
+@click.argument("folder", type=PATH, nargs=-1, required=True, help="Photos as for `evaluate`.")
 @PART
 def compare(first: str, second: str, folder: Sequence[Path], part: str | None) -> None:
-    """Compare two releases on the same photos.
-
-    FIRST and SECOND are versions or release folders, FOLDER holds photos as for `evaluate`.
-    """
+    """Compare two releases on the same photos."""
     need_torch()
     from model.releasing.evaluate import compare as both
     from model.releasing.onnx_network import scores_of

@@ -24,8 +24,12 @@ from model.user_errors import need_folder
 
 
 @commands.command("export", exit_codes=CODES)
-@click.argument("run", type=PATH)
-@click.argument("version", type=name)
+@click.argument(
+    "run",
+    type=PATH,
+    help="The run to release; or a release: its network stays bit for bit, only its numbers are set anew by --held-out.",
+)
+@click.argument("version", type=name, metavar="VERSION", help="Name of the release, such as 2026-11-21.")
 @click.option(
     "--data",
     "folders",
@@ -59,11 +63,7 @@ def export_release(
     quantised: bool,
     notes: Sequence[str],
 ) -> None:
-    """Make a release of a run.
-
-    RUN is the run to release; or a release: its network stays bit for bit, only its numbers are set anew by --held-out.
-    VERSION is the name of the release, such as 2026-11-21.
-    """
+    """Make a release of a run."""
     need_torch()
     from model.releasing import export
     from model.training import data
@@ -102,7 +102,7 @@ def export_release(
 
 
 @commands.command(exit_codes=CODES)
-@click.argument("version", type=name)
+@click.argument("version", type=name, metavar="VERSION", help="Name of the new release, such as mine-1.")
 @click.option(
     "--from",
     "photos",
@@ -112,10 +112,7 @@ def export_release(
 )
 @click.option("--release", help="Version or release folder of the parent (default: the one in use).")
 def calibrate(version: str, photos: Path, release: str | None) -> None:
-    """Set a release's thresholds by your own photos, as a new release; the network stays as it is.
-
-    VERSION is the name of the new release, such as mine-1.
-    """
+    """Set a release's thresholds by your own photos, as a new release; the network stays as it is."""
     need("scipy")
     from model.releasing.own import adapt
 

@@ -14,7 +14,7 @@ from model.lab.commands.group import DONE, OUT, PHOTOS, WORKERS, lab
 def colour(photos: Path, out: Path, workers: int) -> None:
     """The colours of every photo as numbers, for the whole frame and for the item alone.
 
-    PHOTOS is the folder that `extract` was given; the masks come from there, so run it first. Writes five tables below
+    Run `extract` first: the masks come from there. Writes five tables below
     OUT/features/: colour-frame.csv and colour-item.csv with the 18 colour features (mean and standard deviation of each
     channel in RGB, HSV and CIELAB), palette.csv with the item's main colours and the light they were seen in, grain.csv
     with what the network's first layer sees of the item and around it, and picture.csv with the background alone, 32 × 32

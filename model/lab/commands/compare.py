@@ -38,7 +38,7 @@ def compare(
 
       python -m model lab compare photos/ --labels labels.csv --out runs/lab
 
-    PHOTOS is the folder that `extract` was given. One row per judge and task: balanced accuracy and accuracy on the
+    One row per judge and task: balanced accuracy and accuracy on the
     held-out photos (with 95 % intervals, whole senders resampled), balanced accuracy on the cross-validation's unseen
     folds, seconds of training, processor time per photo from file to answer, and memory. Prints the table, and writes
     OUT/comparison.csv and OUT/comparison.html. Costs are measured in a process per judge and kept in OUT/costs.json: a

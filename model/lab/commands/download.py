@@ -8,14 +8,14 @@ import click
 
 from command_line import FiniteRange
 from logformat import entry
-from model.lab.commands.group import DONE_WITHOUT_SOME, lab, path
+from model.lab.commands.group import DONE_WITHOUT_SOME, PATH, lab
 
 FROM_1 = click.IntRange(min=1)
 
 
 @lab.command(exit_codes={**DONE_WITHOUT_SOME, 3: "done, but some photos could not be fetched"})
-@click.argument("csv", **path())
-@click.option("--out", **path(), required=True, help="Folder to write the photos to.")
+@click.argument("csv", type=PATH, help="CSV with the columns id and url, and optional labels.")
+@click.option("--out", type=PATH, required=True, help="Folder to write the photos to.")
 @click.option("--at-once", type=FROM_1, default=8, show_default=True, help="Requests at a time, all hosts.")
 @click.option("--per-host", type=FROM_1, default=2, show_default=True, help="Requests at a time to one host.")
 @click.option(

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from model.lab import LabError
-from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, RELEASES_OPTION, lab, labels, names, path
+from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, PATH, RELEASES_OPTION, lab, labels, names
 
 
 @lab.command(exit_codes=DONE)
@@ -17,7 +17,7 @@ from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, RELEASES_OPTION
 @labels(required=False)
 @GROUP
 @HELD_OUT
-@click.option("--photos", **path(), help="The folder that `extract` was given (only the network needs it).")
+@click.option("--photos", type=PATH, help="The folder that `extract` was given (only the network needs it).")
 @click.option("--task", help="Default: the model's own, where --judge is its folder, else background.")
 @click.option("--column", help="The labels' column, where `train --name` gave the task another name.")
 @click.option("--judge", help="A name from --list, the folder of a model, or `network`.")

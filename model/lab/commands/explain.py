@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from model.lab.commands.group import DONE, OUT, RELEASES_OPTION, lab, mask_model, path
+from model.lab.commands.group import DONE, OUT, PATH, RELEASES_OPTION, lab, mask_model
 
 
 @lab.command(exit_codes=DONE)
-@click.argument("photo", **path())
+@click.argument("photo", type=PATH, help="The photo.")
 @OUT
-@click.option("--picture", **path(), help="The PNG to write (default: OUT/explained/PHOTO.png).")
-@click.option("--mask", **path(), help="A mask of your own (white = item), in place of rembg's.")
+@click.option("--picture", type=PATH, help="The PNG to write (default: OUT/explained/PHOTO.png).")
+@click.option("--mask", type=PATH, help="A mask of your own (white = item), in place of rembg's.")
 @mask_model("--model")
 @RELEASES_OPTION
 def explain(

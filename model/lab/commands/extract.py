@@ -8,11 +8,11 @@ from pathlib import Path
 import click
 
 from logformat import entry
-from model.lab.commands.group import DONE_WITHOUT_SOME, PHOTOS, WORKERS, lab, mask_model, out
+from model.lab.commands.group import DONE_WITHOUT_SOME, PATH, WORKERS, lab, mask_model, out
 
 
 @lab.command(exit_codes=DONE_WITHOUT_SOME)
-@PHOTOS
+@click.argument("photos", type=PATH, help="A folder with photos, sub-folders included.")
 @out("Folder to write to.")
 @mask_model("--model")
 @WORKERS
@@ -22,7 +22,7 @@ from model.lab.commands.group import DONE_WITHOUT_SOME, PHOTOS, WORKERS, lab, ma
 def extract(photos: Path, out: Path, mask_model: str, workers: int, recount: bool) -> int:
     """Masks, backgrounds alone, and their colours as numbers, for every photo in a folder.
 
-    PHOTOS is a folder with photos, sub-folders included. Each is read at 512 × 512 (the whole frame, squashed), rembg
+    Each photo is read at 512 × 512 (the whole frame, squashed), rembg
     finds the item, and three things are kept: the mask (all of them in one masks.npz, with masks.csv saying which is
     whose), the background alone as an RGBA picture with the item transparent, and one row of statistics in
     backgrounds.csv. Stop it whenever you like: the same command goes on where it stopped, and does only what is new when

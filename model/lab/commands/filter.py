@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from model.lab.commands.group import DONE, lab, path
+from model.lab.commands.group import DONE, PATH, lab
 
 
 @lab.command("filter", exit_codes=DONE)
-@click.argument("source", **path())
-@click.argument("labels", **path())
-@click.option("--out", **path(), required=True, help="Folder to write to.")
+@click.argument("source", type=PATH, help="The folder that `extract` wrote.")
+@click.argument("labels", type=PATH, help="CSV with a column `file` and the labels.")
+@click.option("--out", type=PATH, required=True, help="Folder to write to.")
 @click.option(
     "--label",
     "columns",
@@ -24,8 +24,8 @@ from model.lab.commands.group import DONE, lab, path
 def filter_photos(source: Path, labels: Path, out: Path, columns: Sequence[str]) -> None:
     """Leave out the photos whose label is unsure, with masks, mapping and numbers kept in step.
 
-    SOURCE is a folder that `extract` wrote, LABELS a CSV with a column `file` and the labels. What is in SOURCE (and the
-    tables of `measure` and `colour`, as far as they are there) is written to a new folder, without the rows whose label is
+    Writes what `extract` wrote (and the
+    tables of `measure` and `colour`, as far as they are there) to a new folder, without the rows whose label is
     `?`; the labels come along as columns of backgrounds.csv. The background pictures are linked, not copied, where the
     file system allows it. Repeating it writes the same again.
     """

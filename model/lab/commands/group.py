@@ -32,9 +32,7 @@ def lab() -> None:
     """The background and colour lab."""
 
 
-def path(default: Path | None = None) -> dict[str, Any]:
-    """What every option that is a path has in common."""
-    return {"type": click.Path(path_type=Path), "default": default, "show_default": default is not None}
+PATH = click.Path(path_type=Path)
 
 
 def names(text: str) -> list[str]:
@@ -44,14 +42,21 @@ def names(text: str) -> list[str]:
 
 def out(meaning: str) -> Callable[[Command], Command]:
     """The lab's folder."""
-    return click.option("--out", **path(Path("runs/lab")), help=meaning)
+    return click.option("--out", type=PATH, default=Path("runs/lab"), show_default=True, help=meaning)
 
 
 OUT = out("The folder that `extract` wrote to.")
 
-PHOTOS = click.argument("photos", **path())
+PHOTOS = click.argument("photos", type=PATH, help="The folder with photos that `extract` was given.")
 
-MODEL_NAMES = click.argument("models", nargs=-1, required=True, metavar="MODEL...")
+MODEL_NAMES = click.argument(
+    "models",
+    nargs=-1,
+    required=True,
+    metavar="MODEL...",
+    help="A folder that `train` wrote, the folder of a release, or `network` for the one in use; or several, for "
+    "different tasks.",
+)
 
 WORKERS = click.option(
     "--workers",
@@ -60,7 +65,9 @@ WORKERS = click.option(
     help=f"Processes (default: one a core, here {cores()}).",
 )
 
-RELEASES_OPTION = click.option("--releases", **path(RELEASES), help="The network's releases, or `none`.")
+RELEASES_OPTION = click.option(
+    "--releases", type=PATH, default=RELEASES, show_default=True, help="The network's releases, or `none`."
+)
 
 GROUP = click.option(
     "--group", default=SENDER, show_default=True, help="Column of photos to keep together, or none."
@@ -77,7 +84,7 @@ HELD_OUT = click.option(
 def labels(*, required: bool = True) -> Callable[[Command], Command]:
     """The table of labels."""
     return click.option(
-        "--labels", **path(), required=required, help="CSV with a column `file` and one per task."
+        "--labels", type=PATH, required=required, help="CSV with a column `file` and one per task."
     )
 
 

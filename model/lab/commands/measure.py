@@ -14,7 +14,7 @@ from model.lab.commands.group import DONE, OUT, PHOTOS, WORKERS, lab
 def measure(photos: Path, out: Path, workers: int) -> None:
     """Image quality of every photo, for the whole frame and for its background alone.
 
-    PHOTOS is the folder that `extract` was given; the masks come from there, so run it first. Writes
+    Run `extract` first: the masks come from there. Writes
     OUT/features/quality.csv, one row per photo: brightness, contrast, sharpness, colourfulness, saturation, noise, clipping
     in the shadows and in the lights, entropy and blockiness; the background's own carry the prefix `background_`. Stopped,
     it goes on where it was.

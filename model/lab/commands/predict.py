@@ -13,19 +13,18 @@ from model.lab import LabError
 from model.lab.commands.group import (
     DONE_WITHOUT_SOME,
     MODEL_NAMES,
-    PHOTOS,
+    PATH,
     RELEASES_OPTION,
     WORKERS,
     lab,
     mask_model,
-    path,
-)  # fmt: skip
+)
 
 
 @lab.command(exit_codes={**DONE_WITHOUT_SOME, 3: "done, but some photos could not be read"})
 @MODEL_NAMES
-@PHOTOS
-@click.option("--csv", **path(), help="The CSV to write (default: the terminal).")
+@click.argument("photos", type=PATH, help="A folder with photos, sub-folders included.")
+@click.option("--csv", type=PATH, help="The CSV to write (default: the terminal).")
 @mask_model("--mask-model")
 @RELEASES_OPTION
 @WORKERS
@@ -38,8 +37,7 @@ def predict(
       python -m model lab predict runs/lab/models/colour/palette/svc network photos/ --csv answers.csv
       python -m model lab predict network photos/
 
-    MODEL is a folder that `train` wrote, the folder of a release, or the word `network` for the one in use; there may be
-    several for different tasks. PHOTOS is a folder with photos, sub-folders included. Nothing need be extracted before:
+    Nothing need be extracted before:
     masks are made on the way where a model needs them. One row a photo: `file`, and for each task its answer, the answer's
     probability, and the probability of every class. Without --csv the rows go to the terminal.
     """

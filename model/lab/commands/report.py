@@ -22,7 +22,7 @@ def report(photos: Path, out: Path, labels: Path, group: str, held_out: str, no_
 
       python -m model lab report photos/ --labels labels.csv --out runs/lab
 
-    PHOTOS is the folder that `extract` was given. Writes OUT/report.html, one page that needs nothing else: the figures
+    Writes OUT/report.html, one page that needs nothing else: the figures
     of docs/lab.ipynb on your own photos. The photos it shows are small; leave them out with --no-photos.
     """
     from model.lab.judging.tasks import load_task

@@ -33,7 +33,7 @@ def serve(models: Sequence[str], port: int, mask_model: str, releases: Path) -> 
       python -m model lab serve runs/lab/models/background/background/svc --port 5050
       curl -F file=@photo.jpg http://127.0.0.1:5050/predict
 
-    MODEL is as for `predict`, one or several for different tasks. Answers `POST /predict` (multipart `file`, a raw image
+    Answers `POST /predict` (multipart `file`, a raw image
     body, or JSON with base64 `image`), `GET /classes` and `GET /health` as `python -m api` does, with the heads that the
     models have. It listens on 127.0.0.1 only and takes one photo at a time; the night keeps its own server. Ctrl-C ends
     it.
