@@ -40,7 +40,7 @@ def test_an_old_python_is_told_which_one_is_needed(package: str) -> None:
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_package() -> None:
-    program = "import sys; sys.modules['batch.config'] = None; import batch.__main__"
+    program = "import sys; sys.modules['batch.config'] = None; from batch.__main__ import main; main(['run'])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
