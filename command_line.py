@@ -66,8 +66,20 @@ class Command(click.Command):
                 formatter.write_dl([(str(code), words) for code, words in self.exit_codes.items()])
 
 
-class FiniteRange(click.FloatRange):
-    """A number within limits; infinity and what is no number are none."""
+class Whole(click.IntRange):
+    """A whole number within limits."""
+
+    name = "whole number"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:  # noqa: ARG002 - click's signature
+        """What stands for it in the help."""
+        return "N"
+
+
+class Number(click.FloatRange):
+    """A number within limits; neither infinity nor what is called `nan` is one."""
+
+    name = "number"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number."""

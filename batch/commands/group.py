@@ -11,7 +11,7 @@ import click
 
 from batch.exits import Exit
 from batch.logs import set_up
-from command_line import ExitCodes, Group
+from command_line import ExitCodes, Group, Whole
 from this_python import SCRIPT, VERSION
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST = 36_500
 """The largest number of days, hours or runs that can be asked for: a hundred years of nights."""
 
-COUNT = click.IntRange(1, MOST)
+COUNT = Whole(1, MOST)
 
 WRONG_USAGE: ExitCodes = {2: "wrong usage or setting"}
 AT_WORK: ExitCodes = {75: "another run is at work on this folder"}

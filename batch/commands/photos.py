@@ -13,7 +13,7 @@ from batch.commands.group import AT_WORK, COUNT, WRONG_USAGE, commands, tell, wi
 from batch.lock import refuse_if_at_work, run_lock
 from batch.logs import log
 from batch.records.ledger import STATUSES
-from command_line import FiniteRange
+from command_line import Number
 
 if TYPE_CHECKING:
     from batch.records.ledger import Ledger
@@ -40,7 +40,7 @@ def _name(text: str) -> str:
 @click.option("--photo", type=_name, default="", metavar="NAME", help="One photo: its file_name or moved_to.")
 @click.option("--order", type=_name, default="", metavar="ORDER", help="Photos of one order: its sub-folder.")
 @click.option("--release", type=_name, default="", metavar="VERSION", help="What this release decided.")
-@click.option("--below", type=FiniteRange(0, 1), metavar="P", help="Sub-category less sure than this.")
+@click.option("--below", type=Number(0, 1), metavar="P", help="Sub-category less sure than this.")
 @click.option("--dry-run", is_flag=True, help="Only say how many.")
 @with_settings
 def requeue(settings: BatchSettings, /, run: str, dry_run: bool, **filters: Any) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 
 from model.commands.group import CODES, commands, model_dir, name
-from model.serving import releases
-from model.serving.classes import HEADS
-from model.serving.releases import ReleaseError
 
 
 @commands.command("list", exit_codes=CODES)
 def list_releases() -> None:
     """Show the releases, their scores, and which one is in use."""
+    from model.serving import releases
+    from model.serving.classes import HEADS
+    from model.serving.releases import ReleaseError
+
     folder = model_dir()
     versions = releases.versions(folder)
     if not versions:

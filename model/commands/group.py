@@ -6,16 +6,18 @@ import importlib.util
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from pydantic import Field
 
 from command_line import ExitCodes, Group
-from model.serving import releases
-from model.serving.releases import ReleaseError
-from model.user_errors import INSTALL
+from model.user_errors import INSTALL, UserError
 from settings import ProjectPath, Settings, load
 from this_python import VERSION
+
+if TYPE_CHECKING:
+    from model.serving.releases import Release
 
 CODES: ExitCodes = {
     0: "done",
@@ -80,20 +82,22 @@ def model_dir() -> Path:
     return load(ModelSettings).model_dir
 
 
-def release_of(named: str | None) -> releases.Release:
-    """The release of this version or folder; the one in use without a name."""
+def release_of(named: str | None) -> Release:
+    """The release of this version or folder; the one in use without a name. Raises ReleaseError."""
+    from model.serving import releases
+
     if named is None:
         return releases.current(model_dir())
     return releases.load(Path(named) if "/" in named or Path(named).is_dir() else model_dir() / named)
 
 
 def need(*packages: str) -> None:
-    """Look for packages before anything is begun that takes minutes. Raises ReleaseError with what to install."""
+    """Look for packages before anything is begun that takes minutes. Raises UserError with what to install."""
     missing = [one for one in packages if importlib.util.find_spec(one) is None]
     if missing:
-        raise ReleaseError(f"This command needs {', '.join(missing)}: {INSTALL}")
+        raise UserError(f"This command needs {', '.join(missing)}: {INSTALL}")
 
 
 def need_torch() -> None:
-    """What everything needs that learns, exports or scores. Raises ReleaseError."""
+    """What everything needs that learns, exports or scores. Raises UserError."""
     need("torch", "torchvision", "onnx", "sklearn")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from model.commands.group import CODES, PATH, commands, need_torch, release_of
-from model.serving.releases import ReleaseError
+from model.user_errors import UserError
 
 PART = click.option("--part", help="Part to score (default: test, else validation, if there).")
 
@@ -68,7 +68,7 @@ def compare(first: str, second: str, folder: Sequence[Path], part: str | None) -
 
     one, other = release_of(first), release_of(second)
     if dict(one.classes.main_of) != dict(other.classes.main_of):
-        raise ReleaseError(
+        raise UserError(
             f"{one.version} and {other.version} tell different classes apart: nothing to compare."
         )
     photos = photos_to_score(folder, part, one.classes)

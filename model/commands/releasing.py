@@ -19,8 +19,7 @@ from model.commands.group import (
     need_torch,
     release_of,
 )
-from model.serving.classes import DataError
-from model.user_errors import need_folder
+from model.user_errors import UserError, need_folder
 
 
 @commands.command("export", exit_codes=CODES)
@@ -74,7 +73,7 @@ def export_release(
     finished = with_notes(load_run(run), notes)
     folders = folders or [Path(folder) for folder in finished.data]
     if not folders:
-        raise DataError(f"{run} does not say which photos it was made of: name their folder with --data.")
+        raise UserError(f"{run} does not say which photos it was made of: name their folder with --data.")
     scores = load_held_out(held_out or run / "held_out.npz", finished.classes)
     each = -(-export.CALIBRATION_PHOTOS // len(folders))
     calibration = data.load_all(folders, classes=finished.classes, most=each)

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from command_line import Whole
 from logformat import entry
 from model.commands.group import CODES, PATH, ThereType, commands, model_dir, need_torch
-from model.serving import releases
-from model.serving.classes import DataError
 from model.training.recipe import Recipe
-from model.user_errors import need_file, need_folder
+from model.user_errors import UserError, need_file, need_folder
 
 if TYPE_CHECKING:
     from model.training.run import Run
@@ -103,7 +102,7 @@ def recipe_options(command: Command) -> Command:
 )
 @click.option(
     "--threads",
-    type=click.IntRange(0, 1024),
+    type=Whole(0, 1024),
     default=0,
     show_default=True,
     help="Threads of torch, 0 = its own choice; 1 is quicker on a busy machine.",
@@ -192,7 +191,7 @@ def _scored(run: Run, folders: Sequence[Path], part: str | None) -> str:
     known = np.isin(photos.sha256, list(run.learned or ()))
     new = np.flatnonzero(~known)
     if not len(new):
-        raise DataError(
+        raise UserError(
             f"All {len(photos)} test photos were learned from: a test needs photos that were not."
         )
     scores = check(run.network, photos, new, run.size)
@@ -209,6 +208,8 @@ def _start(named: Path | None) -> Path | None:
 
 def _free_version() -> str:
     """A name for the next release of one's own."""
+    from model.serving import releases
+
     taken = releases.versions(model_dir())
     return next(name for name in (f"mine-{i}" for i in range(1, len(taken) + 2)) if name not in taken)
 

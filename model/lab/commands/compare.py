@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from command_line import Whole
 from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, PHOTOS, RELEASES_OPTION, lab, labels, names
 
 
@@ -18,7 +19,7 @@ from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, PHOTOS, RELEASE
 @click.option("--tasks", default="background,colour", show_default=True, help="Joined by commas.")
 @click.option(
     "--cost-photos",
-    type=click.IntRange(min=0),
+    type=Whole(min=0),
     default=12,
     show_default=True,
     help="Photos to measure the cost on, 0 for none.",

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from command_line import FiniteRange
+from command_line import Number, Whole
 from logformat import entry
 from model.lab.commands.group import DONE_WITHOUT_SOME, PATH, lab
 
-FROM_1 = click.IntRange(min=1)
+FROM_1 = Whole(min=1)
 
 
 @lab.command(exit_codes={**DONE_WITHOUT_SOME, 3: "done, but some photos could not be fetched"})
@@ -19,15 +19,13 @@ FROM_1 = click.IntRange(min=1)
 @click.option("--at-once", type=FROM_1, default=8, show_default=True, help="Requests at a time, all hosts.")
 @click.option("--per-host", type=FROM_1, default=2, show_default=True, help="Requests at a time to one host.")
 @click.option(
-    "--pause", type=FiniteRange(min=0), default=0.2, show_default=True, help="Seconds between two to a host."
+    "--pause", type=Number(min=0), default=0.2, show_default=True, help="Seconds between two to a host."
 )
 @click.option("--tries", type=FROM_1, default=4, show_default=True, help="Tries per photo.")
 @click.option(
-    "--timeout", type=FiniteRange(min=0.1), default=20, show_default=True, help="Seconds of silence allowed."
+    "--timeout", type=Number(min=0.1), default=20, show_default=True, help="Seconds of silence allowed."
 )
-@click.option(
-    "--max-mb", type=FiniteRange(min=0.001), default=25, show_default=True, help="Largest photo, in MB."
-)
+@click.option("--max-mb", type=Number(min=0.001), default=25, show_default=True, help="Largest photo, in MB.")
 def download(
     csv: Path, out: Path, at_once: int, per_host: int, pause: float, tries: int, timeout: float, max_mb: float
 ) -> int:

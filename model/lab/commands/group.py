@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
-from command_line import ExitCodes, Group
+from command_line import ExitCodes, Group, Whole
 from model.lab import RELEASES, SENDER
-from model.lab.photos.masks import MODELS
-from model.lab.photos.parallel import cores
 
 DONE: Final[ExitCodes] = {
     0: "done",
@@ -58,12 +56,14 @@ MODEL_NAMES = click.argument(
     "different tasks.",
 )
 
-WORKERS = click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=cores(),
-    help=f"Processes (default: one a core, here {cores()}).",
-)
+
+def _cores() -> int:
+    from model.lab.photos.parallel import cores
+
+    return cores()
+
+
+WORKERS = click.option("--workers", type=Whole(1), default=_cores, help="Processes (default: one a core).")
 
 RELEASES_OPTION = click.option(
     "--releases", type=PATH, default=RELEASES, show_default=True, help="The network's releases, or `none`."
@@ -88,26 +88,32 @@ def labels(*, required: bool = True) -> Callable[[Command], Command]:
     )
 
 
+class Listing(click.Option):
+    """An option whose help lists what may be given; it is looked up when it is shown, as what knows it loads slowly."""
+
+    def __init__(self, *arguments: Any, listed: Callable[[], str], **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self.listed = listed
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """What it is, then what there is."""
+        record = super().get_help_record(ctx)
+        return record and (record[0], f"{record[1]} {self.listed()}.")
+
+
+def _mask_models() -> Sequence[str]:
+    from model.lab.photos.masks import MODELS
+
+    return MODELS
+
+
 def mask_model(option: str) -> Callable[[Command], Command]:
     """Which of rembg's networks makes the masks."""
     return click.option(
         option,
         "mask_model",
-        default=MODELS[0],
-        show_default=True,
-        help=f"rembg model; others: {', '.join(MODELS[1:])}.",
+        cls=Listing,
+        listed=lambda: ", ".join(_mask_models()),
+        default=lambda: _mask_models()[0],
+        help="rembg's model (default: the first). There are:",
     )
-
-
-class Listing(click.Option):
-    """An option whose help lists what may be given; it is looked up when it is shown, as what knows it loads slowly."""
-
-    def __init__(self, *arguments: Any, listed: Callable[[], Mapping[str, str]], **others: Any) -> None:
-        super().__init__(*arguments, **others)
-        self.listed = listed
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """What it is, then name and meaning of each."""
-        record = super().get_help_record(ctx)
-        listed = "; ".join(f"{name}: {meaning}" for name, meaning in self.listed().items())
-        return record and (record[0], f"{record[1]} {listed}.")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from command_line import Whole
 from model.lab import LabError
 from model.lab.commands.group import DONE, MODEL_NAMES, RELEASES_OPTION, lab, mask_model
 
@@ -22,9 +23,7 @@ LOOPBACK = "127.0.0.1"
 
 @lab.command(exit_codes=DONE)
 @MODEL_NAMES
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=5050, show_default=True, help="0 takes a free one."
-)
+@click.option("--port", type=Whole(0, 65535), default=5050, show_default=True, help="0 takes a free one.")
 @mask_model("--mask-model")
 @RELEASES_OPTION
 def serve(models: Sequence[str], port: int, mask_model: str, releases: Path) -> None:

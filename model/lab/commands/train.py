@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from command_line import Whole
 from model.lab.commands.group import DONE, GROUP, HELD_OUT, OUT, WORKERS, Listing, lab, labels, names
 
 if TYPE_CHECKING:
     from model.lab.judging.classical import Search
 
 
-def _feature_sets() -> Mapping[str, str]:
+def _feature_sets() -> str:
     from model.lab.numbers.features import FEATURE_SETS
 
-    return {name: kind.meaning for name, kind in FEATURE_SETS.items()}
+    return "; ".join(f"{name}: {kind.meaning}" for name, kind in FEATURE_SETS.items())
 
 
-def _models() -> Mapping[str, str]:
+def _models() -> str:
     from model.lab.judging.classical import RECIPES
 
-    return {name: recipe.meaning for name, recipe in RECIPES.items()}
+    return "; ".join(f"{name}: {recipe.meaning}" for name, recipe in RECIPES.items())
 
 
 @lab.command(exit_codes=DONE)
@@ -55,7 +55,7 @@ def _models() -> Mapping[str, str]:
 )
 @click.option(
     "--folds",
-    type=click.IntRange(min=2),
+    type=Whole(min=2),
     default=5,
     show_default=True,
     help="Parts of the cross-validation.",
