@@ -48,7 +48,7 @@ ROOMS: Final = 80
 def pictures_without_clothing(folder: Path | None = None) -> list[np.ndarray]:
     """Pictures without clothing, uint8 (448, 448, 3): a folder's, the samples of scikit-image and scikit-learn, pages."""
     if folder:
-        need_folder(folder, "pictures without clothing (--strangers)")
+        need_folder(folder, "pictures without clothing (--not-clothing)")
     found = [_page(np.random.default_rng((5, seed))) for seed in range(PAGES)]
     for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
         if file.is_file():

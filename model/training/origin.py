@@ -21,7 +21,7 @@ from model.training.recipe import Recipe
 
 _PARTS: Final = {
     "classes": "classes",
-    "photos": "photos to learn from (--data, --extra, --strangers)",
+    "photos": "photos to learn from (--data, --extra, --not-clothing)",
     "labels": "labels",
     "masks": "masks (--masks)",
     "held out": "held-out photos (--fold, --folds, --leave-out)",

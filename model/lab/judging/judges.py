@@ -165,6 +165,19 @@ def network_judges(network: ReleasedNetwork) -> list[Judge]:
     return [NetworkJudge(network, head) for head in HEADS if network.release.classes.names(head)]
 
 
+def all_judges(out: Path, releases: Path = RELEASES) -> list[tuple[str, Judge]]:
+    """Return every judge there is, with its task."""
+    named = sorted({*tasks(out), "background", "colour"})
+    return [(task, judge) for task in named for judge in find_judges(out, task, releases)]
+
+
+def chosen_judge(out: Path, name: str, task: str | None, releases: Path = RELEASES) -> Judge:
+    """Return the judge that `name` means; its task may be left out where it has but one. Raises LabError: there is none."""
+    judges = open_judges(name, releases)
+    only = judges[0].task if len(judges) == 1 else "background"
+    return find_judge(out, task or only, name, releases)
+
+
 def find_judge(out: Path, task: str, name: str, releases: Path = RELEASES) -> Judge:
     """Return the one judge of a task that `name` means, see `open_judges`. Raises LabError, listing those there are."""
     judges = open_judges(name, releases) or find_judges(out, task, releases)

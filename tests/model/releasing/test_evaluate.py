@@ -67,7 +67,7 @@ def test_photos_without_a_label_do_not_count(make_photos: Make) -> None:
     assert report["sub"]["photos"] == 24
     assert report["background"]["photos"] == 21
     assert report["sub"]["score"] == report["sub"]["top3"] == report["sub"]["f1"] == 1.0
-    unsure = probabilities(guesses(photos, 0, 1.5), photos.classes)
+    unsure = probabilities(guesses(photos, 1, 1.5), photos.classes)
     low, high = evaluate(unsure, photos, photos.classes)["sub"]["interval"]
     assert 0 < low < high <= 1
 
