@@ -4,8 +4,8 @@ import sqlite3
 from pathlib import Path
 
 from batch.records.ledger import APPLICATION_ID, Ledger, LedgerError
-from batch.rename import replacing
 from batch.settings import BatchSettings
+from replacing import replacing
 
 
 def back_up(settings: BatchSettings, target: Path) -> Path:

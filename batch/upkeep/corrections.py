@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from batch.checksum import digest
+from batch.exits import NotDoneError
 from batch.files import filing
 from batch.records.cells import cell
 from batch.records.ledger import Ledger, Row
-from batch.rename import replacing
 from batch.settings import BatchSettings, check_archive_folder
+from replacing import replacing
 
 TABLE = "labels.csv"
 MARK = ".nightsort-corrections"
@@ -43,7 +44,7 @@ UNKNOWN = "?"
 BACKGROUNDS = {"acceptable": "1", "unacceptable": "0"}
 
 
-class CorrectionsError(Exception):
+class CorrectionsError(NotDoneError):
     """The folder cannot be written, or there is nothing to write; the message says why."""
 
 

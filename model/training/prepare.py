@@ -30,6 +30,7 @@ from model.serving.classes import DataError
 from model.serving.preprocess import PhotoError, read_photo
 from model.training.likeness import joined, look, near_duplicates
 from model.training.raw import RawPhoto, raw_photos, taxonomy_of_photos
+from replacing import replacing
 
 PARTS: Final = ("train", "validation", "test")
 SHARES: Final = (0.7, 0.15, 0.15)
@@ -254,13 +255,10 @@ def _remove_others(to: Path, places: set[str]) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    part = path.with_name(f".{path.name}")
-    part.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(part, path)
+    with replacing(path) as new:
+        new.write_text(text, encoding="utf-8", newline="\n")
 
 
 def _write_csv(path: Path, lines: Sequence[Sequence[str]]) -> None:
-    part = path.with_name(f".{path.name}")
-    with part.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path) as new, new.open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(lines)
-    os.replace(part, path)

@@ -29,6 +29,7 @@ from model.serving.predictor import Predictor
 from model.serving.releases import Release
 from model.training.data import MAX_MEGAPIXELS, Photos, serving_pixels
 from model.training.labels import UNKNOWN
+from replacing import replacing
 
 HEADS: Final = ("sub", "background", "colour")
 """What is looked into; a main category is wrong only where its sub-category is."""
@@ -97,7 +98,7 @@ def write_pages(found: Sequence[Suspect], photos: Photos, folder: Path, out: Pat
     """Write the suspects as a table and as a page with their pictures; returns both files."""
     out.mkdir(parents=True, exist_ok=True)
     table, page = out / "suspects.csv", out / "index.html"
-    with table.open("w", encoding="utf-8", newline="") as file:
+    with replacing(table) as new, new.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         for one in found:
@@ -105,11 +106,9 @@ def write_pages(found: Sequence[Suspect], photos: Photos, folder: Path, out: Pat
             writer.writerow([photos.files[one.photo], one.head, one.label, one.suggested, *chances])
     figures = "\n".join(_figure(one, photos, folder) for one in found[:PICTURES])
     more = f"<p>The table has {len(found) - PICTURES} more.</p>" if len(found) > PICTURES else ""
-    page.write_text(
-        PAGE.format(folder=html.escape(str(folder)), count=len(found), figures=figures, more=more),
-        encoding="utf-8",
-        errors="backslashreplace",
-    )
+    text = PAGE.format(folder=html.escape(str(folder)), count=len(found), figures=figures, more=more)
+    with replacing(page) as new:
+        new.write_text(text, encoding="utf-8", errors="backslashreplace")
     return [table, page]
 
 
