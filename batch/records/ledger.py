@@ -468,7 +468,7 @@ class Ledger:
         one that is deleted, too.
         """
         was = "coalesce(json_extract(nullif(model_answer, ''), '$.{0}'), {0})"
-        found = self._db.execute(
+        found = self._read(
             f"SELECT id, decision, main_category = {was.format('main_category')}"
             f" AND sub_category = {was.format('sub_category')} FROM photos"
             " WHERE instr(review_reason, 'audit') AND model_version = ? AND filed"
@@ -476,8 +476,8 @@ class Ledger:
             " AND run_id IN (SELECT run_id FROM runs WHERE model_version = ?"
             "  AND json_extract(settings, '$.REVIEW_PRECISION') = ?)"
             " ORDER BY run_id, sha256",
-            (release, release, promise),
-        )
+            release, release, promise,
+        )  # fmt: skip
         for number, decision, is_same in found:
             yield int(number), str(decision), bool(is_same)
 
