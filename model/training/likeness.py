@@ -28,7 +28,7 @@ PROPOSED: Final = 42
 ALIKE: Final = 8.0
 """The largest root mean square by which the colours (of 255) of nearly the same photos differ."""
 
-ROWS_AT_ONCE: Final = 256
+ROWS_AT_ONCE: Final = 128
 PAIRS_AT_ONCE: Final = 8192
 
 
@@ -47,7 +47,9 @@ def near_duplicates(looks: np.ndarray) -> Iterator[tuple[int, int]]:
     colours = looks[:, HASH_BYTES:]
     for start in range(0, len(words), ROWS_AT_ONCE):
         some = words[start : start + ROWS_AT_ONCE]
-        apart = np.bitwise_count(some[:, None] ^ words[None, start:]).sum(-1, dtype=np.uint16)
+        apart = np.zeros((len(some), len(words) - start), np.uint16)
+        for word in range(words.shape[1]):
+            apart += np.bitwise_count(some[:, None, word] ^ words[None, start:, word])
         pairs = np.argwhere(apart <= PROPOSED) + start
         pairs = pairs[pairs[:, 0] < pairs[:, 1]]
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
