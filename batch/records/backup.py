@@ -4,7 +4,7 @@ import sqlite3
 from pathlib import Path
 
 from batch.records.ledger import APPLICATION_ID, Ledger, LedgerError
-from batch.rename import replacing
+from replacing import replacing
 
 
 def back_up(ledger_path: Path, target: Path) -> Path:

@@ -13,8 +13,8 @@ from typing import Final
 
 import in_use
 from in_use import CURRENT, InUseError
-from model.releasing import held_out
-from model.releasing.held_out import Compared, HeldOut
+from model.releasing import held_out_answers
+from model.releasing.held_out_answers import Compared, HeldOutAnswers
 from model.serving import promotions
 from model.serving.classes import HEADS, Classes
 from model.serving.promotions import is_shipped, named, take_over, use
@@ -68,7 +68,7 @@ def command(model_dir: Path, release: Release) -> str:
         if _other_classes(release, used):
             words.append("--new-classes")
             heads = _heads_in_common(release, used)
-            if held_out.in_common(_held_out(release), _held_out(used), heads) < PHOTOS_NEEDED:
+            if held_out_answers.in_common(_held_out(release), _held_out(used), heads) < PHOTOS_NEEDED:
                 words.append("--uncompared")
     return " ".join(words)
 
@@ -140,7 +140,7 @@ def _check_against(
     if not _same_network(release, used):
         new, old = _held_out(release), _held_out(used)
         heads = _heads_in_common(release, used)
-        table, number = held_out.compare(new, old, heads), held_out.in_common(new, old, heads)
+        table, number = held_out_answers.compare(new, old, heads), held_out_answers.in_common(new, old, heads)
         for line in _as_text(table, used.version, release.version):
             tell(line)
         objections["--worse"] = _worse(release, used, table)
@@ -175,15 +175,15 @@ def _same_network(release: Release, used: Release) -> bool:
     return in_use.checksums(release.folder)[network] == in_use.checksums(used.folder)[network]
 
 
-def _held_out(release: Release) -> HeldOut:
+def _held_out(release: Release) -> HeldOutAnswers:
     """Its answers to photos that it has not learned from; nothing when it came without them."""
-    if held_out.FILE not in in_use.checksums(release.folder):
+    if held_out_answers.FILE not in in_use.checksums(release.folder):
         return {}
     try:
-        return held_out.read(release.folder)
+        return held_out_answers.read(release.folder)
     except (KeyError, OSError, ValueError) as error:
         raise ReleaseError(
-            f"{release.folder / held_out.FILE} cannot be read ({error}): export the release again."
+            f"{release.folder / held_out_answers.FILE} cannot be read ({error}): export the release again."
         ) from error
 
 

@@ -201,7 +201,7 @@ def test_the_release_in_use_is_found_where_nothing_may_be_written(
     def read_only(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(releases, "_write_line", read_only)
+    monkeypatch.setattr(promotions, "_name", read_only)
     assert releases.current(old_dir).version == "mine"
 
 
