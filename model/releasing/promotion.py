@@ -6,6 +6,7 @@ rollback(Path("model/releases"))                  # back to the one before
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -57,6 +58,19 @@ def promote(
     given = [flag for flag, is_given in flags.items() if is_given]
     use(model_dir, before, version, " ".join(["promote", *given]))
     return release
+
+
+def command(model_dir: Path, release: Release) -> str:
+    """The command that puts a release to use, with what other categories than those in use need. Never with `--worse`."""
+    words = ["python -m model promote", release.version]
+    with contextlib.suppress(InUseError, ReleaseError):
+        used = load(model_dir / in_use.version(model_dir))
+        if _other_classes(release, used):
+            words.append("--new-classes")
+            heads = _heads_in_common(release, used)
+            if held_out_answers.in_common(_held_out(release), _held_out(used), heads) < PHOTOS_NEEDED:
+                words.append("--uncompared")
+    return " ".join(words)
 
 
 def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release:
@@ -125,7 +139,7 @@ def _check_against(
     objections = {"--new-classes": _other_classes(release, used)}
     if not _same_network(release, used):
         new, old = _held_out(release), _held_out(used)
-        heads = [head for head in HEADS if _alike(head, release.classes, used.classes)]
+        heads = _heads_in_common(release, used)
         table, number = held_out_answers.compare(new, old, heads), held_out_answers.in_common(new, old, heads)
         for line in _as_text(table, used.version, release.version):
             tell(line)
@@ -176,6 +190,10 @@ def _held_out(release: Release) -> HeldOutAnswers:
 def _alike(head: str, new: Classes, old: Classes) -> bool:
     """Whether both answer with this head, and tell the same classes apart there."""
     return head in new.heads and head in old.heads and set(new.names(head)) == set(old.names(head))
+
+
+def _heads_in_common(new: Release, old: Release) -> list[str]:
+    return [head for head in HEADS if _alike(head, new.classes, old.classes)]
 
 
 def _as_text(table: Mapping[str, Compared], old: str, new: str) -> list[str]:
