@@ -10,6 +10,7 @@ import batch
 
 MODULES = [
     *(found.name for found in pkgutil.walk_packages(batch.__path__, "batch.") if not found.ispkg),
+    "api_answers",
     "logformat",
     "photo_formats",
 ]

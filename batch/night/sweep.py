@@ -7,7 +7,6 @@ asked, so that of two equal photos the first one is always recorded first. Threa
 import contextlib
 import functools
 import hashlib
-import json
 import os
 import stat
 import sys
@@ -17,11 +16,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import NamedTuple, NoReturn, TypeVar
 
+from pydantic_core import to_json
 from tqdm import tqdm
 
+from api_answers import Failed, Predicted, Prediction, Problem, Soundness
 from batch.checksum import digest
 from batch.files import filing
 from batch.files.companions import Taken
@@ -32,15 +34,7 @@ from batch.night.budget import ErrorBudget
 from batch.night.refusals import Refusals, in_words, words_of_unread
 from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
-from batch.server.client import (
-    Answer,
-    Client,
-    RefusedError,
-    SidecarBusyError,
-    SidecarError,
-    SidecarHangsError,
-    Soundness,
-)
+from batch.server.client import Client, RefusedError, SidecarBusyError, SidecarError, SidecarHangsError
 from batch.server.sidecar import Sidecar, SidecarDownError
 from batch.settings import BatchSettings
 from photo_formats import BEGINNING, RAW_EXTENSIONS, format_of
@@ -52,9 +46,6 @@ BYTES_PER_REQUEST = 6_000_000
 REQUESTS_IN_FLIGHT = 2 * (os.cpu_count() or 1)
 BYTES_IN_FLIGHT = 256_000_000
 """No further photo is read while so many bytes of them wait for an answer: MAX_IMAGE_MB may allow large ones."""
-
-UNSUPPORTED = 415
-"""The status of what is no photo that the sidecar reads: it is not damaged, and says nothing about the sidecar."""
 
 PLACES_NAMED = 5
 """A night that leaves photos behind names so many of the folders that they lie in or cannot go to."""
@@ -159,6 +150,13 @@ class _Request:
         return [item.photo for item in self.items if item.photo is not None]
 
 
+class Answered(NamedTuple):
+    """What the sidecar says of one photo, and which release said it."""
+
+    result: Failed | Predicted
+    model_version: str
+
+
 class Sweep:
     """A pass, or several, over `incoming`.
 
@@ -184,7 +182,7 @@ class Sweep:
         self._taken = functools.cache(Taken)
         """The names in the filing folders; each is looked at once, until a photo does not come to lie where it was to."""
         self._restless = 0
-        self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
+        self._in_flight: deque[tuple[_Request, Future[list[Answered]]]] = deque()
         self._asked: set[str] = set()
         """Checksums of photos in flight."""
         self._refusals = Refusals(settings.incoming, settings.data_dir)
@@ -387,7 +385,7 @@ class Sweep:
         if not wait([future], timeout=END_SECONDS).done:
             raise SweepError(f"interrupted, and the model server gave no answer within {END_SECONDS} s")
 
-    def _decide(self, request: _Request, answers: Iterator[Answer]) -> Iterator[Row]:
+    def _decide(self, request: _Request, answers: Iterator[Answered]) -> Iterator[Row]:
         """What becomes of each photo of a request, in order."""
         decided: dict[str, Row] = {}
         now = moments.now()
@@ -396,20 +394,23 @@ class Sweep:
             row.processed_at = now
             if item.photo is not None:
                 answer = next(answers)
-                row.model_version = answer.model_version
-                if answer.prediction is None:
-                    row.error = answer.error
-                    self._failed[row.sha256] = row
-                else:
-                    fill_in(row, answer.prediction, self._settings.audit_share)
+                self._fill_in(row, answer)
                 decided[row.sha256] = row
-                if item.format and answer.status != UNSUPPORTED:
+                if item.format and not _is_unsupported(answer.result):
                     self._budget.count(item.format, failed=row.status == "failed")
                 item.photo = None  # free the memory
             elif not row.error and not self._copy_first(row, decided):
                 self._again = True  # the first one was not filed after all: ask about this one
                 continue
             yield row
+
+    def _fill_in(self, row: Row, answer: Answered) -> None:
+        row.model_version = answer.model_version
+        if isinstance(answer.result, Predicted):
+            fill_in(row, answer.result.prediction, self._settings.audit_share)
+        else:
+            row.error = answer.result.error.detail
+            self._failed[row.sha256] = row
 
     def _copy_first(self, row: Row, decided: dict[str, Row]) -> bool:
         """Give a photo with known bytes the answers of the first one with these bytes."""
@@ -442,7 +443,7 @@ class Sweep:
         try:
             answer = checked.result()
         except (SidecarError, SidecarDownError, RefusedError) as error:
-            answer = Soundness(False, str(error))
+            answer = Soundness(sound=False, detail=str(error))
         if not answer.sound:
             raise SweepError(
                 f"{too_many}, and the model server does not pass its own check: {answer.detail}. "
@@ -549,7 +550,7 @@ class Sweep:
             self._left_with[row.sha256, _folder_of(row)] = refusal.words
         log.warning("%s %s; it is left in incoming.", row.file_name, refusal.words)
 
-    def _ask(self, photos: list[bytes]) -> list[Answer]:
+    def _ask(self, photos: list[bytes]) -> list[Answered]:
         """Get an answer for every photo, through restarts of the sidecar if need be (runs in a thread).
 
         Raises:
@@ -582,7 +583,7 @@ class Sweep:
             self._make_sound()
             return self._patiently(lambda client: client.check(formats))
 
-    def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
+    def _ask_alone(self, photos: list[bytes]) -> list[Answered]:
         """Ask again; if that fails too, about each photo by itself, so that one which the sidecar cannot bear is found.
 
         One by one, not by halves: an answer takes milliseconds, the start of a sidecar that has died seconds, and
@@ -595,7 +596,7 @@ class Sweep:
                 self._make_sound()
         return [self._ask_about_one(photo) for photo in photos]
 
-    def _ask_about_one(self, photo: bytes) -> Answer:
+    def _ask_about_one(self, photo: bytes) -> Answered:
         """Ask about one photo, alone; it fails once it has been too much for the sidecar so often.
 
         The sidecar is sound before each attempt, so that it is the photo's fault, and goes on to the next one.
@@ -607,10 +608,11 @@ class Sweep:
                 problem = error
             self._make_sound()
         log.warning("The model server fails on one photo (%s).", problem)
-        return Answer(error=f"The model server fails on this photo: {problem}.")
+        return Answered(_fails(problem), self._sidecar.model_version)
 
-    def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
-        return self._patiently(lambda client: client.predict(photos, seconds))
+    def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answered]:
+        answers = self._patiently(lambda client: client.predict(photos, seconds))
+        return [Answered(result, answers.model_version) for result in answers.results]
 
     def _patiently(self, ask: Callable[[Client], T]) -> T:
         """Ask; wait while the sidecar is overloaded or still loading. One that hangs is ended."""
@@ -723,39 +725,48 @@ class _Gate:
 _ANSWERS = (
     "main_category", "main_category_probability", "sub_category", "sub_category_probability",
     "background_quality", "background_quality_probability", "colour", "colour_probability",
-    "needs_review", "review_reason", "doubts", "model_version", "probabilities",
+    "needs_review", "review_reason", "doubts", "model_version", "probabilities", "thresholds",
 )  # fmt: skip
 
 
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
+_COLUMNS = {
+    "main": "main_category",
+    "sub": "sub_category",
+    "background": "background_quality",
+    "colour": "colour",
+}
+"""The column of each head."""
 
 
-def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None:
+def fill_in(row: Row, prediction: Prediction, audit_share: float) -> None:
     """Write the sidecar's answer into the row, and mark the share of sure photos that people check."""
-    heads = {
-        "main": "main_category",
-        "sub": "sub_category",
-        "background": "background_quality",
-        "colour": "colour",
-    }
-    everything = {}
-    for head, column in heads.items():
-        if head not in prediction:  # a release that has not learned it answers nothing
-            continue
-        answer = prediction[head]
-        assert isinstance(answer, dict)  # the client has checked
-        setattr(row, column, answer["class"])
-        setattr(row, f"{column}_probability", answer["probability"])
-        everything[head] = answer.get("probabilities", {})
-    row.probabilities = _as_json(everything)
-    if isinstance(measures := prediction.get("measures"), dict):
-        row.measures = _as_json(measures)
-    row.needs_review = prediction.get("needs_review") is True
-    row.review_reason = str(prediction.get("review_reason", ""))
-    row.doubts = str(prediction.get("doubts", ""))
+    heads = prediction.heads()
+    for name, head in heads.items():
+        setattr(row, _COLUMNS[name], head.name)
+        setattr(row, f"{_COLUMNS[name]}_probability", head.probability)
+    row.probabilities = as_json({name: head.probabilities for name, head in heads.items()})
+    row.measures = as_json(prediction.measures)
+    row.thresholds = as_json(prediction.thresholds)
+    row.needs_review = prediction.needs_review
+    row.review_reason = prediction.review_reason
+    row.doubts = prediction.doubts
     row.status = "review" if row.needs_review else "processed"
     if not row.needs_review and is_audited(row.sha256, audit_share):
         row.review_reason = ", ".join(filter(None, [row.review_reason, "audit"]))
+
+
+def as_json(value: object) -> str:
+    """A part of an answer as the ledger keeps it."""
+    return to_json(value).decode()
+
+
+def _is_unsupported(result: Failed | Predicted) -> bool:
+    return isinstance(result, Failed) and result.error.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+def _fails(problem: SidecarError) -> Failed:
+    detail = f"The model server fails on this photo: {problem}."
+    return Failed(error=Problem(status=HTTPStatus.INTERNAL_SERVER_ERROR, detail=detail))
 
 
 def is_audited(sha256: str, share: float) -> bool:

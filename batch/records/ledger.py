@@ -16,7 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
@@ -71,6 +71,8 @@ class Row:
     """Every class's probability of every head, as JSON."""
     measures: str = ""
     """What the sidecar measured while it answered (seconds, brightness, contrast), as JSON."""
+    thresholds: str = ""
+    """The probabilities that the heads needed for the photo to be filed without a person, as JSON."""
     model_answer: str = ""
     """What the model had answered, as JSON (`MODEL_ANSWER`), once a person has decided otherwise or the same."""
     filed: bool = False
@@ -179,7 +181,8 @@ END;
 
 _ADDED = {
     "photos": dict.fromkeys(
-        ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), ""
+        ("measures", "thresholds", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"),
+        "",
     ),
     "runs": dict.fromkeys(("settings", "summary"), "{}"),
 }

@@ -297,7 +297,7 @@ def _of_server(url: str, settings: BatchSettings) -> Finding:
         health = Client(url, token).health()
     except (SidecarError, RefusedError) as error:
         return Finding(CRITICAL, "model", str(error))
-    if health.ready:
+    if health.status == "ready":
         return Finding(OK, "model", f"release {health.model_version} at {settings.api_url}")
     return Finding(CRITICAL, "model", f"the server at {settings.api_url} is not ready: {health.detail}")
 

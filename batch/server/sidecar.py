@@ -92,9 +92,9 @@ class Sidecar:
                     if self.is_ours and health.instance != self._nonce:
                         problem = f"another program answers at {self.client.url}"
                         self._end_process()  # and take another port
-                    elif health.broken:
+                    elif health.status == "broken":
                         raise SidecarDownError(f"the model cannot be used: {health.detail}")
-                    elif health.ready:
+                    elif health.status == "ready":
                         self.model_version = health.model_version
                         return
                     else:

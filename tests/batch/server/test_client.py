@@ -11,7 +11,8 @@ import pytest
 from flask import Response
 from werkzeug.formparser import parse_form_data
 
-from batch.server.client import Client, SidecarBusyError, SidecarError, Soundness
+from api_answers import Failed, Soundness
+from batch.server.client import Client, SidecarBusyError, SidecarError
 from tests.fake_sidecar import FakeSidecar, photo
 
 PHOTOS = [
@@ -127,7 +128,9 @@ def test_the_size_of_a_form_is_told_in_advance(url: str) -> None:
 
 def test_a_check_is_asked_with_the_formats_and_answered_with_what_is_wrong(sidecar: FakeSidecar) -> None:
     sidecar.soundness = {"sound": False, "detail": "the AVIF sample cannot be read"}
-    assert Client(sidecar.url).check(["AVIF", "JPEG"]) == Soundness(False, "the AVIF sample cannot be read")
+    assert Client(sidecar.url).check(["AVIF", "JPEG"]) == Soundness(
+        sound=False, detail="the AVIF sample cannot be read"
+    )
     assert sidecar.checked == [["AVIF", "JPEG"]]
 
 
@@ -141,7 +144,8 @@ def test_a_server_that_knows_no_check_is_not_taken_for_sound(status: int, sideca
 
 def test_an_error_of_one_photo_keeps_its_status(sidecar: FakeSidecar) -> None:
     answers = Client(sidecar.url).predict([b"no photo", photo("a", broken=True), photo("b")])
-    assert [answer.status for answer in answers] == [415, 422, 0]
+    statuses = [result.error.status if isinstance(result, Failed) else 0 for result in answers.results]
+    assert statuses == [415, 422, 0]
 
 
 @pytest.mark.parametrize("retry_after", ["\xb2", "-1", "soon", "1e9", ""])
