@@ -105,7 +105,7 @@ class Answers(Sent):
     """`/predict/batch`: a prediction or an error for each photo, in order."""
 
     model_version: str
-    results: list[Annotated[Failed | Predicted, Field(union_mode="left_to_right")]]
+    results: list[Annotated[Predicted | Failed, Field(union_mode="left_to_right")]]
 
 
 class Classes(Sent):
