@@ -55,7 +55,7 @@ def do_run(settings: BatchSettings, given: Arguments) -> int:
 
 def do_sweep(settings: BatchSettings, given: Arguments) -> int:
     """One night with somebody else's server."""
-    if settings.api_url is None:
+    if not settings.api_url:
         log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
         return Exit.USAGE
     return _night(settings, given)

@@ -26,7 +26,7 @@ from api import create_app
 from api.engine import Engine
 from api_answers import Answers, Predicted, Prediction, read
 from api_settings import ApiSettings
-from batch.files import filing
+from batch.files import filing, reading
 from batch.files.companions import Taken
 from batch.files.scan import Found, Scan
 from batch.night import sweep
@@ -120,7 +120,7 @@ def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
 
 
 def _read(incoming: Path, found: Found) -> str:
-    content = sweep._read_unchanged(str(incoming / found.name), found)
+    content = reading.read_unchanged(str(incoming / found.name), found)
     assert content is not None
     return hashlib.sha256(content).hexdigest()
 

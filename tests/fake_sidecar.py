@@ -31,17 +31,22 @@ def photo(
 class FakeSidecar:
     """Answers like the real one. `behaviour`, when set, may answer a request for photos in its place.
 
-    `check_behaviour` may do so for `/check`; `soundness` is what that answers otherwise.
+    `check_behaviour` may do so for a `/check` about formats; `soundness` is what that answers otherwise.
+    `golden_behaviour` may do so for one about the golden photos alone, which comes before each time at work.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.asked: list[list[bytes]] = []
         self.behaviour: Behaviour | None = None
         self.checked: list[list[str]] = []
-        """The formats of each `/check`."""
+        """The formats of each `/check` about some."""
         self.check_behaviour: CheckBehaviour | None = None
+        self.golden_checks = 0
+        self.golden_behaviour: CheckBehaviour | None = None
         self.soundness: dict[str, Any] = {"sound": True, "detail": ""}
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
+        self.release = "fake-1"
+        """What it answers with."""
         self.token = ""
         app = Flask("fake")
         app.add_url_rule("/health", view_func=lambda: jsonify(self.health))
@@ -74,6 +79,10 @@ class FakeSidecar:
 
     def _check(self) -> Response:
         formats = list(request.get_json()["formats"])
+        if not formats:
+            self.golden_checks += 1
+            golden = self.golden_behaviour(formats) if self.golden_behaviour else None
+            return golden or jsonify(sound=True, detail="")
         self.checked.append(formats)
         answer = self.check_behaviour(formats) if self.check_behaviour else None
         return answer or jsonify(self.soundness)
@@ -82,7 +91,7 @@ class FakeSidecar:
         photos = [file.read() for file in request.files.getlist("files")]
         self.asked.append(photos)
         answer = self.behaviour(photos) if self.behaviour else None
-        return answer or jsonify(model_version="fake-1", results=[_result(photo) for photo in photos])
+        return answer or jsonify(model_version=self.release, results=[_result(photo) for photo in photos])
 
 
 MAIN_OF = {"t-shirt": "upperwear", "pants": "bottomwear", "shoes": "footwear"}

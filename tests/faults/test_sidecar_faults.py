@@ -23,10 +23,10 @@ from tests.faults import sick_server
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds are the product's, only smaller."""
     monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 1)
-    monkeypatch.setattr("batch.night.sweep.PROBE_PAUSES", (0, 0.05, 0.1))
-    monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("batch.server.pool.PAUSES", (0.05, 0.1))
+    monkeypatch.setattr("batch.server.pool.PROOF_SECONDS", 0.5)
     monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 1)
+    monkeypatch.setattr("batch.server.pool.BUSY_SECONDS", 1)
     monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
 
 
@@ -208,7 +208,7 @@ def test_a_server_that_stays_overloaded_stops_the_night(full: Night, sidecar: Fa
 def test_a_server_whose_release_breaks_during_the_night_is_not_waited_for(
     full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 600)
+    monkeypatch.setattr("batch.server.pool.BUSY_SECONDS", 600)
 
     def breaks(_: Sequence[bytes]) -> Response:
         sidecar.health["status"] = "broken"
@@ -324,10 +324,10 @@ def own_server(
         monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 60)
         monkeypatch.setattr("batch.server.sidecar.PAUSES", (0, 0, 0.1, 0.2, 0.4))
         monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 1.5)
-        monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 10)
+        monkeypatch.setattr("batch.server.pool.PROOF_SECONDS", 10)
         monkeypatch.setenv("SICKNESS", sickness)
         monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
-        night = make_night(api_url=None)
+        night = make_night(api_url=())
         for number in range(40):
             night.drop(f"{number:02}.jpg", photo(f"photo {number + 100}"))
         return night

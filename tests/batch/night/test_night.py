@@ -299,7 +299,7 @@ def typed(
         night = make_night()
         for name in ("data_dir", "log_dir"):
             monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
-        monkeypatch.setenv("API_URL", str(night.settings.api_url.get_secret_value()))  # type: ignore[union-attr]
+        monkeypatch.setenv("API_URL", str(night.settings.api_url[0].get_secret_value()))
         monkeypatch.setenv("SETTLE_SECONDS", settle_seconds)
         stream = Terminal if at_terminal else io.StringIO
         output = stream()

@@ -45,7 +45,7 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psu
 
 def test_it_starts_answers_and_leaves_no_process_behind(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
-        assert sidecar.model_version == "small-1"
+        assert sidecar.make_ready().model_version == "small-1"
         answers = sidecar.client.predict([picture("red"), b"no photo"])
         first, second = answers.results
         assert isinstance(first, Predicted)
@@ -143,7 +143,7 @@ def test_another_program_on_our_port_is_not_taken_for_our_server(
     )
     with Sidecar(log_dir=tmp_path) as ours:
         assert ours.client.url != sidecar.url
-        assert ours.model_version == "small-1"
+        assert ours.make_ready().model_version == "small-1"
 
 
 from batch.server.sidecar import _free_port  # noqa: E402 - the original, for the test above
