@@ -35,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Serve until told to end; returns the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
-        settings = load(ApiSettings, **({} if chosen.port is None else {"api_port": chosen.port}))
+        settings = settings_with(chosen.port)
         check_exposure(settings)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -63,6 +63,23 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Cannot listen on {settings.api_host}:{settings.api_port}: {error}.", file=sys.stderr)
         return EXIT_FAULT
     return 0
+
+
+def settings_with(port: int | None = None) -> ApiSettings:
+    """The settings. It listens on `--port`, else on API_PORT, else on PORT, as Cloud Run, Heroku and the like set it.
+
+    Raises:
+        SettingError: one of them is wrong.
+    """
+    if port is not None:
+        return load(ApiSettings, api_port=port)
+    found = load(ApiSettings)
+    given = os.environ.get("PORT", "")
+    if not given or "api_port" in found.model_fields_set:
+        return found
+    if not (given.isascii() and given.isdigit() and 1 <= int(given) <= 65535):
+        raise SettingError(f"PORT={given}: it has to be a number from 1 to 65535; API_PORT beats it.")
+    return load(ApiSettings, api_port=int(given))
 
 
 def forget_foreign_settings() -> None:
@@ -100,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example:\n  python -m api &\n  curl -F file=@photo.jpg http://127.0.0.1:5000/predict",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--port", type=int, help="listen here instead of API_PORT")
+    parser.add_argument("--port", type=int, help="listen here instead of on API_PORT, or PORT")
     parser.add_argument(
         "--server",
         choices=("gunicorn", "tornado"),

@@ -73,10 +73,17 @@ class Member:
     """Why it takes no part."""
     is_hopeless: bool = False
     """Waiting alone will not mend it."""
-    patience_ends: float = 0.0
-    """So long it is waited for when no other takes part, by the monotonic clock."""
+    since: float = 0.0
+    """When it was left out, by the monotonic clock."""
+    patience: float = 0.0
+    """So many seconds from then it is waited for when no other takes part."""
     is_missed: bool = False
     """Whether people were told that it takes no part."""
+
+    @property
+    def is_worth_waiting(self) -> bool:
+        """Whether it may soon take part again."""
+        return not self.is_hopeless and time.monotonic() - self.since < self.patience
 
 
 @dataclass(eq=False)
@@ -195,7 +202,7 @@ class Pool:
             member.doubted = formats
             if member.term:
                 self._leave_out(member.term, "it is checked")
-            while not (member.term or member.is_hopeless or time.monotonic() > member.patience_ends):
+            while not member.term and member.is_worth_waiting:
                 self._wait()
             if member.term:
                 return ""
@@ -225,7 +232,7 @@ class Pool:
             found = [member.term for member in self._members if member.term]
             if found:
                 return min(found, key=lambda term: (term.member.owes, term.member.last))
-            if all(member.is_hopeless or time.monotonic() > member.patience_ends for member in self._members):
+            if not any(member.is_worth_waiting for member in self._members):
                 raise SidecarDownError(self._why_none())
             self._wait()
 
@@ -284,7 +291,7 @@ class Pool:
             patience = math.inf  # it gives up by itself
         elif patience is None:
             patience = sidecar.START_SECONDS
-        member.patience_ends = time.monotonic() + pause + patience
+        member.since, member.patience = time.monotonic(), pause + patience
         threading.Thread(target=self._prove, args=(member, pause, proof), daemon=True).start()
 
     def _prove(self, member: Member, pause: float, proof: bool) -> None:
@@ -301,10 +308,15 @@ class Pool:
             except (SidecarDownError, UnsoundError, RefusedError) as error:
                 is_hopeless, problem = True, str(error)
             except SidecarBusyError as busy:
-                member.patience_ends = max(member.patience_ends, time.monotonic() + BUSY_SECONDS)
+                member.patience = max(member.patience, BUSY_SECONDS)
                 problem = str(busy)
             except SidecarError as error:
                 problem = str(error)
+            except OSError as error:
+                is_hopeless, problem = True, f"the model server cannot be started: {error}"
+            except Exception as error:  # noqa: BLE001 - the night waits for this thread, and has to hear of it
+                log.exception("A fault of the program while a model server proved itself")
+                is_hopeless, problem = True, f"{type(error).__name__}: {error}"
             else:
                 if self._admit(member, client, version, formats):
                     return
