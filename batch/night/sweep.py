@@ -188,7 +188,8 @@ class Sweep:
             try:
                 self._passes(progress, wait)
             finally:
-                self.stop.set()  # threads that wait to ask again end
+                # threads that wait to ask again end
+                self.stop.set()
                 self.tally.left_behind = Counter(self._left.values()) + self._refusals.skipped()
                 self._sync()
                 self._ledger.record([], filed=self._filed)
@@ -389,9 +390,11 @@ class Sweep:
                 decided[row.sha256] = row
                 if item.format and not _is_unsupported(answer.result):
                     self._budgets[answer.term.member].count(item.format, failed=row.status == "failed")
-                item.photo = None  # free the memory
+                # free the memory
+                item.photo = None
             elif not row.error and not self._copy_first(row, decided):
-                self._again = True  # the first one was not filed after all: ask about this one
+                # the first one was not filed after all: ask about this one
+                self._again = True
                 continue
             yield row
 
@@ -485,7 +488,8 @@ class Sweep:
         if withdrawn:
             self._ledger.withdraw(withdrawn)
         if any(row.companions for row in withdrawn) or any(row.moved_to not in reserved for row in moved):
-            self._taken.cache_clear()  # what lies there now is not what was meant to
+            # what lies there now is not what was meant to
+            self._taken.cache_clear()
         self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._moved_to.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)

@@ -144,7 +144,8 @@ class Client:
         deadline = time.monotonic() + seconds
         try:
             with requests.Session() as session:
-                session.trust_env = False  # photos go to no proxy that the environment happens to name
+                # photos go to no proxy that the environment happens to name
+                session.trust_env = False
                 response = session.request(
                     method,
                     self.url + path,

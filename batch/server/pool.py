@@ -280,7 +280,8 @@ class Pool:
         member = term.member
         with self._changed:
             if member.term is not term:
-                return  # another request has noticed before
+                # another request has noticed before
+                return
             member.term, member.problem, member.is_hopeless = None, problem, is_hopeless
             self._bring_back(member, pause=pause, patience=patience, proof=proof)
 
@@ -288,7 +289,8 @@ class Pool:
         self, member: Member, *, pause: float = 0.0, patience: float | None = None, proof: bool
     ) -> None:
         if isinstance(member.server, Sidecar):
-            patience = math.inf  # it gives up by itself
+            # it gives up by itself, after some proofs
+            patience = math.inf
         elif patience is None:
             patience = sidecar.START_SECONDS
         member.since, member.patience = time.monotonic(), pause + patience
@@ -333,7 +335,8 @@ class Pool:
         """
         health = member.server.make_ready()
         client = member.server.client
-        if isinstance(member.server, Remote) or formats:  # ours has answered its golden photos to get ready
+        # ours has answered its golden photos to get ready
+        if isinstance(member.server, Remote) or formats:
             self._check(member, client, formats)
         if proof:
             client.predict([PROBE], PROOF_SECONDS)

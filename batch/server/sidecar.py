@@ -93,7 +93,8 @@ class Sidecar:
                 else:
                     if health.instance != self._nonce:
                         problem = f"another program answers at {self.client.url}"
-                        self._end_process()  # and take another port
+                        # the next start takes another port
+                        self._end_process()
                     elif health.status == "broken":
                         raise SidecarDownError(f"the model cannot be used: {health.detail}")
                     elif health.status == "ready":
@@ -147,16 +148,19 @@ class Sidecar:
             [*COMMAND, "--port", str(port), "--until-stdin-closes"],
             cwd=ROOT,
             env=environment,
-            stdin=subprocess.PIPE,  # closes when this process ends, however it ends; then the server ends too
+            # closes when this process ends, however it ends; then the server ends too
+            stdin=subprocess.PIPE,
             stdout=self._open_log(),
             stderr=subprocess.STDOUT,
-            start_new_session=os.name == "posix",  # Ctrl-C ends the night, which then ends its server
+            # Ctrl-C ends the night, which then ends its server
+            start_new_session=os.name == "posix",
         )
 
     def _end_process(self) -> None:
         if self._process is None:
             return
-        assert self._process.stdin is not None  # always started with a pipe
+        # always started with a pipe
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.terminate()
@@ -167,12 +171,15 @@ class Sidecar:
 
     def _kill_process(self) -> None:
         """End it and what it started: a worker that hangs outlives the master that is killed."""
-        assert self._process is not None  # asked by those who have looked
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone (macOS: a zombie)
+        # asked by those who have looked
+        assert self._process is not None
+        # it may be gone already (on macOS: a zombie)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 self._process.kill()
             else:
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+                # it leads a session of its own
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def _open_log(self) -> IO[bytes]:
