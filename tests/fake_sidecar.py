@@ -31,20 +31,25 @@ def photo(
 class FakeSidecar:
     """Answers like the real one. `behaviour`, when set, may answer a request for photos in its place.
 
-    `check_behaviour` may do so for `/check`; `soundness` is what that answers otherwise.
+    `check_behaviour` may do so for a `/check` about formats; `soundness` is what that answers otherwise.
+    `golden_behaviour` may do so for one about the golden photos alone, which comes before each time at work.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.asked: list[list[bytes]] = []
         self.behaviour: Behaviour | None = None
         self.checked: list[list[str]] = []
-        """The formats of each `/check`."""
+        """The formats of each `/check` about some."""
         self.check_behaviour: CheckBehaviour | None = None
+        self.golden_checks = 0
+        self.golden_behaviour: CheckBehaviour | None = None
         self.soundness: dict[str, Any] = {"sound": True, "detail": ""}
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
         self.health["review_precision"] = 0.97
         self.sketch: object = None
         """What every photo looks like, where that is asked for."""
+        self.release = "fake-1"
+        """What it answers with."""
         self.token = ""
         app = Flask("fake")
         app.add_url_rule("/health", view_func=lambda: jsonify(self.health))
@@ -77,6 +82,10 @@ class FakeSidecar:
 
     def _check(self) -> Response:
         formats = list(request.get_json()["formats"])
+        if not formats:
+            self.golden_checks += 1
+            golden = self.golden_behaviour(formats) if self.golden_behaviour else None
+            return golden or jsonify(sound=True, detail="")
         self.checked.append(formats)
         answer = self.check_behaviour(formats) if self.check_behaviour else None
         return answer or jsonify(self.soundness)
@@ -89,7 +98,7 @@ class FakeSidecar:
         for result in results:
             if request.args.get("sketch") == "true" and "prediction" in result:
                 result["prediction"]["sketch"] = self.sketch
-        return answer or jsonify(model_version="fake-1", results=results)
+        return answer or jsonify(model_version=self.release, results=results)
 
 
 MAIN_OF = {"t-shirt": "upperwear", "pants": "bottomwear", "shoes": "footwear"}
@@ -115,16 +124,23 @@ def _result(content: bytes) -> dict[str, Any]:
         return {"error": {"status": 422, "detail": "The photo is damaged."}}
     if state.startswith("unsupported"):
         return {"error": {"status": 415, "detail": "This kind of JPEG is not supported."}}
+    doubts = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
+    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, **doubts)}
+
+
+def prediction(sub: str = "t-shirt", probability: float = 0.9, /, **changes: Any) -> dict[str, Any]:
+    """All that is said of a photo, but for the changes."""
     return {
-        "prediction": {
-            "main": _head(MAIN_OF[sub], 0.9876),
-            "sub": _head(sub, 0.5 if doubt else 0.9),
-            "background": _head("acceptable", 0.75),
-            "colour": _head("red", 0.6666),
-            "needs_review": bool(doubt),
-            "review_reason": "category uncertain (50 %)" if doubt else "",
-        }
-    }
+        "main": _head(MAIN_OF[sub], 0.9876),
+        "sub": _head(sub, probability),
+        "background": _head("acceptable", 0.75),
+        "colour": _head("red", 0.6666),
+        "needs_review": False,
+        "review_reason": "",
+        "doubts": "",
+        "thresholds": {"main": 0.4, "sub": 0.6},
+        "measures": {"seconds": 0.003, "brightness": 170.2, "contrast": 84.3},
+    } | changes
 
 
 def _head(name: str, probability: float) -> dict[str, Any]:

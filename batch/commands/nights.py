@@ -68,7 +68,7 @@ def sweep(settings: BatchSettings, wait: bool, if_missed: bool) -> int:
       python -m api --port 5000 &
       API_URL=http://127.0.0.1:5000 python -m batch sweep
     """
-    if settings.api_url is None:
+    if not settings.api_url:
         log.error("API_URL is not set: `sweep` uses a model server that already runs; `run` starts its own.")
         return Exit.USAGE
     return _night(settings, wait, if_missed)

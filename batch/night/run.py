@@ -22,7 +22,8 @@ from batch.records import csv_files, moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import drift, history, morning, nights, notify, prometheus, report, summary, waiting
 from batch.reporting.summary import Summary
-from batch.server.sidecar import Sidecar, SidecarDownError
+from batch.server.pool import Pool, pool_of
+from batch.server.sidecar import SidecarDownError
 from batch.settings import BatchSettings
 from batch.upkeep import schedule, withdraw
 from settings import Settings, load
@@ -245,6 +246,7 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     """Sum up what the run saw, and compare it with the nights before and with what the release was measured on."""
     seen = summary.sum_up(ledger.filed_rows(run_id=run.run_id))
     run.summary = seen.to_json() if seen.swept else {}
+    run.model_version = ", ".join(seen.releases) or run.model_version
     ledger.end_run(run)
     if not seen.predicted:
         return
@@ -314,30 +316,38 @@ def _sweep(
     *,
     wait: bool,
 ) -> None:
-    sidecar = Sidecar(
-        log_dir=settings.log_dir,
-        url=str(settings.api_url.get_secret_value()) if settings.api_url else "",
+    servers = pool_of(
+        [str(url.get_secret_value()) for url in settings.api_url],
         token=settings.api_token.get_secret_value() if settings.api_token else "",
+        log_dir=settings.log_dir,
         run_id=run.run_id,
     )
-    sweep = Sweep(settings, ledger, sidecar, run, tally)
+    sweep = Sweep(settings, ledger, servers, run, tally)
     interrupted.on_signal(sweep.stop.set)
     try:
         if not _is_work(settings, tally, wait=wait):
             return  # no need to start a server
-        with sidecar:
-            run.model_version = sidecar.model_version
-            if sidecar.review_precision:
-                run.settings["REVIEW_PRECISION"] = f"{sidecar.review_precision:g}"
-            with _aside("Asking the model server for its categories"):
-                ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
+        with servers:
+            run.model_version = servers.versions[0]
+            if len(servers.promises) == 1:
+                (run.settings["REVIEW_PRECISION"],) = map("{:g}".format, servers.promises)
+            _note_categories(ledger, servers)
             started = time.monotonic()
             try:
                 sweep.all_photos(wait=wait)
             finally:
                 run.seconds = time.monotonic() - started - sweep.waited
+                if servers.versions[1:]:
+                    _note_categories(ledger, servers)
     except (SidecarDownError, SweepError, LedgerError) as error:
         raise NightError(f"Stopped: {error}") from error
+
+
+def _note_categories(ledger: Ledger, servers: Pool) -> None:
+    """Remember the categories of all releases that took part, for folders that no photo has gone to yet."""
+    with _aside("Asking the model server for its categories"):
+        known = json.loads(ledger.note(by_hand.CATEGORIES) or "{}") if servers.versions[1:] else {}
+        ledger.set_note(by_hand.CATEGORIES, json.dumps(known | servers.main_of()))
 
 
 def _is_work(settings: BatchSettings, tally: Tally, *, wait: bool) -> bool:

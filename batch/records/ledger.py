@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 
 from batch.exits import NotDoneError
 
-VERSION = 3
+VERSION = 4
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
 Status = Literal["processed", "review", "failed", "duplicate"]
@@ -73,6 +73,8 @@ class Row:
     """Every class's probability of every head, as JSON."""
     measures: str = ""
     """What the sidecar measured while it answered (seconds, brightness, contrast), as JSON."""
+    thresholds: str = ""
+    """The probabilities that the heads needed for the photo to be filed without a person, as JSON."""
     model_answer: str = ""
     """What the model had answered, as JSON (`MODEL_ANSWER`), once a person has decided otherwise or the same."""
     filed: bool = False
@@ -181,7 +183,8 @@ END;
 
 _ADDED = {
     "photos": dict.fromkeys(
-        ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), ""
+        ("measures", "thresholds", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"),
+        "",
     ),
     "runs": dict.fromkeys(("settings", "summary"), "{}"),
 }
@@ -473,10 +476,9 @@ class Ledger:
             f" AND sub_category = {was.format('sub_category')} FROM photos"
             " WHERE instr(review_reason, 'audit') AND model_version = ? AND filed"
             " AND status IN ('processed', 'review') AND (decision != '' OR (moved_to != '' AND NOT superseded))"
-            " AND run_id IN (SELECT run_id FROM runs WHERE model_version = ?"
-            "  AND json_extract(settings, '$.REVIEW_PRECISION') = ?)"
+            " AND run_id IN (SELECT run_id FROM runs WHERE json_extract(settings, '$.REVIEW_PRECISION') = ?)"
             " ORDER BY run_id, sha256",
-            release, release, promise,
+            release, promise,
         )  # fmt: skip
         for number, decision, is_same in found:
             yield int(number), str(decision), bool(is_same)

@@ -16,10 +16,11 @@ from batch.lock import LockHeldError, refuse_if_at_work
 from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import audit, history, nights, summary, waiting
-from batch.server.client import Client, RefusedError, SidecarError
+from batch.server.client import Client, SidecarError
 from batch.settings import BatchSettings
 from batch.upkeep import install, schedule
 from logformat import entry, printable
+from settings import Address
 
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
@@ -282,7 +283,7 @@ def _of_incoming(settings: BatchSettings, now: datetime) -> Iterator[Finding]:
 
 def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     if settings.api_url:
-        yield _of_server(str(settings.api_url.get_secret_value()), settings)
+        yield _of_servers(settings)
         return
     try:
         version = in_use.version(settings.model_dir)
@@ -299,15 +300,24 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
         yield Finding(OK, "model", f"release {version}, every file as it was released")
 
 
-def _of_server(url: str, settings: BatchSettings) -> Finding:
+def _of_servers(settings: BatchSettings) -> Finding:
+    """How those at API_URL are, of which the night needs one."""
+    found = [_of_server(address, settings) for address in settings.api_url]
+    ready = sum(is_ready for is_ready, _ in found)
+    level = OK if ready == len(found) else WARNING if ready else CRITICAL
+    return Finding(level, "model", "; ".join(text for _, text in found))
+
+
+def _of_server(address: Address, settings: BatchSettings) -> tuple[bool, str]:
+    """Whether it is ready, and how it is."""
     token = settings.api_token.get_secret_value() if settings.api_token else ""
     try:
-        health = Client(url, token).health()
-    except (SidecarError, RefusedError) as error:
-        return Finding(CRITICAL, "model", str(error))
-    if health.ready:
-        return Finding(OK, "model", f"release {health.model_version} at {settings.api_url}")
-    return Finding(CRITICAL, "model", f"the server at {settings.api_url} is not ready: {health.detail}")
+        health = Client(str(address.get_secret_value()), token).health()
+    except SidecarError as error:
+        return False, str(error)
+    if health.status == "ready":
+        return True, printable(f"release {health.model_version} at {address}")
+    return False, printable(f"the server at {address} is not ready: {health.detail}")
 
 
 def _existing(folder: Path) -> Path:

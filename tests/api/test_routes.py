@@ -346,11 +346,18 @@ def test_a_head_that_was_not_trained_is_absent_everywhere(
     assert client.get("/stats").get_json()["predictions"]["colour"] == {}
     assert 'head="colour",name' not in client.get("/metrics").get_data(as_text=True)
     document = client.get("/openapi.json").get_json()["components"]["schemas"]
-    for schema, part in (
-        ("Answer", document["Answer"]),
-        ("Classes", document["Classes"]["properties"]["heads"]),
-    ):
-        assert not {"background", "colour"} & set(part["required"]), schema
+    for schema in ("Answer", "Prediction"):
+        assert {"main", "sub"} <= set(document[schema]["required"]), schema
+        assert {"background", "colour"} <= set(document[schema]["properties"]), schema
+        assert not {"background", "colour"} & set(document[schema]["required"]), schema
+
+
+def test_the_answer_says_what_decided(make_client: Callable[..., FlaskClient], tmp_path: Path) -> None:
+    small_release.make(tmp_path, sub_threshold=0.9)
+    strict = send(make_client(model_dir=tmp_path, review_precision=0.995), picture("red")).get_json()
+    lax = send(make_client(model_dir=tmp_path, review_precision=0.8), picture("red")).get_json()
+    assert strict["thresholds"] == {"main": 0.0, "sub": 0.9}
+    assert lax["thresholds"] == {"main": 0.0, "sub": 0.0}
 
 
 def test_doubts_that_move_nothing_are_told_apart_from_reasons_for_review(

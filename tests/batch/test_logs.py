@@ -227,7 +227,7 @@ def type_run(night: Night) -> Callable[..., tuple[int, str]]:
         settings = {
             "DATA_DIR": str(night.settings.data_dir),
             "LOG_DIR": str(night.settings.log_dir),
-            "API_URL": str(night.settings.api_url.get_secret_value()),  # type: ignore[union-attr]
+            "API_URL": str(night.settings.api_url[0].get_secret_value()),
             "SETTLE_SECONDS": "0",
         }
         done = subprocess.run(
