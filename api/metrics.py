@@ -17,7 +17,7 @@ from prometheus_client import (
 from api.engine import Answered
 from api_answers import Stats
 from decoder import PhotoError
-from model.classes import HEADS
+from model.serving.classes import HEADS
 
 
 class Metrics:

@@ -29,7 +29,7 @@ from api_answers import (
 )
 from api_settings import ApiSettings
 from decoder import FORMATS, PhotoError
-from model.predictor import HeadAnswer, Predictor
+from model.serving.predictor import HeadAnswer, Predictor
 
 blueprint = Blueprint("routes", __name__)
 
