@@ -65,6 +65,8 @@ class Member:
     term: "Term | None" = None
     """Its time at work, while it takes part."""
     terms: int = 0
+    sound_with: set[str] = field(default_factory=set)
+    """The releases that it has been found sound with since it failed last."""
     void: int = 0
     """What it answered in so many terms counts for nothing."""
     doubted: list[str] = field(default_factory=list)
@@ -92,8 +94,6 @@ class Term:
 
     member: Member
     client: Client
-    versions: set[str]
-    """The releases that it has been found sound with."""
     number: int
     makes_sketches: bool
     """Whether it can say what photos look like."""
@@ -215,7 +215,8 @@ class Pool:
 
     def has_others(self, member: Member) -> bool:
         """Whether the night can go on without this server."""
-        return any(other.term for other in self._members if other is not member)
+        others = [other for other in self._members if other is not member]
+        return any(other.term or other.is_worth_waiting for other in others)
 
     @contextlib.contextmanager
     def _turn(self, photos: int) -> Iterator[Term]:
@@ -260,13 +261,14 @@ class Pool:
 
         Behind an address another release may begin to answer at any moment.
         """
-        if version not in term.versions:
-            self._check(term.member, term.client, [])
-            log.info("The model server%s answers with release %s now.", _at(term.member), version)
-            term.versions.add(version)
-            self._note(version)
+        member = term.member
+        if version not in member.sound_with:
+            self._check(member, term.client, [])
+            log.info("The model server%s answers with release %s now.", _at(member), version)
+            self._note(member, version)
 
-    def _note(self, version: str) -> None:
+    def _note(self, member: Member, version: str) -> None:
+        member.sound_with.add(version)
         if version not in self.versions:
             self.versions.append(version)
 
@@ -287,6 +289,8 @@ class Pool:
                 # another request has noticed before
                 return
             member.term, member.problem, member.is_hopeless = None, problem, is_hopeless
+            if proof:
+                member.sound_with.clear()
             self._bring_back(member, pause=pause, patience=patience, proof=proof)
 
     def _bring_back(
@@ -340,7 +344,8 @@ class Pool:
         health = member.server.make_ready()
         client = member.server.client
         # ours has answered its golden photos to get ready
-        if isinstance(member.server, Remote) or formats:
+        is_new = isinstance(member.server, Remote) and health.model_version not in member.sound_with
+        if is_new or formats:
             self._check(member, client, formats)
         if proof:
             client.predict([PROBE], PROOF_SECONDS)
@@ -363,10 +368,10 @@ class Pool:
             if member.doubted != formats:
                 return False
             member.terms += 1
-            member.term = Term(member, client, {version}, member.terms, health.sketches)
+            member.term = Term(member, client, member.terms, health.sketches)
             self.promises |= {health.review_precision} - {0.0}
             member.problem, member.is_hopeless, member.doubted = "", False, []
-            self._note(version)
+            self._note(member, version)
             if member.is_missed:
                 member.is_missed = False
                 log.info("The model server%s takes part again, with release %s.", _at(member), version)

@@ -155,6 +155,21 @@ def test_a_busy_server_rests_while_the_others_go_on(two: tuple[FakeSidecar, Fake
     assert (asked(one), asked(other)) == (1, 5)
 
 
+def test_a_server_that_was_only_busy_need_not_prove_itself_again_unless_it_has_another_release(
+    two: tuple[FakeSidecar, FakeSidecar],
+) -> None:
+    one, _ = two
+    with pool_of(one) as pool:
+        for release, checks in (("fake-1", 1), ("fake-2", 2)):
+            one.release = one.health["model_version"] = release
+            one.behaviour = lambda _: Response("{}", 503, headers={"Retry-After": "0"})
+            with pytest.raises(SidecarError, match="overloaded"):
+                pool.predict([photo("a")])
+            one.behaviour = None
+            pool.predict([photo("a")])
+            assert one.golden_checks == checks
+
+
 def test_another_release_behind_the_same_address_has_to_be_sound_before_its_answers_count(
     two: tuple[FakeSidecar, FakeSidecar],
 ) -> None:
