@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batch.decisions.queue import Filter, Page, Sort
-from batch.records.ledger import Ledger, Status
-from batch.records.verdict import Decision
+from batch.records.ledger import Decision, Ledger, Status
 
 
 @dataclass(frozen=True)

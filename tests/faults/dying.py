@@ -8,11 +8,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch.files import companions, filing
+from batch.files import acts, companions, filing
 from batch.night import run, sweep
 from batch.records import cells, csv_files
 from batch.records.ledger import CSV_COLUMNS, Ledger, Row
-from batch.upkeep import withdraw
 
 Moment = Literal["before", "after"]
 
@@ -49,10 +48,10 @@ STEPS: dict[str, tuple[Any, str]] = {
 COMMAND_STEPS: dict[str, tuple[Any, str]] = {
     "plan what is to be done": (Ledger, "plan"),
     "note that it is done": (Ledger, "finish"),
-    "forget what cannot be done": (Ledger, "undo"),
+    "forget what cannot be done": (Ledger, "give_up"),
     "move one photo": (filing, "move_photo"),
     "clear up after a dead move": (filing, "clear_up"),
-    "delete one photo": (withdraw, "_delete"),
+    "delete one photo": (acts, "_delete"),
     "let a row follow its photo": (Ledger, "follow"),
     "remember the folders": (Ledger, "set_folder_times"),
     "update every CSV": (csv_files, "update_all"),
