@@ -98,11 +98,21 @@ def refuse_if_at_work(folder: Path) -> None:
         LockHeldError: a run is at work there.
         OSError: the lock cannot be read.
     """
-    with contextlib.suppress(FileNotFoundError), (folder / LOCK_NAME).open("rb") as file:
+    refuse_if_locked(folder / LOCK_NAME)
+
+
+def refuse_if_locked(path: Path) -> None:
+    """The same for any lock's file; one that is missing, or a folder, is nobody's.
+
+    Raises:
+        LockHeldError: somebody holds it.
+        OSError: it cannot be read.
+    """
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError), path.open("rb") as file:
         try:
             _lock(file, wait=False, shared=True)
         except (BlockingIOError, PermissionError):
-            raise LockHeldError(f"another run{_read_holder(file)} is at work on {folder}") from None
+            raise LockHeldError(f"another run{_read_holder(file)} is at work on {path.parent}") from None
 
 
 def _handed_over(path: Path) -> BinaryIO | None:

@@ -40,6 +40,15 @@ def finish_dead(
     return finished
 
 
+def dead(ledger: Ledger) -> list[Act]:
+    """The acts that are planned, and that nobody is at work on any more."""
+    found = []
+    for act in ledger.unfinished_acts():
+        if not movers.is_alive(ledger.path.parent, act.owner):
+            found.append(act)
+    return found
+
+
 def perform(data_dir: Path, ledger: Ledger, acts: Iterable[Act], *, again: bool = False) -> int:
     """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done.
 

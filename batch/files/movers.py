@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-from batch.lock import Lock, LockHeldError
+from batch.lock import Lock, LockHeldError, refuse_if_locked
 
 FOLDER = ".nightsort-movers"
 """Beside the ledger, on a local disk."""
@@ -48,6 +48,17 @@ def in_place_of(folder: Path, owner: str) -> Iterator[bool]:
         return
     with _until_the_end(lock):
         yield True
+
+
+def is_alive(folder: Path, owner: str) -> bool:
+    """Whether a mover is at work. Changes nothing."""
+    if not owner:
+        return False
+    try:
+        refuse_if_locked(folder / FOLDER / Path(owner).name)
+    except LockHeldError:
+        return True
+    return False
 
 
 def tidy(folder: Path) -> None:

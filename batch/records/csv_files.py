@@ -43,6 +43,8 @@ class Lag:
     changes: int
     """Changes of its rows that it does not have."""
     is_due: bool
+    is_late: bool
+    """Nobody has written it although it was due."""
 
 
 def update_csv(ledger: Ledger, path: Path) -> None:
@@ -73,8 +75,13 @@ def lag(ledger: Ledger, now: float | None = None) -> Lag:
     quiet, oldest = (
         now - moments.local(mark[key]).timestamp() if key in mark else 0 for key in ("last", "first")
     )
-    is_due = bool(_lacks(mark)) and (quiet >= QUIET_SECONDS or oldest >= LATEST_SECONDS)
-    return Lag(str(mark.get("written_at", "")), _lacks(mark), is_due)
+    lacks = _lacks(mark)
+    return Lag(
+        written_at=str(mark.get("written_at", "")),
+        changes=lacks,
+        is_due=bool(lacks) and (quiet >= QUIET_SECONDS or oldest >= LATEST_SECONDS),
+        is_late=bool(lacks) and oldest >= LATEST_SECONDS + QUIET_SECONDS,
+    )
 
 
 def is_as_left(ledger: Ledger, path: Path) -> bool:

@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from itertools import islice
 from pathlib import Path
@@ -32,6 +32,9 @@ class Decision(StrEnum):
     NO_CLOTHING = "no clothing"
     AUDITED = "audited"
     CANNOT_TELL = "cannot tell"
+
+
+DECISIONS: tuple[str, ...] = tuple(Decision)
 
 
 class LedgerError(Exception):
@@ -107,7 +110,6 @@ _MARKS = ", ".join(f":{name}" for name in COLUMNS)
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 """Quoted: ORDER is a word of SQL's own."""
 _INSERT = f"INSERT INTO photos (id, {_NAMES}) VALUES (:id, {_MARKS})"
-_UPDATE = f"UPDATE photos SET ({_NAMES}) = ({_MARKS}) WHERE id = :id"
 _FLAGS = {"needs_review", "filed", "superseded"}
 
 
@@ -198,54 +200,67 @@ _TALLY = """
     ON CONFLICT (kind, name) DO UPDATE SET number = number + excluded.number;
 """
 
+_FILL_WAITING = (
+    f"INSERT OR IGNORE INTO waiting ({_WAITING_COLUMNS})"
+    f" {_IN_WAITING.format('photos')} FROM photos WHERE {WAITS.format('photos')};"
+)
+
 _DECIDED = (
     """
 CREATE TABLE IF NOT EXISTS waiting (
     id INTEGER PRIMARY KEY, run_id TEXT, "order" TEXT, main_category TEXT, sub_category TEXT, confidence REAL,
     review_reason TEXT
 );
-CREATE INDEX waiting_doubtful ON waiting (confidence, id, run_id, "order", main_category, sub_category, review_reason);
-CREATE INDEX waiting_alike ON waiting (main_category, sub_category, confidence, id, run_id, "order", review_reason);
-CREATE INDEX waiting_order ON waiting ("order", confidence, id);
-CREATE TABLE tallies (kind TEXT, name TEXT, number INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
-CREATE TABLE leases (photo_id INTEGER PRIMARY KEY, holder TEXT, until REAL, purpose TEXT);
-CREATE TABLE looks (
+CREATE INDEX IF NOT EXISTS waiting_doubtful ON waiting (
+    confidence, id, run_id, "order", main_category, sub_category, review_reason
+);
+CREATE INDEX IF NOT EXISTS waiting_alike ON waiting (
+    main_category, sub_category, confidence, id, run_id, "order", review_reason
+);
+CREATE INDEX IF NOT EXISTS waiting_order ON waiting ("order", confidence, id);
+CREATE TABLE IF NOT EXISTS tallies (kind TEXT, name TEXT, number INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS leases (photo_id INTEGER PRIMARY KEY, holder TEXT, until REAL, purpose TEXT);
+CREATE TABLE IF NOT EXISTS looks (
     id INTEGER PRIMARY KEY, photo_id INTEGER, kind TEXT, person TEXT, at TEXT, answer TEXT, agrees INTEGER, release TEXT
 );
-CREATE INDEX looks_photo ON looks (photo_id);
-CREATE INDEX acts_person ON acts (person, id) WHERE action = 'decide' AND NOT undone;
+CREATE INDEX IF NOT EXISTS looks_photo ON looks (photo_id);
+CREATE INDEX IF NOT EXISTS acts_person ON acts (person, id) WHERE action = 'decide' AND NOT undone;
 DROP INDEX IF EXISTS photos_run;
 DROP INDEX IF EXISTS photos_sha256;
-CREATE INDEX photos_run ON photos (
+CREATE INDEX IF NOT EXISTS photos_run ON photos (
     run_id, id, status, decision, main_category, sub_category, "order", sub_category_probability
 );
-CREATE INDEX photos_sha256 ON photos (sha256);
-CREATE INDEX photos_order ON photos ("order", id) WHERE "order" != '';
-CREATE INDEX photos_name ON photos (replace(file_name, rtrim(file_name, replace(file_name, '/', '')), '') COLLATE NOCASE);
-CREATE INDEX photos_failed ON photos (id) WHERE status = 'failed';
-CREATE INDEX photos_decided ON photos (id) WHERE decision != '';
-CREATE INDEX photos_audit ON photos (model_version, run_id, sha256) WHERE review_reason GLOB '*audit';
-CREATE INDEX photos_audit_open ON photos (run_id, sha256) WHERE decision = '' AND review_reason GLOB '*audit';
+CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256);
+CREATE INDEX IF NOT EXISTS photos_order ON photos ("order", id) WHERE "order" != '';
+CREATE INDEX IF NOT EXISTS photos_name ON photos (
+    replace(file_name, rtrim(file_name, replace(file_name, '/', '')), '') COLLATE NOCASE
+);
+CREATE INDEX IF NOT EXISTS photos_failed ON photos (id) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS photos_decided ON photos (id) WHERE decision != '';
+CREATE INDEX IF NOT EXISTS photos_audit ON photos (model_version, run_id, sha256) WHERE review_reason GLOB '*audit';
+CREATE INDEX IF NOT EXISTS photos_second ON photos (run_id, sha256)
+    WHERE decision != '' AND review_reason GLOB '*audit' AND substr(sha256, 9, 3) < '19a';
+CREATE INDEX IF NOT EXISTS photos_audit_open ON photos (run_id, sha256) WHERE decision = '' AND review_reason GLOB '*audit';
 """
     + f"""
-CREATE TRIGGER waits_on_insert AFTER INSERT ON photos WHEN {WAITS.format("new")} BEGIN
+CREATE TRIGGER IF NOT EXISTS waits_on_insert AFTER INSERT ON photos WHEN {WAITS.format("new")} BEGIN
     INSERT INTO waiting ({_WAITING_COLUMNS}) {_IN_WAITING.format("new")};
 END;
-CREATE TRIGGER waits_on_update AFTER UPDATE OF {_WAIT_BY} ON photos
+CREATE TRIGGER IF NOT EXISTS waits_on_update AFTER UPDATE OF {_WAIT_BY} ON photos
 WHEN ({WAITS.format("old")}) OR ({WAITS.format("new")}) BEGIN
     DELETE FROM waiting WHERE id = old.id;
     INSERT INTO waiting ({_WAITING_COLUMNS}) {_IN_WAITING.format("new")} WHERE {WAITS.format("new")};
 END;
-CREATE TRIGGER waits_on_delete AFTER DELETE ON photos WHEN {WAITS.format("old")} BEGIN
+CREATE TRIGGER IF NOT EXISTS waits_on_delete AFTER DELETE ON photos WHEN {WAITS.format("old")} BEGIN
     DELETE FROM waiting WHERE id = old.id;
 END;
-CREATE TRIGGER tallied_on_insert AFTER INSERT ON waiting BEGIN {_TALLY.format("new", "1")} END;
-CREATE TRIGGER tallied_on_delete AFTER DELETE ON waiting BEGIN {_TALLY.format("old", "-1")}
+CREATE TRIGGER IF NOT EXISTS tallied_on_insert AFTER INSERT ON waiting BEGIN {_TALLY.format("new", "1")} END;
+CREATE TRIGGER IF NOT EXISTS tallied_on_delete AFTER DELETE ON waiting BEGIN {_TALLY.format("old", "-1")}
     DELETE FROM tallies WHERE kind = 'run' AND name = old.run_id AND number = 0;
     DELETE FROM tallies WHERE kind = 'order' AND name = old."order" AND number = 0;
     DELETE FROM leases WHERE photo_id = old.id;
 END;
-INSERT INTO waiting ({_WAITING_COLUMNS}) {_IN_WAITING.format("photos")} FROM photos WHERE {WAITS.format("photos")};
+{_FILL_WAITING}
 """
 )
 """What people's decisions need: the photos that wait, counted by what they can be filtered by, whatever changes a row;
@@ -269,7 +284,7 @@ CREATE TABLE photos (
     id INTEGER PRIMARY KEY,
     {_NAMES}
 );
-CREATE INDEX photos_unfiled ON photos (id) WHERE NOT filed;
+CREATE INDEX IF NOT EXISTS photos_unfiled ON photos (id) WHERE NOT filed;
 CREATE TABLE runs (
     run_id TEXT PRIMARY KEY, started_at TEXT, finished_at TEXT, exit_code INTEGER,
     model_version TEXT, seconds REAL, counts TEXT, message TEXT, settings TEXT, summary TEXT
@@ -600,7 +615,7 @@ class Ledger:
             if not _is_still(db, before):
                 return False
             _insert_act(db, act)
-            db.execute(_UPDATE, vars(row))
+            _set_columns(db, act.photo_id, act.became | {"moved_to": row.moved_to})
             _repoint(db, row.sha256, before.moved_to, row.moved_to)
             _point_to_firsts(db, [row.sha256])
         return True
@@ -613,6 +628,25 @@ class Ledger:
         """Let duplicates with these bytes that name a place without a row name the first that there is, if any."""
         with self.transaction() as db:
             _point_to_firsts(db, checksums)
+
+    def queue_is_wrong(self) -> bool:
+        """Whether the photos that wait are not those that the rows say, or are not counted right."""
+        wanted = f"{_IN_WAITING.format('photos')} FROM photos WHERE {WAITS.format('photos')}"
+        kept = f"SELECT {_WAITING_COLUMNS} FROM waiting"
+        counted = "SELECT coalesce(sum(number), 0) FROM tallies WHERE kind ="
+        (wrong,) = self.read(
+            f"SELECT EXISTS ({wanted} EXCEPT {kept}) OR EXISTS ({kept} EXCEPT {wanted}) OR EXISTS ("
+            f" SELECT 1 FROM (SELECT count(*) AS number FROM waiting) WHERE number != ({counted} 'all')"
+            f" OR number != ({counted} 'run') OR number != ({counted} 'category'))"
+        )
+        return bool(wrong[0])
+
+    def make_queue(self) -> None:
+        """Find and count the photos that wait anew."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM waiting")
+            db.execute("DELETE FROM tallies")
+            db.execute(_FILL_WAITING)
 
     def folder_times(self) -> dict[str, int]:
         """The filing folders as they were last looked at: when each had changed last, in nanoseconds."""
@@ -867,6 +901,11 @@ class Ledger:
         with self._explained():
             return self._db.execute(query, values).fetchall()
 
+    def write(self, statement: str, *values: object) -> None:
+        """Change something of one's own, within a transaction."""
+        with self._explained():
+            self._db.execute(statement, values)
+
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
@@ -930,9 +969,11 @@ def differences(before: Row, after: Row) -> tuple[dict[str, Any], dict[str, Any]
 
 
 def _is_still(db: sqlite3.Connection, row: Row) -> bool:
-    """Whether a row is as it was read, and nobody is moving its photo."""
+    """Whether a row is as it was read, and nobody is moving its photo. Whose duplicate it is does not matter here."""
     found = db.execute("SELECT * FROM photos WHERE id = ?", (row.id,)).fetchone()
-    return found is not None and _row(found) == row and not _is_at_work(db, row.id)
+    if found is None or _is_at_work(db, row.id):
+        return False
+    return replace(_row(found), duplicate_of=row.duplicate_of) == row
 
 
 def _is_at_work(db: sqlite3.Connection, photo_id: int | None) -> bool:

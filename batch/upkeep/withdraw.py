@@ -33,6 +33,8 @@ class NothingFitsError(Exception):
 class Choice:
     """Which photos are meant; what is not said does not matter. `run` may be `last`.
 
+    What people have decided stays, unless it is named as a photo.
+
     >>> Choice(release="2026-11-21", below=0.6).found(ledger)  # doctest: +SKIP
     """
 
@@ -45,6 +47,15 @@ class Choice:
 
     def rows(self, ledger: Ledger) -> Iterator[Row]:
         """The photos that all of it fits, oldest first."""
+        sql, values = self._condition()
+        return ledger.matching(f"{sql} AND decision = ''" if not self.photo else sql, *values)
+
+    def decided(self, ledger: Ledger) -> int:
+        """How many photos would fit, had people not decided on them."""
+        sql, values = self._condition()
+        return 0 if self.photo else sum(1 for _ in ledger.matching(f"{sql} AND decision != ''", *values))
+
+    def _condition(self) -> tuple[str, list[object]]:
         conditions: list[tuple[str, tuple[object, ...]]] = [("moved_to != ''", ())]
         if self.failed:
             conditions.append(("status = 'failed'", ()))
@@ -59,8 +70,10 @@ class Choice:
         if self.below is not None:
             conditions.append(("sub_category_probability < ?", (self.below,)))
             conditions.append(("status IN ('processed', 'review')", ()))
-        sql = " AND ".join(condition for condition, _ in conditions)
-        return ledger.matching(sql, *(value for _, values in conditions for value in values))
+        return (
+            " AND ".join(condition for condition, _ in conditions),
+            [value for _, values in conditions for value in values],
+        )
 
     def found(self, ledger: Ledger) -> list[Row]:
         """The same, with the duplicates that go back with them.
@@ -89,6 +102,8 @@ def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
         NothingFitsError: what was named is not there.
     """
     rows = choice.found(ledger)
+    if left := choice.decided(ledger):
+        log.info("%d photos that people have decided on stay; --photo NAME puts one back all the same.", left)
     return _do(settings, ledger, (_plan("requeue", row, _place_in_incoming(row)) for row in rows))
 
 
