@@ -11,7 +11,7 @@ from batch.decisions import queue
 from batch.decisions.queue import Filter, Page, Sort
 from batch.records.ledger import Ledger
 
-SECONDS = 300
+SECONDS = 300.0
 
 FORGOTTEN_SECONDS = 86_400
 """What a lease was for is known so long after it has run out: a page may send an answer late."""

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from batch.decisions import leases
 from batch.files import acts, companions, filing
 from batch.night import run, sweep
 from batch.records import cells, csv_files
@@ -58,12 +59,24 @@ COMMAND_STEPS: dict[str, tuple[Any, str]] = {
 }
 """What `requeue`, `prune` and `doctor --fix` do, and nights that finish it."""
 
+DESK_STEPS: dict[str, tuple[Any, str]] = {
+    "lease photos": (leases, "tidy"),
+    "write a decision down": (Ledger, "decide"),
+    "move a decided photo": (filing, "move_photo"),
+    "rename a decided photo": (filing, "rename_new"),
+    "bring a decision to disk": (filing, "sync_folders"),
+    "note that a decision is done": (Ledger, "finish"),
+    "remove an emptied folder": (acts, "_remove_empty_folders"),
+    "finish what a dead one began": (acts, "perform"),
+}
+"""What a person's decision does, and undoing it."""
+
 HALF_A_CSV = "write half a CSV"
 
 
 def die_at(step: str, moment: Moment, count: int) -> None:
     """Let this process be killed before, or after, the `count`-th time that it does this step."""
-    owner, name = (STEPS | COMMAND_STEPS)[step]
+    owner, name = (STEPS | COMMAND_STEPS | DESK_STEPS)[step]
     original = getattr(owner, name)
     calls = 0
 
