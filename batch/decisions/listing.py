@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from batch.decisions import queue
-from batch.decisions.queue import Filter, Order, Page, Sort
+from batch.decisions.queue import BadKeyError, Filter, Order, Page, Sort
 from batch.records import csv_files
 from batch.records.ledger import Decision, Ledger, Status
 
@@ -29,8 +29,8 @@ _CONFIDENCE = "coalesce(sub_category_probability, 0)"
 _ORDERS = {
     Sort.DOUBTFUL: Order((_CONFIDENCE, "id")),
     Sort.ALIKE: Order(("main_category", "sub_category", _CONFIDENCE, "id")),
-    Sort.OLDEST: Order(("id",)),
-    Sort.NEWEST: Order(("id",), descending=True),
+    Sort.OLDEST: Order(("run_id", "id")),
+    Sort.NEWEST: Order(("run_id", "id"), descending=True),
 }
 
 _COUNTS = "filed AND NOT superseded"
@@ -41,12 +41,21 @@ _NAME = "replace(file_name, rtrim(file_name, replace(file_name, '/', '')), '') C
 CHECKSUM = re.compile("[0-9a-fA-F]{8,64}")
 
 
+def sorts(selection: Selection) -> tuple[Sort, ...]:
+    """The orders that a selection can be shown in: one that names no few photos, only by time."""
+    chosen = selection.chosen
+    is_narrow = chosen.run or chosen.order or selection.status == "failed" or selection.audit
+    return tuple(Sort) if is_narrow or selection.decided or selection.decision else (Sort.NEWEST, Sort.OLDEST)
+
+
 def photos(ledger: Ledger, selection: Selection, sort: Sort, *, after: str = "", limit: int = 60) -> Page:
-    """Current rows of filed photos that a selection picks.
+    """Current rows of filed photos that a selection picks, in one of the orders that `sorts` names.
 
     Raises:
-        BadKeyError: `after` is no key of this order.
+        BadKeyError: `after` is no key of this order, or the selection cannot be shown in it.
     """
+    if sort not in sorts(selection):
+        raise BadKeyError("So many photos can only be shown by time: choose a run or an order for this.")
     order = _ORDERS[sort]
     later, key = order.after(after)
     condition, values = _condition(selection)

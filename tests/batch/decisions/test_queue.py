@@ -108,7 +108,7 @@ def test_a_key_that_was_not_made_here_is_refused(ledger: Ledger, after: str) -> 
     with pytest.raises(BadKeyError):
         queue.waiting(ledger, Filter(), Sort.DOUBTFUL, after=after)
     with pytest.raises(BadKeyError):
-        listing.photos(ledger, Selection(), Sort.DOUBTFUL, after=after)
+        listing.photos(ledger, Selection(status="failed"), Sort.DOUBTFUL, after=after)
 
 
 def counted(ledger: Ledger) -> queue.Counts:
@@ -236,7 +236,14 @@ def test_a_selection_shows_what_fits_and_its_csv_has_exactly_that(ledger: Ledger
     ],
 )
 def test_each_part_of_a_selection_picks(ledger: Ledger, selection: Selection, number: int) -> None:
-    assert len(listing.photos(ledger, selection, Sort.DOUBTFUL, limit=100).photos) == number
+    for sort in listing.sorts(selection):
+        assert len(listing.photos(ledger, selection, sort, limit=100).photos) == number
+
+
+def test_all_photos_can_be_shown_by_time_only(ledger: Ledger) -> None:
+    with pytest.raises(BadKeyError, match="choose a run"):
+        listing.photos(ledger, Selection(), Sort.DOUBTFUL)
+    assert set(listing.sorts(Selection(Filter(run="x")))) == set(Sort)
 
 
 @pytest.mark.parametrize(
