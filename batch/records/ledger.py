@@ -173,13 +173,13 @@ class Act:
 
 
 WAITS = (
-    "{0}.status = 'review' AND {0}.needs_review AND {0}.filed AND NOT {0}.superseded"
+    "{0}.status = 'review' AND {0}.decision = '' AND {0}.filed AND NOT {0}.superseded"
     " AND {0}.moved_to >= 'review/' AND {0}.moved_to < 'review0'"
 )
 """Whether a row's photo waits for a person; for `format` with the row's name."""
 
 _WAIT_BY = (
-    "status, needs_review, filed, superseded, moved_to,"
+    "status, decision, filed, superseded, moved_to,"
     ' run_id, "order", main_category, sub_category, sub_category_probability, review_reason'
 )
 _WAITING_COLUMNS = 'id, run_id, "order", main_category, sub_category, confidence, review_reason'
@@ -228,15 +228,15 @@ CREATE INDEX IF NOT EXISTS acts_person ON acts (person, id) WHERE action = 'deci
 DROP INDEX IF EXISTS photos_run;
 DROP INDEX IF EXISTS photos_sha256;
 CREATE INDEX IF NOT EXISTS photos_run ON photos (
-    run_id, id, status, decision, main_category, sub_category, "order", sub_category_probability
+    run_id, id, status, decision, sub_category, sub_category_probability
 );
 CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256);
 CREATE INDEX IF NOT EXISTS photos_order ON photos ("order", id) WHERE "order" != '';
 CREATE INDEX IF NOT EXISTS photos_name ON photos (
     replace(file_name, rtrim(file_name, replace(file_name, '/', '')), '') COLLATE NOCASE
 );
-CREATE INDEX IF NOT EXISTS photos_failed ON photos (id) WHERE status = 'failed';
-CREATE INDEX IF NOT EXISTS photos_decided ON photos (id) WHERE decision != '';
+CREATE INDEX IF NOT EXISTS photos_failed ON photos (run_id, id) WHERE status = 'failed';
+CREATE INDEX IF NOT EXISTS photos_decided ON photos (run_id, id) WHERE decision != '';
 CREATE INDEX IF NOT EXISTS photos_audit ON photos (model_version, run_id, sha256) WHERE review_reason GLOB '*audit';
 CREATE INDEX IF NOT EXISTS photos_second ON photos (run_id, sha256)
     WHERE decision != '' AND review_reason GLOB '*audit' AND substr(sha256, 9, 3) < '19a';
