@@ -58,7 +58,7 @@ def take(
     """
     now = time.time() if now is None else now
     found: list[Unseen] = []
-    with ledger.transaction():  # nobody else takes the same ones in between
+    with ledger.transaction(lasting=False):  # nobody else takes the same ones in between
         leases.tidy(ledger, now)
         for _ in range(limit):
             looker = _Looker(by, holder, now, [*besides, *(one.photo_id for one in found)])

@@ -84,8 +84,8 @@ def search(ledger: Ledger, text: str, *, after: str = "", limit: int = 60) -> Pa
         order = Order((meaning.sorted_by, "id"))
         later, key = order.after(last if number == section else "")
         query = (
-            f"SELECT id, {', '.join(order.columns)} FROM photos WHERE {meaning.condition} AND {later} AND {_COUNTS}"
-            f" ORDER BY {order.sql} LIMIT ?"
+            f"SELECT id, {', '.join(order.columns)} FROM photos INDEXED BY {meaning.index}"
+            f" WHERE {meaning.condition} AND {later} AND {_COUNTS} ORDER BY {order.sql} LIMIT ?"
         )
         known = {one for one, _ in found}
         for one in ledger.read(query, *meaning.values, *key, limit + 1 - len(found)):
@@ -173,6 +173,7 @@ class _Meaning:
     condition: str
     values: list[object]
     sorted_by: str
+    index: str
 
 
 def _meanings(text: str) -> Iterator[_Meaning]:
@@ -180,14 +181,15 @@ def _meanings(text: str) -> Iterator[_Meaning]:
         return
     if CHECKSUM.fullmatch(text):
         values: list[object] = [text.lower(), f"{text.lower()}g"]
-        yield _Meaning("sha256 >= ? AND sha256 < ?", values, "sha256")
+        yield _Meaning("sha256 >= ? AND sha256 < ?", values, "sha256", "photos_sha256")
     folder, _, name = text.rpartition("/")
     for form in _spellings(text):
-        yield _Meaning('"order" = ? AND "order" != \'\'', [form], '"order"')
-    within = ' AND "order" = ?' if folder else ""
+        yield _Meaning('"order" = ? AND "order" != \'\'', [form], '"order"', "photos_order")
+    within = ' AND "order" = ? AND "order" != \'\'' if folder else ""
+    index = "photos_order" if folder else "photos_name"
     for form in _spellings(name):
         values = [form, form + _LAST, *([folder.partition("/")[0]] if folder else [])]
-        yield _Meaning(f"{_NAME} >= ? AND {_NAME} < ?{within}", values, _NAME)
+        yield _Meaning(f"{_NAME} >= ? AND {_NAME} < ?{within}", values, _NAME, index)
 
 
 def _spellings(text: str) -> list[str]:

@@ -253,7 +253,7 @@ def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
 @contextlib.contextmanager
 def _alone(ledger: Ledger) -> Iterator[None]:
     """While nobody else writes `predictions.csv`."""
-    with Lock(ledger.path.parent / LOCK_NAME, wait=True):
+    with Lock(ledger.path.parent / LOCK_NAME, wait=True, signed=False):
         yield
 
 

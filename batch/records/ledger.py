@@ -806,9 +806,10 @@ class Ledger:
     def finish(self, acts: Iterable[Act]) -> None:
         """Note that planned acts are done: where a photo lies now, that a deleted one lies nowhere.
 
-        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing.
+        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing. Should a power
+        cut take it back, who finishes the acts finds that they are done.
         """
-        with self.transaction() as db:
+        with self.transaction(lasting=False) as db:
             checksums = []
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
@@ -907,9 +908,14 @@ class Ledger:
             self._db.execute(statement, values)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer.
+
+        One that need not be `lasting` may be taken back by a power cut, as long as no later one has been written; by
+        nothing else. It does not wait for the disk.
+        """
         with self._explained():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
