@@ -7,6 +7,7 @@ The row is written first, then the photo is moved to the folder of its answer, i
 between, the next decision, night or command finishes that. Nobody's decision is overwritten unless they have seen it.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -15,6 +16,7 @@ from typing import Literal
 
 from batch.decisions import looks
 from batch.files import acts, by_hand, filing, movers
+from batch.files.companions import Folder, Kinds, Taken
 from batch.records import moments
 from batch.records.ledger import Act, Decision, Ledger, Row, differences
 from batch.records.verdict import Verdict, as_the_model_had_it, category_of, verdict_of
@@ -317,12 +319,25 @@ def _choose_place(
         if not filing.has_bytes_of(settings.data_dir / act.source, row):
             raise GoneError(_GONE)
         return []
-    companions = acts.companions_of(settings.data_dir, ledger, act)
+    companions = acts.companions_of(
+        settings.data_dir, ledger, act, lambda folder: Folder(folder, kinds=_KINDS.of(folder))
+    )
+    place = act.target.rpartition("/")[0]
+    chosen = [other.rpartition("/")[2] for other in reserved if other.rpartition("/")[0] == place]
+
+    def look(folder: str) -> Taken:
+        taken = Taken(folder, kinds=_KINDS.of(folder))
+        taken.add(chosen, claimed=True)  # nobody knows whether these have companions
+        return taken
+
     name = os.path.basename(act.source)
-    act.target = filing.free_place(settings.data_dir, act.target, reserved, name, companions)
+    act.target = filing.free_place(settings.data_dir, act.target, reserved, name, companions, look)
     reserved.add(act.target)
     return companions
 
+
+_KINDS = Kinds()
+"""Who has companions, in the folders that decided photos are moved from and to."""
 
 _GONE = "The photo is not where it was: somebody has taken it away, or changed it."
 
@@ -336,8 +351,10 @@ def _carry_out(
     for number, act, _, companions in planned:
         if not act.moves:
             continue
+        folders = [(settings.data_dir / place).parent for place in (act.source, act.target)]
         try:
-            acts.carry_out(settings.data_dir, ledger, act, companions)
+            with _KINDS.moving(*folders) if not companions else contextlib.nullcontext():
+                acts.carry_out(settings.data_dir, ledger, act, companions)
             moved.append(act)
         except acts.CannotActError:
             ledger.give_up(act)
