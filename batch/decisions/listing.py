@@ -139,7 +139,7 @@ def _condition(selection: Selection) -> tuple[str, list[object]]:
     elif selection.decided is False:
         conditions.append("decision = ''")
     if selection.audit:
-        conditions.append("review_reason GLOB '*audit'")
+        conditions.append("instr(review_reason, 'audit')")
     if chosen.doubt:
         condition, doubt = queue.of_doubt(chosen.doubt)
         conditions.append(condition)

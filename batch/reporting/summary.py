@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch.records.ledger import Row, is_mere_doubt
+from batch.records.ledger import Row
+from batch.records.schema import is_mere_doubt
 from batch.records.verdict import as_the_model_had_it
 
 CONFIDENCE_BINS = 20
