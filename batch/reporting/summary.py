@@ -100,7 +100,7 @@ def sum_up(rows: Iterable[Row]) -> Summary:
         total.bytes += row.size
         if row.status == "failed":
             _count(total.errors, _without_numbers(row.error))
-        elif row.status != "duplicate":
+        elif row.status != "duplicate" and row.main_category:
             _add_predicted(total, row)
     total.slowest = sorted(total.slowest, key=lambda slow: -slow[1])[:SLOWEST]
     return total
