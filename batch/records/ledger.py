@@ -385,15 +385,6 @@ class Ledger:
             found.update(str(place) for (place,) in self.read(query, *some))
         return found
 
-    def lying_in(self, folder: str) -> Iterator[Row]:
-        """The current rows of filed photos below one of the filing folders, in no order."""
-        return self.rows(
-            "SELECT * FROM photos WHERE filed AND NOT superseded"
-            " AND moved_to >= ? COLLATE NOCASE AND moved_to < ? COLLATE NOCASE",
-            f"{folder}/",
-            f"{folder}0",  # the character after the slash
-        )
-
     def latest(self, number: int) -> list[Row]:
         """The current rows of the photos that were filed last, newest first; only those that have a place."""
         return list(
@@ -440,6 +431,11 @@ class Ledger:
         """Let duplicates with these bytes that name a place without a row name the first that there is, if any."""
         with self.transaction() as db:
             _point_to_firsts(db, checksums)
+
+    def waiting_at(self) -> list[tuple[str, str]]:
+        """Where the photos lie that wait for a person, and when the model decided that they do (UTC)."""
+        query = "SELECT moved_to, processed_at FROM photos WHERE id IN (SELECT id FROM waiting)"
+        return [(str(place), str(moment)) for place, moment in self.read(query)]
 
     def queue_is_wrong(self) -> bool:
         """Whether the photos that wait are not those that the rows say, or are not counted right."""
