@@ -17,6 +17,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from batch.exits import NotDoneError
 from batch.records import schema
 
 Status = Literal["processed", "review", "failed", "duplicate"]
@@ -36,7 +37,7 @@ class Decision(StrEnum):
 DECISIONS: tuple[str, ...] = tuple(Decision)
 
 
-class LedgerError(Exception):
+class LedgerError(NotDoneError):
     """The ledger cannot be used; the message says why and what to do."""
 
 
