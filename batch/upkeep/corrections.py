@@ -10,7 +10,6 @@ notice: these teach, but set no thresholds. The folder is written anew each time
 
 import csv
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -18,13 +17,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from batch.checksum import digest
 from batch.exits import NotDoneError
 from batch.files import filing
 from batch.records.cells import cell
-from batch.records.ledger import Ledger, Row
+from batch.records.ledger import Decision, Ledger, Row
+from batch.records.verdict import NO_CLOTHING, as_the_model_had_it, is_of_audit
 from batch.settings import BatchSettings, check_archive_folder
 from replacing import replacing
 
@@ -36,7 +35,6 @@ COPYING = ".copying"
 """Ends the name of a copy that is not complete yet."""
 
 COLUMNS = ("file", "main", "sub", "background", "colour", "sender", "weight", "run", "release")
-NO_CLOTHING = "no clothing"
 NONE = "none"
 """What stands for both categories of a photo without clothing in a table to learn from."""
 
@@ -81,7 +79,7 @@ def write(settings: BatchSettings, ledger: Ledger, folder: Path) -> Written:
     done, lines, kept = Written(), [], set()
     weights = _weights(ledger)
     for row in _newest_of_each(ledger):
-        if row.decision == "cannot tell":
+        if row.decision == Decision.CANNOT_TELL:
             done.left_out["of which nobody can tell"] += 1
             continue
         try:
@@ -168,30 +166,25 @@ def _share(told: dict[str, str]) -> float:
 
 def _was_reviewed(row: Row) -> bool:
     """Whether the model itself had sent the photo to a person."""
-    return bool(_models(row).get("status") == "review")
+    return as_the_model_had_it(row).status == "review"
 
 
 def _labels(row: Row) -> Iterable[str]:
     """Main, sub, background and colour, as a table to learn from has them."""
-    if row.decision == NO_CLOTHING:
+    if row.decision == Decision.NO_CLOTHING:
         return NONE, NONE, UNKNOWN, UNKNOWN
-    if not row.decided_by or "audit" in row.review_reason:
+    if not row.decided_by or is_of_audit(row):
         # a move by hand, or a look without the model's answers, says nothing of these two
         return row.main_category, row.sub_category, UNKNOWN, UNKNOWN
     background = BACKGROUNDS.get(row.background_quality, UNKNOWN)
     return row.main_category, row.sub_category, background, row.colour or UNKNOWN
 
 
-def _models(row: Row) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(row.model_answer or "{}")
-    return found
-
-
 def _place(row: Row) -> str:
     """Where a photo goes, below the folder; its own name stays out of it, which may be anything."""
     extension = os.path.splitext(row.file_name)[1].lower()
     name = row.sha256 + (extension if re.fullmatch(r"\.[a-z0-9]{1,5}", extension) else "")
-    if row.decision == NO_CLOTHING:
+    if row.decision == Decision.NO_CLOTHING:
         return f"{NO_CLOTHING}/{name}"
     return f"{filing.component(row.main_category)}/{filing.component(row.sub_category)}/{name}"
 

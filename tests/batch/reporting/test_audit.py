@@ -120,7 +120,7 @@ class TestInTheLedger:
         if decision:
             row.model_answer = json.dumps({"main_category": "upperwear", "sub_category": "shirt"})
             row.sub_category = person
-            row.decision = decision  # type: ignore[assignment]
+            row.decision = decision
         for name, value in other.items():
             setattr(row, name, value)
         ledger.record([row])
