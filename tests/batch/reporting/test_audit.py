@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.records.ledger import Ledger, Row, Run
+from batch.records.ledger import Decision, Ledger, Row, Run
 from batch.reporting import audit, health, report
 from batch.reporting.audit import Audit, Verdict, examine, interval, statement
 from tests.batch.conftest import Night
@@ -120,7 +120,7 @@ class TestInTheLedger:
         if decision:
             row.model_answer = json.dumps({"main_category": "upperwear", "sub_category": "shirt"})
             row.sub_category = person
-            row.decision = decision
+            row.decision = Decision(decision)
         for name, value in other.items():
             setattr(row, name, value)
         ledger.record([row])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from batch.records.ledger import Ledger, Row, Run
+from batch.records.ledger import Decision, Ledger, Row, Run
 from batch.settings import ArchiveFolderError
 from batch.upkeep import corrections
 from batch.upkeep.corrections import CorrectionsError
@@ -73,7 +73,7 @@ class Desk:
             decided_by="ada", decided_at=f"2026-11-01T08:00:{self.number % 60:02}Z" if decision else "",
             review_reason="audit" if audit else "",
             model_answer=json.dumps({"status": model, "main_category": "bottomwear", "sub_category": "pants"}),
-            decision=decision,
+            decision=Decision(decision),
         )  # fmt: skip
         for name, value in other.items():
             setattr(row, name, value)
