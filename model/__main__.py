@@ -22,6 +22,7 @@ from utf8 import use_utf8
 try:
     from pydantic import Field
 
+    import in_use
     from logformat import Text, entry
     from model import releases
     from model.classes import HEADS, Classes, DataError
@@ -217,7 +218,7 @@ def list_releases(_: argparse.Namespace) -> None:
         problem = str(error)
     for version in versions:
         try:
-            scores = releases.load(model_dir / version).metrics.get("scores", {})
+            scores = releases.load(in_use.folder(model_dir, version)).metrics.get("scores", {})
             told = ", ".join(
                 f"{h} {scores[h]['score']:.3f}" for h in HEADS if scores.get(h, {}).get("photos")
             )
@@ -453,14 +454,16 @@ def _release(name: str | None) -> releases.Release:
     """The release of this version or folder; the one in use without a name."""
     if name is None:
         return releases.current(_model_dir())
-    return releases.load(Path(name) if "/" in name or Path(name).is_dir() else _model_dir() / name)
+    return releases.load(
+        Path(name) if "/" in name or Path(name).is_dir() else in_use.folder(_model_dir(), name)
+    )
 
 
 def _start(named: Path | None) -> Path | None:
     """The folder of the run or release that a training begins with; a bare name is that of a release."""
     if named is None or named.is_dir() or len(named.parts) > 1:
         return named
-    return _model_dir() / named
+    return in_use.folder(_model_dir(), str(named))
 
 
 def _free_version() -> str:

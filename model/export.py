@@ -40,6 +40,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.jit._trace import TracerWarning
 
+import in_use
 from model import golden_photos
 from model import held_out as held_out_answers
 from model.answers import HALF, decode
@@ -314,8 +315,8 @@ def export(
     not learned from them. `golden`: see model/golden_photos.py.
     """
     folder = out / version
-    if folder.exists():
-        raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
+    if (there := in_use.folder(out, version)).exists():
+        raise ReleaseError(f"{there} exists: a release is never changed. Choose another version.")
     learned = held_out.learned if run.learned is None else run.learned
     new = test if judged else _not_in(learned, test)
     familiar, judged_as = with_held_out(run.familiar, held_out)

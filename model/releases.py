@@ -72,7 +72,7 @@ def current(model_dir: Path) -> Release:
     """The release in use. Raises ReleaseError."""
     with contextlib.suppress(OSError):  # a folder that may not be written to says the same the next time
         take_over(model_dir)
-    return load(model_dir / version_in_use(model_dir))
+    return load(in_use.folder(model_dir, version_in_use(model_dir)))
 
 
 def version_in_use(model_dir: Path) -> str:
@@ -109,9 +109,8 @@ def load(folder: Path) -> Release:
 
 def versions(model_dir: Path) -> list[str]:
     """The releases there are, oldest name first."""
-    if not model_dir.is_dir():
-        return []
-    return sorted(path.name for path in model_dir.iterdir() if (path / CHECKSUMS).is_file())
+    found = (path for place in in_use.places(model_dir) if place.is_dir() for path in place.iterdir())
+    return sorted({path.name for path in found if (path / CHECKSUMS).is_file()})
 
 
 def promote(
@@ -131,7 +130,7 @@ def promote(
     if not in_use.is_name(version):
         raise ReleaseError(f"{version!r} is no release's name. `python -m model list` shows which there are.")
     take_over(model_dir)
-    release = load(model_dir / version)
+    release = load(in_use.folder(model_dir, version))
     _check_scores(release)
     before, used = _used(model_dir, tell)
     flags = {"--new-classes": new_classes, "--worse": worse, "--uncompared": uncompared}
@@ -153,12 +152,13 @@ def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release
         used = in_use.version(model_dir)
     except InUseError:  # all the more reason to return to another
         used = ""
-    shipped = _kept(model_dir / CURRENT) if _is_shipped(model_dir / CURRENT) else ""
+    current = in_use.default(model_dir)
+    shipped = _kept(current) if _is_shipped(current) else ""
     for version in [*reversed(_before(model_dir, used)), shipped]:
         if version in ("", used):
             continue
         try:
-            release = load(model_dir / version)
+            release = load(in_use.folder(model_dir, version))
         except ReleaseError as error:
             tell(f"{version} is passed over. {error}")
             continue
@@ -211,7 +211,7 @@ def _used(model_dir: Path, tell: Callable[[str], object]) -> tuple[str, Release 
     before = ""
     try:
         before = in_use.version(model_dir)
-        return before, load(model_dir / before)
+        return before, load(in_use.folder(model_dir, before))
     except (InUseError, ReleaseError) as error:
         tell(f"Compared with nothing. {error}")
         return before, None

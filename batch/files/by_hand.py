@@ -115,7 +115,8 @@ def _from_server(ledger: Ledger) -> dict[str, str]:
 def _from_release(model_dir: Path) -> dict[str, str]:
     """The categories of the release in use, where there is one on this machine."""
     try:
-        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
+        folder = in_use.folder(model_dir, in_use.version(model_dir))
+        content = json.loads((folder / "classes.json").read_text("utf-8"))
         return {str(sub): str(main) for sub, main in content["main_of"].items()}
     except (in_use.InUseError, OSError, ValueError, KeyError, AttributeError, TypeError):
         return {}
