@@ -273,6 +273,7 @@ def test_shipped_releases_and_ones_own_are_listed_promoted_and_returned_to_alike
     own = tmp_path / "state"
     own.mkdir()
     (model_dir / "IN_USE").unlink()
+    (model_dir / "PROMOTIONS").unlink()
     (model_dir / "CURRENT").write_text("one\n# What the program ships.\n")
     (own / "shipped").symlink_to(model_dir)
     assert releases.current(own).folder == own / "shipped" / "one"

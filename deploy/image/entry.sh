@@ -1,0 +1,51 @@
+#!/bin/sh
+# The image's one entry point, `nightsort`:
+#   nightsort night     one night; further options are those of `python -m batch run`
+#   nightsort sidecar   the model server, for nights elsewhere; needs API_TOKEN
+#   nightsort pages     the pages for people by day; needs a user, and PAGES_URL
+#   nightsort job       one night for a scheduler to which every exit code but 0 is a failure
+#   nightsort model …   `python -m model …`: list, promote, rollback; with the image for training, train, too
+#   nightsort …         any other command of `python -m batch`: schedule, health, demo, users, …
+set -eu
+shipped=/app/model/releases
+# the releases in the image are found beside one's own
+if [ "$MODEL_DIR" != "$shipped" ] && ! [ -e "$MODEL_DIR/shipped" ]; then
+    mkdir -p "$MODEL_DIR"
+    ln -sfn "$shipped" "$MODEL_DIR/shipped"
+fi
+cd /app
+
+command=${1:-night}
+[ $# -eq 0 ] || shift
+case $command in
+    night) exec python -m batch run "$@" ;;
+    sidecar)
+        # other containers ask it
+        export API_HOST="${API_HOST:-0.0.0.0}"
+        exec python -m api "$@"
+        ;;
+    pages)
+        # it is published, or not, by who starts the container
+        export PAGES_HOST="${PAGES_HOST:-0.0.0.0}"
+        exec python -m batch pages "$@"
+        ;;
+    model) exec python -m model "$@" ;;
+    job)
+        python -m batch run "$@" &
+        night=$!
+        trap 'kill -TERM "$night"' TERM INT
+        code=0
+        wait "$night" || code=$?
+        # a signal ends `wait`, not the night, which finishes what is in flight
+        while kill -0 "$night" 2> /dev/null; do
+            code=0
+            wait "$night" || code=$?
+        done
+        case $code in
+            # 3: some photos could not be read, and the night says which; 75: another run is at work
+            3 | 75) exit 0 ;;
+            *) exit "$code" ;;
+        esac
+        ;;
+    *) exec python -m batch "$command" "$@" ;;
+esac
