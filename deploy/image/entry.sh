@@ -7,13 +7,14 @@
 #   nightsort model …   `python -m model …`: list, promote, rollback; with the image for training, train, too
 #   nightsort …         any other command of `python -m batch`: schedule, health, demo, users, …
 set -eu
-shipped=/app/model/releases
+app=$(dirname -- "$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")")
+shipped=$app/model/releases
 # the releases in the image are found beside one's own
 if [ "$MODEL_DIR" != "$shipped" ] && ! [ -e "$MODEL_DIR/shipped" ]; then
     mkdir -p "$MODEL_DIR"
     ln -sfn "$shipped" "$MODEL_DIR/shipped"
 fi
-cd /app
+cd "$app"
 
 command=${1:-night}
 [ $# -eq 0 ] || shift
@@ -25,11 +26,21 @@ case $command in
         exec python -m api "$@"
         ;;
     pages)
-        # it is published, or not, by who starts the container
-        export PAGES_HOST="${PAGES_HOST:-0.0.0.0}"
+        # they are published, or not, by who starts the container; strangers they refuse, so the first user is waited for
+        # here, and not in a circle of restarts
+        if [ -z "${PAGES_HOST:-}" ]; then
+            export PAGES_HOST=0.0.0.0
+            trap 'exit 143' TERM INT
+            [ -e "$PAGES_SECRETS" ] || echo "The pages wait for their first user. In this container: nightsort users add NAME" >&2
+            until [ -e "$PAGES_SECRETS" ]; do sleep 1; done
+        fi
         exec python -m batch pages "$@"
         ;;
-    model) exec python -m model "$@" ;;
+    model)
+        # its runs/ are kept
+        [ ! -w /state ] || cd /state
+        PYTHONPATH=$app exec python -m model "$@"
+        ;;
     job)
         python -m batch run "$@" &
         night=$!
