@@ -24,6 +24,9 @@ NOT_IN_SLIM = (
 )
 IMAGE = "localhost/nightsort"
 
+MOST = 1024
+"""Open files and processes: nothing here needs more."""
+
 
 class Engine:
     """A store of images of its own, in a folder."""
@@ -76,7 +79,8 @@ class Engine:
             user,
         ]
         options += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--network", "host"]
-        options += ["--cgroups", "disabled", *_own_limits()]
+        # health checks go by timers of systemd, which may not be there
+        options += ["--cgroups", "disabled", "--no-healthcheck", *_own_limits()]
         for folder in ("data", "state"):
             options += ["--volume", f"{places / folder}:/{folder}"]
         for setting, value in (env or {}).items():
@@ -89,11 +93,12 @@ class Engine:
 
     def output(self, name: str) -> str:
         """What a container has said."""
-        return self.podman("logs", name)
+        return self.podman("logs", name, with_errors=True)
 
-    def podman(self, *arguments: str) -> str:
+    def podman(self, *arguments: str, with_errors: bool = False) -> str:
         """What podman says. Raises AssertionError with its words."""
-        return _said([*_plain_cgroups(), "podman", *self._store, "--cgroup-manager", "cgroupfs", *arguments])
+        command = [*_plain_cgroups(), "podman", *self._store, "--cgroup-manager", "cgroupfs", *arguments]
+        return _said(command, with_errors=with_errors)
 
     def _make_base(self, name: str) -> None:
         release = name.rpartition("-")[2]
@@ -117,17 +122,17 @@ class Engine:
         return _said(["buildah", *self._store, *arguments])
 
 
-def _said(command: list[str]) -> str:
+def _said(command: list[str], *, with_errors: bool = False) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{command}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
-    return done.stdout.strip()
+    return (done.stdout + (done.stderr if with_errors else "")).strip()
 
 
 def _own_limits() -> list[str]:
-    """Limits no higher than this process has: raising them takes rights that a container's root may lack."""
+    """Limits that even a root with few rights may set, where podman would raise them."""
     limits = {"nofile": resource.RLIMIT_NOFILE, "nproc": resource.RLIMIT_NPROC}
-    found = {name: resource.getrlimit(limit) for name, limit in limits.items()}
-    return [word for name, (soft, hard) in found.items() for word in ("--ulimit", f"{name}={soft}:{hard}")]
+    most = {name: min(resource.getrlimit(limit)[1], MOST) for name, limit in limits.items()}
+    return [word for name, limit in most.items() for word in ("--ulimit", f"{name}={limit}:{limit}")]
 
 
 def _plain_cgroups() -> list[str]:

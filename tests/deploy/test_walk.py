@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.optional, pytest.mark.timeout(900)]
 
 LARGEST = 400_000_000
 SLOWEST = 60
+HEALTH_CHECK = ("python", "/app/deploy/image/healthcheck.py")
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,7 @@ def test_a_sidecar_wants_a_token_says_when_it_is_ready_and_is_asked_by_the_healt
 
     engine.run("sidecar", "sidecar", places=places, env={"API_TOKEN": "a-long-random-text", "API_PORT": port})
     until(is_ready)
-    engine.podman("healthcheck", "run", "sidecar")
+    engine.podman("exec", "sidecar", *HEALTH_CHECK)
     engine.run(
         "night",
         "job",
@@ -202,7 +203,7 @@ def test_a_release_of_ones_own_is_put_to_use_beside_those_in_the_image(engine: E
     give(places, 10001, 10001)
     shipped = (ROOT / "model" / "releases" / "CURRENT").read_text("utf-8").split()[0]
     for i, (command, said) in enumerate(
-        [("list", "* mine-1"), ("list", f"  {shipped}"), ("rollback", shipped), ("list", f"* {shipped}")]
+        [("list", "* mine-1"), ("list", f"{shipped}  main"), ("rollback", shipped), ("list", f"* {shipped}")]
     ):
         engine.run(f"model-{i}", "model", command, places=places)
         assert engine.wait(f"model-{i}") == 0, engine.output(f"model-{i}")
@@ -212,6 +213,7 @@ def test_a_release_of_ones_own_is_put_to_use_beside_those_in_the_image(engine: E
 def test_the_image_says_what_it_is(engine: Engine) -> None:
     (image,) = json.loads(engine.podman("image", "inspect", IMAGE))
     assert image["User"] == "10001:10001"
+    assert image["Healthcheck"]["Test"] == ["CMD", *HEALTH_CHECK]
     assert image["Config"]["Entrypoint"] == ["nightsort"]
     assert image["Labels"]["org.opencontainers.image.licenses"] == "MIT"
     assert image["Labels"]["org.opencontainers.image.base.name"].startswith("python:3.")
