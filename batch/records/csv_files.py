@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
+from batch.exits import NotDoneError
 from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
@@ -18,7 +19,7 @@ ROWS_AT_ONCE = 1000
 _RUNS_NOTE = "run csvs"
 
 
-class ExportError(Exception):
+class ExportError(NotDoneError):
     """A CSV cannot be written; the ledger has everything, and the next export catches up."""
 
 
