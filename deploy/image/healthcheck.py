@@ -6,7 +6,7 @@ A night has no port: that it runs is its health, and `nightsort health` looks at
 import os
 import sys
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 SECONDS = 5
@@ -18,9 +18,11 @@ def main() -> int:
     if not port:
         return 0
     try:
-        # HTTP errors are URLErrors: 503 is not ready
         with urlopen(f"http://127.0.0.1:{port}/health", timeout=SECONDS):
             return 0
+    except HTTPError as error:
+        # the pages want people to sign in first, which is an answer; 503 is that of a server that is not ready
+        return int(error.code >= 500)
     except (URLError, OSError) as error:
         print(error)
         return 1

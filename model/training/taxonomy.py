@@ -21,12 +21,12 @@ def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) 
     """
     subs = tuple(sub_name(folder) for folder in sorted(folders, key=_folder_order))
     main_by_sub = {_plain(sub): main for main, members in taxonomy.items() for sub in members}
-    if strangers := [sub for sub in subs if _plain(sub) not in main_by_sub]:
-        example = json.dumps({"a main category": strangers}, ensure_ascii=False)
+    if unknown := [sub for sub in subs if _plain(sub) not in main_by_sub]:
+        example = json.dumps({"a main category": unknown}, ensure_ascii=False)
         raise ClassesError(
-            f"The taxonomy names no main category for: {', '.join(strangers)}. Write a taxonomy.json beside the "
+            f"The taxonomy names no main category for: {', '.join(unknown)}. Write a taxonomy.json beside the "
             f"photos' folders, such as {example}; or put each folder into one named after its main category "
-            f"(raw/<main category>/{strangers[0]}); or rename a misspelt folder."
+            f"(raw/<main category>/{unknown[0]}); or rename a misspelt folder."
         )
     main_of = {sub: main_by_sub[_plain(sub)] for sub in subs}
     return Classes(mains=tuple(sorted(set(main_of.values()))), subs=subs, main_of=main_of)
