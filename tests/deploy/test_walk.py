@@ -69,6 +69,23 @@ def until(is_so: Callable[[], object]) -> None:
         time.sleep(0.05)
 
 
+def free_port() -> str:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return str(probe.getsockname()[1])
+
+
+def answer(address: str) -> int:
+    """The status of an answer; 0 while there is none."""
+    try:
+        with urlopen(address) as answered:
+            return int(answered.status)
+    except HTTPError as error:
+        return error.code
+    except OSError:
+        return 0
+
+
 def rows(places: Path) -> list[dict[str, str]]:
     with (places / "data" / "predictions.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
@@ -170,22 +187,9 @@ def test_a_sidecar_wants_a_token_says_when_it_is_ready_and_is_asked_by_the_healt
     engine.run("open", "sidecar", places=places)
     assert engine.wait("open") == 2
     assert "set API_TOKEN" in engine.output("open")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = str(probe.getsockname()[1])
-    address = f"http://127.0.0.1:{port}/health"
-
-    def is_ready() -> bool:
-        try:
-            with urlopen(address) as answer:
-                return bool(json.load(answer)["status"] == "ready")
-        except HTTPError:
-            return False
-        except OSError:
-            return False
-
+    port = free_port()
     engine.run("sidecar", "sidecar", places=places, env={"API_TOKEN": "a-long-random-text", "API_PORT": port})
-    until(is_ready)
+    until(lambda: answer(f"http://127.0.0.1:{port}/health") == 200)
     engine.podman("exec", "sidecar", *HEALTH_CHECK)
     engine.run(
         "night",
@@ -196,6 +200,21 @@ def test_a_sidecar_wants_a_token_says_when_it_is_ready_and_is_asked_by_the_healt
     assert engine.wait("night") == 0, engine.output("night")
     engine.podman("stop", "--time", "20", "sidecar")
     assert engine.wait("sidecar") == 0
+
+
+@pytest.mark.skipif(not (ROOT / "batch" / "pages").is_dir(), reason="there are no pages")
+def test_pages_wait_for_their_first_user_who_then_has_to_sign_in(engine: Engine, places: Path) -> None:
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    settings = {"PAGES_PORT": port, "PAGES_URL": address, "PAGES_PLAIN_HTTP": "yes"}
+    engine.run("pages", "pages", places=places, env=settings)
+    until(lambda: "wait for their first user" in engine.output("pages"))
+    engine.podman("exec", "pages", "sh", "-c", "echo a pass phrase of some length | nightsort users add Anna")
+    until(lambda: answer(f"{address}/sign-in") == 200)
+    assert answer(f"{address}/health") == 401
+    engine.podman("exec", "pages", *HEALTH_CHECK)
+    engine.podman("stop", "--time", "20", "pages")
+    assert engine.wait("pages") == 0
 
 
 def test_a_release_of_ones_own_is_put_to_use_beside_those_in_the_image(engine: Engine, places: Path) -> None:
