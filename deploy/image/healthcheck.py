@@ -35,9 +35,9 @@ def port_of(words: list[str]) -> str:
     ''
     """
     if {"sidecar", "api"} & set(words):
-        return os.environ.get("PORT") or os.environ.get("API_PORT") or "5000"
+        return os.environ.get("API_PORT") or os.environ.get("PORT") or "5000"
     if "pages" in words:
-        return os.environ.get("PORT") or os.environ.get("PAGES_PORT") or "8000"
+        return os.environ.get("PAGES_PORT") or "8000"
     return ""
 
 

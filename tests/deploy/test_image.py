@@ -63,7 +63,9 @@ def test_the_health_check_asks_the_server_that_runs(
         monkeypatch.delenv(name, raising=False)
     assert healthcheck.port_of(words) == port
     monkeypatch.setenv("PORT", "8080")
-    assert healthcheck.port_of(words) == (port and "8080")
+    assert healthcheck.port_of(words) == {"5000": "8080"}.get(port, port)
+    monkeypatch.setenv("API_PORT", "5001")
+    assert healthcheck.port_of(words) == {"5000": "5001"}.get(port, port)
 
 
 @pytest.fixture
