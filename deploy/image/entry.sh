@@ -19,11 +19,11 @@ cd "$app"
 command=${1:-night}
 [ $# -eq 0 ] || shift
 case $command in
-    night) exec python -m batch run "$@" ;;
+    night | job) set -- batch run "$@" ;;
     sidecar)
         # other containers ask it
         export API_HOST="${API_HOST:-0.0.0.0}"
-        exec python -m api "$@"
+        set -- api "$@"
         ;;
     pages)
         # they are published, or not, by who starts the container; strangers they refuse, so the first user is waited for
@@ -34,29 +34,30 @@ case $command in
             [ -e "$PAGES_SECRETS" ] || echo "The pages wait for their first user. In this container: nightsort users add NAME" >&2
             until [ -e "$PAGES_SECRETS" ]; do sleep 1; done
         fi
-        exec python -m batch pages "$@"
+        set -- batch pages "$@"
         ;;
     model)
         # its runs/ are kept
         [ ! -w /state ] || cd /state
-        PYTHONPATH=$app exec python -m model "$@"
+        export PYTHONPATH="$app"
+        set -- model "$@"
         ;;
-    job)
-        python -m batch run "$@" &
-        night=$!
-        trap 'kill -TERM "$night"' TERM INT
-        code=0
-        wait "$night" || code=$?
-        # a signal ends `wait`, not the night, which finishes what is in flight
-        while kill -0 "$night" 2> /dev/null; do
-            code=0
-            wait "$night" || code=$?
-        done
-        case $code in
-            # 3: some photos could not be read, and the night says which; 75: another run is at work
-            3 | 75) exit 0 ;;
-            *) exit "$code" ;;
-        esac
-        ;;
-    *) exec python -m batch "$command" "$@" ;;
+    *) set -- batch "$command" "$@" ;;
 esac
+[ "$command" = job ] || exec python -m "$@"
+
+python -m "$@" &
+night=$!
+trap 'kill -TERM "$night"' TERM INT
+code=0
+wait "$night" || code=$?
+# a signal ends `wait`, not the night, which finishes what is in flight
+while kill -0 "$night" 2> /dev/null; do
+    code=0
+    wait "$night" || code=$?
+done
+case $code in
+    # 3: some photos could not be read, and the night says which; 75: another run is at work
+    3 | 75) exit 0 ;;
+esac
+exit "$code"
