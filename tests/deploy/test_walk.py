@@ -25,7 +25,7 @@ from tests.deploy.ignored import enters
 pytestmark = [pytest.mark.optional, pytest.mark.timeout(900)]
 
 LARGEST = 400_000_000
-SLOWEST = 60
+SLOWEST = 300
 HEALTH_CHECK = ("python", "/app/deploy/image/healthcheck.py")
 
 
