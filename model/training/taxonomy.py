@@ -52,12 +52,20 @@ def read_taxonomy(path: Path = TAXONOMY) -> dict[str, list[str]]:
 
 
 def sub_name(folder: str) -> str:
-    """The class a folder stands for: its name without an ordering number (`3_sneakers` → `sneakers`)."""
+    """The class a folder stands for: its name without an ordering number.
+
+    >>> sub_name("3_sneakers")
+    'sneakers'
+    """
     return re.sub(r"^\d+[_\- ]+", "", folder.strip())
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two spellings name one class: case, blanks and ordering numbers do not count."""
+    """Whether two spellings name one class: case, blanks and ordering numbers do not count.
+
+    >>> same_name("0_T-shirt", "t shirt")
+    True
+    """
     return _plain(one) == _plain(other)
 
 
