@@ -46,7 +46,8 @@ ENTRYPOINT ["nightsort"]
 CMD ["night"]
 
 FROM program AS train
-RUN python -m pip --python /opt/venv/bin/python install --no-cache-dir -r /app/requirements.txt
+# the Python in the environment has no pip
+RUN /usr/local/bin/python -m pip --python /opt/venv/bin/python install --no-cache-dir -r /app/requirements.txt
 USER 10001:10001
 
 # the last stage is what is built when none is named

@@ -47,6 +47,12 @@ def test_the_image_runs_as_nobody_special_and_says_which_version_it_is() -> None
     assert "\nFROM program AS train\n" in DOCKERFILE
 
 
+def test_packages_for_training_are_installed_by_a_python_that_has_pip() -> None:
+    after = DOCKERFILE.partition(" AS program\n")[2]
+    assert "ENV PATH=/opt/venv/bin:$PATH" in after
+    assert re.findall(r"(\S+) -m pip ", after) == ["/usr/local/bin/python"]
+
+
 @pytest.mark.parametrize(
     ("words", "port"),
     [
