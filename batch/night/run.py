@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
 
+import in_use
 import logformat
 from api_settings import ApiSettings
 from batch import config
@@ -259,7 +260,9 @@ def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Su
     verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
     sentences = verdict.sentences
     if run.model_version:
-        sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
+        sentences += drift.against_release(
+            seen, in_use.folder(settings.model_dir, run.model_version) / "metrics.json"
+        )
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,

@@ -290,7 +290,7 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     except in_use.InUseError as error:
         yield Finding(CRITICAL, "model", printable(str(error)))
         return
-    if problem := in_use.damage(settings.model_dir / version):
+    if problem := in_use.damage(in_use.folder(settings.model_dir, version)):
         yield Finding(
             CRITICAL,
             "model",

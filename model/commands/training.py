@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+import in_use
 from command_line import Whole
 from logformat import entry
 from model.commands.group import CODES, PATH, ThereType, commands, model_dir, need_torch
@@ -202,7 +203,7 @@ def _start(named: Path | None) -> Path | None:
     """The folder of the run or release that a training begins with; a bare name is that of a release."""
     if named is None or named.is_dir() or len(named.parts) > 1:
         return named
-    return model_dir() / named
+    return in_use.folder(model_dir(), str(named))
 
 
 def _free_version() -> str:

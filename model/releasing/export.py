@@ -25,6 +25,7 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+import in_use
 from model.network import Network
 from model.releasing import golden_photos, held_out_answers
 from model.releasing.calibrate import calibrate
@@ -85,8 +86,8 @@ def export(
     not learned from them. `golden`: see model/releasing/golden_photos.py.
     """
     folder = out / version
-    if folder.exists():
-        raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
+    if (there := in_use.folder(out, version)).exists():
+        raise ReleaseError(f"{there} exists: a release is never changed. Choose another version.")
     learned = held_out.learned if run.learned is None else run.learned
     new = test if judged else _not_in(learned, test)
     familiar, judged_as = with_held_out(run.familiar, held_out)

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import in_use
 from model.releasing.calibrate import calibrate
 from model.serving.classes import Classes, DataError
 from model.serving.predictor import Predictor
@@ -34,8 +35,8 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
     Where `labels.csv` has a column `weight`, only photos with a weight count, each for so many. Raises ReleaseError,
     DataError.
     """
-    if (out / version).exists():
-        raise ReleaseError(f"{out / version} exists: a release is never changed. Choose another version.")
+    if (there := in_use.folder(out, version)).exists():
+        raise ReleaseError(f"{there} exists: a release is never changed. Choose another version.")
     found = load(photos, classes=release.classes)
     found = found.take(found.weight > 0)
     if len(found) < FEWEST:
