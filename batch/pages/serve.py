@@ -1,0 +1,122 @@
+"""The pages behind Tornado: one event loop takes requests in whole, a few threads answer them."""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+import sys
+import webbrowser
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.netutil import bind_sockets
+from tornado.wsgi import WSGIContainer
+
+from batch.logs import log
+from batch.pages import create_app
+from batch.pages.access import Addresses, check_exposure
+from batch.pages.users import Keeper
+from batch.settings import BatchSettings
+
+THREADS = 8
+
+CONNECTIONS = 200
+"""So many at once; the next one is closed."""
+
+HEADER_BYTES, BODY_BYTES = 16 * 1024, 256 * 1024
+HEADER_SECONDS, BODY_SECONDS = 60, 20
+"""A connection that says nothing for so long, or whose body takes so long, is closed."""
+
+TICK_SECONDS = 5
+"""How often it is looked whether the CSV has to follow."""
+
+GRACE_SECONDS = 10
+"""So long what is being answered may take when the pages are told to end."""
+
+
+class PagesError(Exception):
+    """The pages cannot be served; the message says why and what to do."""
+
+
+def serve(settings: BatchSettings) -> int:
+    """Serve until told to end; returns the exit code.
+
+    Raises:
+        PagesError: the address cannot be listened at.
+        ExposureError, SecretsError: strangers could use the pages.
+    """
+    addresses = Addresses(settings)
+    if warning := check_exposure(settings, bool(Keeper(settings).now().users)):
+        log.warning("%s", warning)
+    sockets = _listen(addresses)
+    log.info("The pages are at %s - Ctrl-C ends them.", addresses.shown)
+    if _has_desktop():
+        webbrowser.open(addresses.shown)
+    # the only loop that Tornado can use on Windows
+    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+        runner.run(_serve(settings, sockets))
+    log.info("The pages have ended.")
+    return 0
+
+
+class _Server(HTTPServer):
+    """Tornado's, with a limit on how many may come at once."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[str, int]) -> None:
+        """Take a connection, unless there are too many."""
+        if len(self._connections) >= CONNECTIONS:
+            stream.close()
+        else:
+            super().handle_stream(stream, address)
+
+
+async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> None:
+    logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
+    told_to_end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(told_to_end.set))
+    app = create_app(settings)
+    threads = ThreadPoolExecutor(THREADS, "request")
+    server = _Server(
+        WSGIContainer(app, threads),
+        max_header_size=HEADER_BYTES,
+        max_body_size=BODY_BYTES,
+        idle_connection_timeout=HEADER_SECONDS,
+        body_timeout=BODY_SECONDS,
+    )
+    for listener in sockets:
+        listener.setblocking(False)
+    server.add_sockets(sockets)
+    while not told_to_end.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(told_to_end.wait(), TICK_SECONDS)
+    server.stop()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(server.close_all_connections(), GRACE_SECONDS)
+    threads.shutdown(wait=True)
+
+
+def _listen(addresses: Addresses) -> list[socket.socket]:
+    try:
+        return bind_sockets(addresses.port, addresses.host.strip("[]"))
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise PagesError(
+                f"something listens on {addresses.host}:{addresses.port} already. If it is the pages, open "
+                f"{addresses.shown}; otherwise set PAGES_PORT to another port"
+            ) from error
+        raise PagesError(f"cannot listen on {addresses.host}:{addresses.port} ({error.strerror})") from error
+
+
+def _has_desktop() -> bool:
+    """Whether a person has started this who has a browser before them."""
+    if not (sys.stdout and sys.stdout.isatty()):
+        return False
+    return sys.platform in ("win32", "darwin") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))
