@@ -9,6 +9,7 @@ No form has a token that could expire while a tab is left open: a request that c
 forms (`SameSite`).
 """
 
+import getpass
 import ipaddress
 import threading
 import time
@@ -190,7 +191,7 @@ class Access:
             return _refused("Nobody may sign in: add users first.")
         if any(name in request.headers for name in FORWARDING):
             return _refused("A proxy is in front of these pages: add users, and set PAGES_URL.")
-        g.person = User("", Role.LEAD, "")
+        g.person = User(_account(), Role.LEAD, "")
         return None
 
     def _of_session(self, known: users.Secrets) -> User | None:
@@ -303,7 +304,7 @@ def lead_only(view: Callable[P, R]) -> Callable[P, R]:
 
 
 def person() -> User:
-    """Who asks; a nameless lead where nobody has to sign in."""
+    """Who asks: where nobody has to sign in, the account that runs the pages."""
     asking = g.person
     assert isinstance(asking, User)
     return asking
@@ -329,6 +330,13 @@ def _own_path(path: str) -> str:
     """A path of these pages, for after the sign-in; nothing for any other address."""
     is_ours = path.startswith("/") and not path.startswith(("//", "/\\")) and path.isprintable()
     return f"{request.script_root}{path}" if is_ours else ""
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:  # a number without a name
+        return "somebody"
 
 
 def _is_loopback(host: str) -> bool:

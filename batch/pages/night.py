@@ -8,11 +8,14 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 import in_use
+from batch.decisions import audit, exports, listing, queue
+from batch.decisions.listing import Selection
+from batch.decisions.queue import Filter, Sort
 from batch.exits import Exit, is_good
 from batch.lock import LockHeldError, refuse_if_at_work
 from batch.pages.shared import ledger, settings
 from batch.records import moments
-from batch.records.ledger import Ledger, Run
+from batch.records.ledger import Ledger, Row, Run
 from batch.reporting import history, morning, nights, summary
 from batch.reporting.summary import Summary
 from batch.settings import BatchSettings
@@ -57,7 +60,7 @@ class LastNight:
     seen: Summary
     troubles: list[str]
     drift: list[str]
-    failed: list[Any] = field(default_factory=list)
+    failed: list[Row] = field(default_factory=list)
     """The rows of photos that failed in it and still lie in `failed`; not more than are shown."""
 
 
@@ -77,6 +80,9 @@ def last() -> str:
         at_work=newest if is_at_work else None,
         weeks=calendar(runs, settings(), now),
         machine=_machine(settings()),
+        oldest=queue.counts(book).oldest,
+        audit_left=audit.open_photos(book),
+        csv=exports.state(book),
     )
 
 
@@ -152,8 +158,13 @@ def _last_night(book: Ledger, run: Run) -> LastNight:
         seen=seen,
         troubles=[printable(text) for text in (run.message, morning.safe(run, None)) if text],
         drift=list(run.summary.get("drift", [])),
-        failed=book.failed_of_run(run.run_id, FAILED) if seen.statuses.get("failed") else [],
+        failed=_failed_of(book, run.run_id) if seen.statuses.get("failed") else [],
     )
+
+
+def _failed_of(book: Ledger, run_id: str) -> list[Row]:
+    selection = Selection(chosen=Filter(run=run_id), status="failed")
+    return [row for row in listing.photos(book, selection, Sort.OLDEST, limit=FAILED).photos if row.moved_to]
 
 
 def _line(run: Run) -> dict[str, Any]:

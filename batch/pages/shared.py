@@ -1,5 +1,7 @@
 """What every page shares: the ledger of the data folder, the navigation, words for numbers, errors as pages."""
 
+import contextlib
+import threading
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -9,10 +11,13 @@ from jinja2 import StrictUndefined
 from werkzeug.exceptions import HTTPException
 
 import batch.reporting
+from batch.decisions import queue
+from batch.files.data_folder import StrangeFolderError, claim
 from batch.lock import LockHeldError
 from batch.logs import log
+from batch.pages.pictures import Pictures
 from batch.records import moments
-from batch.records.ledger import Ledger, LedgerError
+from batch.records.ledger import Ledger, LedgerError, Row
 from batch.settings import BatchSettings
 
 blueprint = Blueprint("shared", __name__)
@@ -31,6 +36,8 @@ NAVIGATION = (
 def register(app: Flask, settings: BatchSettings) -> None:
     """Give the app what pages share."""
     app.extensions["nightsort"] = settings
+    app.extensions["ledgers"] = threading.local()
+    app.extensions["pictures"] = Pictures(settings.max_bytes)
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
@@ -39,9 +46,9 @@ def register(app: Flask, settings: BatchSettings) -> None:
         local=moments.shown,
     )
     app.context_processor(_for_every_page)
-    app.teardown_appcontext(_close_ledger)
     app.register_error_handler(HTTPException, _problem)
-    app.register_error_handler(LedgerError, _unavailable)
+    for kind in (LedgerError, StrangeFolderError):
+        app.register_error_handler(kind, _unavailable)
     app.register_error_handler(LockHeldError, _at_work)
     app.register_error_handler(Exception, _fault)
     app.register_blueprint(blueprint)
@@ -55,12 +62,46 @@ def settings() -> BatchSettings:
 
 
 def ledger() -> Ledger:
-    """The ledger, open for as long as this request takes."""
-    if "ledger" not in g:
-        g.ledger = Ledger(settings().ledger_path)
-    found = g.ledger
-    assert isinstance(found, Ledger)
+    """The ledger: each thread has it open, until the file is another one (a back-up was put in its place).
+
+    Raises:
+        LedgerError: it cannot be used.
+        StrangeFolderError: this is not its data folder.
+    """
+    opened = current_app.extensions["ledgers"]
+    path = settings().ledger_path
+    if not hasattr(opened, "ledger") or opened.file != _file(path):
+        if hasattr(opened, "ledger"):
+            opened.ledger.close()
+            del opened.ledger
+        settings().ledger_path.parent.mkdir(parents=True, exist_ok=True)
+        found = Ledger(path)
+        claim(settings(), found)
+        opened.ledger, opened.file = found, _file(path)
+    ledger = opened.ledger
+    assert isinstance(ledger, Ledger)
+    return ledger
+
+
+def pictures() -> Pictures:
+    """The pictures that were made lately."""
+    found = current_app.extensions["pictures"]
+    assert isinstance(found, Pictures)
     return found
+
+
+def sources(row: Row) -> list[Path]:
+    """Where the bytes of a row may lie: at its own place, or at those of other photos with the same bytes."""
+    places = [row.moved_to, *(other.moved_to for other in ledger().current(row.sha256))]
+    return [settings().data_dir / place for place in dict.fromkeys(filter(None, places))]
+
+
+def _file(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_dev, found.st_ino
 
 
 @blueprint.get("/report.css")
@@ -74,15 +115,12 @@ def wants_json() -> bool:
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
-def _close_ledger(_: BaseException | None) -> None:
-    if "ledger" in g:
-        g.pop("ledger").close()
-
-
 def _for_every_page() -> dict[str, Any]:
     found: dict[str, Any] = {"person": g.get("person"), "here": "", "find": "", "to_review": 0}
     if found["person"]:
         found["navigation"] = [(name, words, url_for(endpoint)) for name, words, endpoint in NAVIGATION]
+        with contextlib.suppress(LedgerError, StrangeFolderError):  # the page itself says so
+            found["to_review"] = queue.counts(ledger()).total
     return found
 
 
@@ -95,9 +133,9 @@ def _problem(error: HTTPException) -> Any:
     return _as_page(status.phrase, words, status, headers)
 
 
-def _unavailable(error: LedgerError) -> Any:
+def _unavailable(error: Exception) -> Any:
     log.error("A page could not be shown: %s", error)
-    return _as_page("The ledger cannot be used", f"{error}.", HTTPStatus.SERVICE_UNAVAILABLE)
+    return _as_page("Not just now", f"{str(error).rstrip('.')}.", HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def _at_work(_: LockHeldError) -> Any:
