@@ -113,7 +113,10 @@ def calendar(runs: list[Run], settings: BatchSettings, now: datetime) -> list[li
         _day(monday + timedelta(days=number), by_night, first=first, due=due, today=today)
         for number in range(7 * WEEKS)
     ]
-    return [days[start : start + 7] for start in range(0, len(days), 7)]
+    weeks = [days[start : start + 7] for start in range(0, len(days), 7)]
+    return [
+        week for week in weeks if any(day.run_id for day in week) or week is weeks[-1] or week[-1].day > first
+    ]
 
 
 def _day(day: date, by_night: dict[date, list[Run]], *, first: date, due: date, today: date) -> Day:

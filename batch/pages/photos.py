@@ -1,22 +1,21 @@
 """The photos of a run, the search for one, the whole story of one, and the CSV of exactly what is shown."""
 
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any
 
 from flask import Blueprint, Response, render_template, request, stream_with_context, url_for
 from werkzeug.exceptions import NotFound
 
 from batch.decisions import listing, story
 from batch.decisions.listing import Selection
-from batch.decisions.queue import BadKeyError, Filter, Page, Sort, top
+from batch.decisions.queue import BadKeyError, Page, Sort, top
 from batch.decisions.story import Event
+from batch.pages.night import mood
 from batch.pages.review import chosen, in_words
 from batch.pages.shared import ledger, settings
-from batch.records.ledger import STATUSES, Row
+from batch.records.ledger import STATUSES
 from batch.records.verdict import Decision, verdict_of
 from batch.reporting import history, nights, summary
-from batch.records import moments
-from batch.pages.night import mood
 
 blueprint = Blueprint("photos", __name__)
 
@@ -29,6 +28,9 @@ SORTS = {
     Sort.DOUBTFUL: "least sure first",
     Sort.ALIKE: "by category",
 }
+
+KEPT = ("status", "decision", "audit", "sub", "order", "doubt", "least", "below", "sort")
+"""What a selection's address may say."""
 
 STATUS_WORDS = {"processed": "filed", "review": "to review", "failed": "failed", "duplicate": "duplicates"}
 
@@ -45,7 +47,7 @@ def of_run(run_id: str) -> str:
             raise NotFound(str(error)) from None
     selection, sort = _selection(run.run_id if run else ""), _sort()
     page = _page(lambda after: listing.photos(book, selection, sort, after=after, limit=SHOWN))
-    kept = {name: value for name, value in request.args.items() if name != "after" and value}
+    kept: dict[str, Any] = {name: request.args[name] for name in KEPT if request.args.get(name)}
     return render_template(
         "run.html",
         here="runs",
@@ -139,7 +141,12 @@ def _told(event: Event, number: int) -> dict[str, Any]:
         "archived": "Archived",
         "deleted": "Deleted",
     }.get(event.kind, event.kind)
-    if event.kind == "decided" and event.decision not in ("accepted", "audited", "cannot tell", "no clothing"):
+    if event.kind == "decided" and event.decision not in (
+        "accepted",
+        "audited",
+        "cannot tell",
+        "no clothing",
+    ):
         words += f", {in_words(verdict_of(row))}"
     if event.kind == "answered" and row.error:
         words = f"Failed: {row.error}"
@@ -159,7 +166,7 @@ def _selection(run_id: str) -> Selection:
     decision = given.get("decision")
     return Selection(
         chosen=replace(chosen(), run=run_id),
-        status=status if status in STATUSES else None,  # type: ignore[arg-type]
+        status=status if status in STATUSES else None,
         decision=Decision(decision) if decision in [one.value for one in Decision] else None,
         audit=bool(given.get("audit")),
     )

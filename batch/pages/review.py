@@ -69,7 +69,12 @@ def audited() -> str:
 def waiting() -> Response:
     """The next photos, leased to a tab."""
     page = leases.take(
-        ledger(), _tab(request.args), chosen(), Sort.DOUBTFUL, limit=AHEAD, after=request.args.get("after", "")
+        ledger(),
+        _tab(request.args),
+        chosen(),
+        Sort.DOUBTFUL,
+        limit=AHEAD,
+        after=request.args.get("after", ""),
     )
     return _photos(page)
 
@@ -92,7 +97,9 @@ def alike() -> Response:
 def unseen() -> Response:
     """The next photos of the audit: a number each, and nothing else."""
     found = audit.take(ledger(), _tab(request.args), by=person().name, limit=AHEAD)
-    return jsonify(photos=[{"id": one.photo_id, "picture": _picture(one.photo_id), "answer": {}} for one in found])
+    return jsonify(
+        photos=[{"id": one.photo_id, "picture": _picture(one.photo_id), "answer": {}} for one in found]
+    )
 
 
 @blueprint.post("/review/decide")
@@ -201,10 +208,8 @@ def picture(number: int, size: str) -> Response:
 
 def chosen() -> Filter:
     """Which photos are meant, as the page's address says it."""
-    given = {name: request.args[name] for name in FILTERED if request.args.get(name)}
-    if "order" in request.args and "order" not in given and request.args.get("no_order"):
-        given["order"] = ""
-    return Filter(**given, least=_share("least"), below=_share("below"))  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: request.args[name] for name in FILTERED if request.args.get(name)}
+    return Filter(**given, least=_share("least"), below=_share("below"))
 
 
 def _page(template: str, way: str, photos: str) -> str:
@@ -225,6 +230,7 @@ def _page(template: str, way: str, photos: str) -> str:
         counts=found,
         chosen={name: value for name, value in asdict(wanted).items() if value not in ("", None)},
         at_most=queue.at_most(found, wanted),
+        by_category={sub: count for (_, sub), count in found.categories.items()},
         choices=choices,
         given=_for_script(addresses, choices, query),
         query=query,
@@ -361,10 +367,15 @@ def _object(given: Any) -> dict[str, Any]:
 
 def _verdict(given: Any) -> Verdict:
     known = _object(given)
-    texts = {name: _text(known, name) for name in ("main", "sub", "background", "colour")}
-    flags = {name: known.get(name) is True for name in ("no_clothing", "cannot_tell")}
-    verdict = Verdict(**texts, **flags)
-    if not any((verdict.sub, verdict.main, *flags.values())):
+    verdict = Verdict(
+        main=_text(known, "main"),
+        sub=_text(known, "sub"),
+        background=_text(known, "background"),
+        colour=_text(known, "colour"),
+        no_clothing=known.get("no_clothing") is True,
+        cannot_tell=known.get("cannot_tell") is True,
+    )
+    if not (verdict.sub or verdict.no_clothing or verdict.cannot_tell):
         raise BadRequest("There is no answer in it.")
     return verdict
 

@@ -3,24 +3,33 @@
 import asyncio
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import signal
 import socket
 import sys
+import time
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import IOStream
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine, format_timestamp
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.wsgi import WSGIContainer
 
+from batch.decisions import exports
+from batch.files.data_folder import StrangeFolderError
 from batch.logs import log
 from batch.pages import create_app
 from batch.pages.access import Addresses, check_exposure
 from batch.pages.users import Keeper
+from batch.records.csv_files import ExportError
+from batch.records.ledger import LedgerError
 from batch.settings import BatchSettings
 
 THREADS = 8
@@ -34,6 +43,9 @@ HEADER_SECONDS, BODY_SECONDS = 60, 20
 
 TICK_SECONDS = 5
 """How often it is looked whether the CSV has to follow."""
+
+TAKEN_SECONDS = 30
+"""A piece of an answer that is not taken for so long ends the connection."""
 
 GRACE_SECONDS = 10
 """So long what is being answered may take when the pages are told to end."""
@@ -75,6 +87,56 @@ class _Server(HTTPServer):
             super().handle_stream(stream, address)
 
 
+class _Container(WSGIContainer):
+    """Tornado's, but for answers of any length: each is made in one thread (SQLite wants that), piece by piece, no
+    faster than it is taken.
+    """
+
+    async def handle_request(self, request: HTTPServerRequest) -> None:
+        """Let a thread answer."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(StreamClosedError, TimeoutError):  # nobody takes the answer any more
+            await loop.run_in_executor(self.executor, self._answer, request, loop)
+
+    def _answer(self, request: HTTPServerRequest, loop: asyncio.AbstractEventLoop) -> None:
+        connection = request.connection
+        assert connection is not None
+        begun: list[Any] = []
+        parts: Iterable[bytes] = self.wsgi_application(
+            self.environ(request),
+            lambda *given: begun.extend(given),  # type: ignore[arg-type]
+        )
+        in_loop = partial(_in_loop, loop)
+        try:
+            for number, part in enumerate(itertools.chain(parts, [b""])):
+                if number:
+                    if part:
+                        in_loop(connection.write, part)
+                    continue
+                code, _, reason = begun[0].partition(" ")
+                headers = HTTPHeaders({"Date": format_timestamp(time.time())})
+                for name, value in begun[1]:
+                    headers.add(name, value)
+                line = ResponseStartLine("HTTP/1.1", int(code), reason)
+                in_loop(connection.write_headers, line, headers, part)
+            loop.call_soon_threadsafe(connection.finish)
+        except BaseException:
+            loop.call_soon_threadsafe(request.connection.stream.close)  # type: ignore[union-attr]
+            raise
+        finally:
+            if hasattr(parts, "close"):
+                parts.close()
+
+
+def _in_loop(loop: asyncio.AbstractEventLoop, write: Callable[..., Any], *given: Any) -> None:
+    """Have the loop write something, and wait until it has been taken."""
+
+    async def written() -> None:
+        await write(*given)
+
+    asyncio.run_coroutine_threadsafe(written(), loop).result(TAKEN_SECONDS)
+
+
 async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> None:
     logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
     told_to_end = asyncio.Event()
@@ -85,7 +147,7 @@ async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> N
     app = create_app(settings)
     threads = ThreadPoolExecutor(THREADS, "request")
     server = _Server(
-        WSGIContainer(app, threads),
+        _Container(app, threads),
         max_header_size=HEADER_BYTES,
         max_body_size=BODY_BYTES,
         idle_connection_timeout=HEADER_SECONDS,
@@ -97,10 +159,19 @@ async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> N
     while not told_to_end.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told_to_end.wait(), TICK_SECONDS)
+        await loop.run_in_executor(threads, _follow, settings)
     server.stop()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), GRACE_SECONDS)
     threads.shutdown(wait=True)
+
+
+def _follow(settings: BatchSettings) -> None:
+    """Let `predictions.csv` follow what was decided; what keeps it from that is over some day, and said until then."""
+    try:
+        exports.follow(settings)
+    except (ExportError, LedgerError, StrangeFolderError) as error:
+        log.warning("predictions.csv does not have the latest decisions yet: %s", error)
 
 
 def _listen(addresses: Addresses) -> list[socket.socket]:

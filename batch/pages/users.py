@@ -76,7 +76,7 @@ class Keeper:
     def __init__(self, settings: BatchSettings) -> None:
         self._settings = settings
         self._lock = threading.Lock()
-        self._seen: tuple[int, ...] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._secrets = Secrets()
 
     def now(self) -> Secrets:
@@ -90,7 +90,7 @@ class Keeper:
                 found = self._settings.pages_secrets.stat()
                 seen = (found.st_mtime_ns, found.st_size, found.st_ino)
             except FileNotFoundError:
-                seen = ()
+                seen = (0, 0, 0)
             except OSError as error:
                 raise SecretsError(_unreadable(self._settings.pages_secrets, error)) from error
             if seen != self._seen:
