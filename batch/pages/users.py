@@ -66,8 +66,6 @@ class Secrets:
 
     key: str = ""
     users: dict[str, User] = field(default_factory=dict)
-    forgotten: int = 0
-    """So many names have been replaced by numbers."""
 
 
 class Keeper:
@@ -114,7 +112,7 @@ def read(settings: BatchSettings) -> Secrets:
                 raise SecretsError(f"{path} can be read by others: chmod 600 {path}, then start again")
             content = json.load(file)
         users = [User(**{**user, "role": Role(user["role"])}) for user in content["users"]]
-        return Secrets(str(content["key"]), {user.name: user for user in users}, int(content["forgotten"]))
+        return Secrets(str(content["key"]), {user.name: user for user in users})
     except FileNotFoundError:
         return Secrets()
     except OSError as error:
@@ -160,21 +158,6 @@ def delete(settings: BatchSettings, name: str) -> User:
         kept = {other: one for other, one in before.users.items() if other != user.name}
         _write(settings, replace(before, users=kept))
     return user
-
-
-def number_for(settings: BatchSettings) -> str:
-    """What takes the place of the next name that is to be forgotten: `person 7`.
-
-    Raises:
-        SecretsError: the file cannot be used.
-    """
-    with _changing(settings):
-        before = read(settings)
-        _write(
-            settings,
-            replace(before, key=before.key or secrets.token_hex(32), forgotten=before.forgotten + 1),
-        )
-    return f"person {before.forgotten + 1}"
 
 
 def tidy(name: str) -> str:
@@ -241,11 +224,7 @@ def _changing(settings: BatchSettings) -> Lock:
 def _write(settings: BatchSettings, content: Secrets) -> None:
     path = settings.pages_secrets
     text = json.dumps(
-        {
-            "key": content.key,
-            "users": [asdict(user) for user in content.users.values()],
-            "forgotten": content.forgotten,
-        },
+        {"key": content.key, "users": [asdict(user) for user in content.users.values()]},
         indent=1,
         ensure_ascii=False,
     )

@@ -72,7 +72,7 @@ function showGrid(photos, marks = new Set()) {
   place("again").hidden = true;
   const [{ answer }] = shown;
   if (!answer.sub) marked = new Set(shown.keys()); // the model has no answer that could be accepted
-  place("title").textContent = answer.sub ? `${answer.sub}?` : "No answer";
+  place("title").textContent = answer.sub ? `The model says: ${answer.sub}` : "The model has no answer";
   place("rows").replaceChildren(...Array.from({ length: rows() }, (_, number) =>
     make("div", { class: "row", role: "group", "aria-label": `Row ${number + 1}` }, ...shown.slice(ROW * number, ROW * (number + 1)).map((photo, within) => tile(photo, ROW * number + within)))));
   paint();

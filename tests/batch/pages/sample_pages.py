@@ -7,6 +7,7 @@ import argparse
 import hashlib
 import io
 import json
+import logging
 import random
 import threading
 from collections.abc import Iterator
@@ -80,6 +81,7 @@ def make(
 @contextmanager
 def served(settings: BatchSettings) -> Iterator[str]:
     """The pages of a data folder at an address of this machine."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = make_server("127.0.0.1", settings.pages_port, create_app(settings), threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
@@ -191,7 +193,10 @@ def _row(
                 "background": {"acceptable": 0.1, "unacceptable": 0.9}
                 if number % 2
                 else {"acceptable": 0.9, "unacceptable": 0.1},
-                "colour": {colour: 0.8, "grey": 0.1, "beige": 0.05},
+                "colour": {
+                    colour: 0.8,
+                    **dict(zip((one for one in COLOURS if one != colour), (0.1, 0.05), strict=False)),
+                },
             }
         ),
         filed=True,
