@@ -2,10 +2,12 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from flask.testing import FlaskClient
 
 from batch.pages import create_app, users
@@ -77,3 +79,10 @@ def add(sample: Sample) -> Callable[..., None]:
         users.add(sample.settings, name, role, password)
 
     return add_user
+
+
+@pytest.fixture(autouse=True)
+def _cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As strong as they are otherwise, the tests would take minutes."""
+    monkeypatch.setattr(users, "PasswordHasher", partial(PasswordHasher, time_cost=1, memory_cost=64))
+    users._nobody.cache_clear()
