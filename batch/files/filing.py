@@ -19,7 +19,8 @@ from batch.checksum import digest
 from batch.files.companions import Folder, Taken, companions_of, place_beside
 from batch.files.left_alone import is_left_alone
 from batch.logs import log
-from batch.records.ledger import Ledger, Row
+from batch.records.ledger import Decision, Ledger, Row
+from batch.records.verdict import NO_CLOTHING
 from batch.rename import StrPath, rename_new
 
 FOLDERS = ("processed", "review", "failed", "duplicates")
@@ -60,7 +61,9 @@ class PhotoChangedError(Exception):
 
 def folder_of(row: Row) -> str:
     """The folder that a photo belongs in, relative to `DATA_DIR`, with its sub-folders below `incoming`."""
-    if row.status == "processed":
+    if row.status == "processed" and row.decision == Decision.NO_CLOTHING:
+        folder = f"processed/{NO_CLOTHING}"
+    elif row.status == "processed":
         folder = f"processed/{_component(row.main_category)}/{_component(row.sub_category)}"
     else:
         folder = {"review": "review", "failed": "failed", "duplicate": "duplicates"}[row.status]

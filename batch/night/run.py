@@ -297,6 +297,11 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
             ledger.end_run(earlier)
     if moved := by_hand.follow(settings, ledger):
         log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
+    if knows_all and csv_files.lag(ledger).changes:  # what people have decided by day
+        try:
+            csv_files.update_csv(ledger, settings.csv_path)
+        except csv_files.ExportError as error:
+            log.warning("%s", error)  # the night's end tries again
     return problems
 
 

@@ -95,7 +95,9 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
     tonight = schedule.night_of(run.started_at, settings.night_at)
     before = [seen for night, seen in every if night < tonight][-NIGHTS:]
     seen = summary.from_json(run.summary)
-    review = _waiting(settings, ledger.matching("run_id = ? AND status = 'review'", run.run_id))
+    review = _waiting(
+        settings, ledger.matching("run_id = ? AND status = 'review' AND needs_review", run.run_id)
+    )
     failed = list(ledger.matching("run_id = ? AND status = 'failed'", run.run_id))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
     newest = ledger.last_run()
@@ -154,7 +156,9 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
     missed = [night for night, seen in within if seen is None]
     bad = [run for run in runs if not is_good(run.exit_code)]
     some = [run for run in runs if run.exit_code == Exit.FAILED_PHOTOS]
-    review = _waiting(settings, ledger.matching("status = 'review' AND processed_at >= ?", since))
+    review = _waiting(
+        settings, ledger.matching("status = 'review' AND needs_review AND processed_at >= ?", since)
+    )
     failed = list(ledger.matching("status = 'failed' AND processed_at >= ?", since))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
     ran = morning.counted(len(runs), "run")

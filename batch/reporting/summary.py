@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from batch.records.ledger import Row, is_mere_doubt
+from batch.records.verdict import as_the_model_had_it
 
 CONFIDENCE_BINS = 20
 """Of 0.05 each."""
@@ -91,9 +92,9 @@ class Summary:
 
 
 def sum_up(rows: Iterable[Row]) -> Summary:
-    """The summary of rows; reads each once, so that they may be many."""
+    """The summary of rows, as the night had them; reads each once, so that they may be many."""
     total = Summary()
-    for row in rows:
+    for row in map(as_the_model_had_it, rows):
         _count(total.statuses, row.status)
         total.bytes += row.size
         if row.status == "failed":

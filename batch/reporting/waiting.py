@@ -19,7 +19,7 @@ def for_review(ledger: Ledger, data_dir: Path) -> tuple[int, str]:
     waiting = [
         row.processed_at
         for row in ledger.lying_in(REVIEW)
-        if row.status == "review" and os.path.lexists(data_dir / row.moved_to)
+        if row.status == "review" and row.needs_review and os.path.lexists(data_dir / row.moved_to)
     ]
     return len(waiting), min(waiting, default="")
 
