@@ -11,10 +11,9 @@ from batch.decisions.listing import Selection
 from batch.decisions.queue import BadKeyError, Page, Sort, top
 from batch.decisions.story import Event
 from batch.pages.night import mood
-from batch.pages.review import chosen, in_words
+from batch.pages.review import chosen
 from batch.pages.shared import ledger, settings
-from batch.records.ledger import STATUSES
-from batch.records.verdict import Decision, verdict_of
+from batch.records.ledger import DECISIONS, STATUSES, Decision
 from batch.reporting import history, nights, summary
 
 blueprint = Blueprint("photos", __name__)
@@ -45,7 +44,8 @@ def of_run(run_id: str) -> str:
             run = history.find_run(book, run_id)
         except history.NoSuchRunError as error:
             raise NotFound(str(error)) from None
-    selection, sort = _selection(run.run_id if run else ""), _sort()
+    selection = _selection(run.run_id if run else "")
+    sort = _sort(selection)
     page = _page(lambda after: listing.photos(book, selection, sort, after=after, limit=SHOWN))
     kept: dict[str, Any] = {name: request.args[name] for name in KEPT if request.args.get(name)}
     return render_template(
@@ -65,8 +65,8 @@ def of_run(run_id: str) -> str:
         kept=kept,
         run_id=run_id,
         statuses=STATUS_WORDS,
-        decisions=[decision.value for decision in Decision],
-        sorts={sort.value: words for sort, words in SORTS.items()},
+        decisions=DECISIONS,
+        sorts={one.value: words for one, words in SORTS.items() if one in listing.sorts(selection)},
         sort=sort.value,
     )
 
@@ -129,35 +129,39 @@ def one(number: int) -> str:
 def _told(event: Event, number: int) -> dict[str, Any]:
     """One thing that happened, in words."""
     row = event.row
-    sure = row.sub_category_probability
-    words = {
-        "answered": f"Release {row.model_version or '–'} said {row.sub_category or 'nothing'}"
-        + (f", {100 * sure:.0f} % sure" if sure is not None else ""),
-        "filed": "Filed",
-        "decided": f"{event.by or 'Somebody in a file manager'} decided: {event.decision}",
-        "undone": f"{event.by or 'Somebody'} took that back",
+    return {
+        "at": event.at,
+        "words": _in_words(event),
+        "why": row.review_reason
+        if event.kind == "answered"
+        else "taken back since"
+        if event.taken_back
+        else "",
+        "target": event.target if event.is_done else f"{event.target} (on its way)",
+        "is_other": row.id != number,
+    }
+
+
+def _in_words(event: Event) -> str:
+    row = event.row
+    if event.kind == "answered":
+        if row.error:
+            return f"Failed: {row.error}"
+        sure = row.sub_category_probability
+        how = f", {100 * sure:.0f} % sure" if sure is not None else ""
+        return f"Release {row.model_version or '–'} said {row.sub_category or 'nothing'}{how}"
+    if event.kind == "decided":
+        who, now = event.by or "Somebody in a file manager", event.changed
+        what = [str(now[name]) for name in ("sub_category", "colour", "background_quality") if now.get(name)]
+        return f"{who}: {', '.join([event.decision, *what])}"
+    who = event.by or "Somebody"
+    return {
+        "undone": f"{who} took that back",
         "moved by hand": "Moved in a file manager",
         "put back": "Put back into incoming",
         "archived": "Archived",
         "deleted": "Deleted",
     }.get(event.kind, event.kind)
-    if event.kind == "decided" and event.decision not in (
-        "accepted",
-        "audited",
-        "cannot tell",
-        "no clothing",
-    ):
-        words += f", {in_words(verdict_of(row))}"
-    if event.kind == "answered" and row.error:
-        words = f"Failed: {row.error}"
-    return {
-        "at": event.at,
-        "words": words,
-        "why": row.review_reason if event.kind == "answered" else "",
-        "source": event.source,
-        "target": event.target,
-        "is_other": row.id != number,
-    }
 
 
 def _selection(run_id: str) -> Selection:
@@ -167,16 +171,15 @@ def _selection(run_id: str) -> Selection:
     return Selection(
         chosen=replace(chosen(), run=run_id),
         status=status if status in STATUSES else None,
-        decision=Decision(decision) if decision in [one.value for one in Decision] else None,
+        decision=Decision(decision) if decision in DECISIONS else None,
         audit=bool(given.get("audit")),
     )
 
 
-def _sort() -> Sort:
-    try:
-        return Sort(request.args.get("sort", ""))
-    except ValueError:
-        return Sort.NEWEST
+def _sort(selection: Selection) -> Sort:
+    """The order that the address names, if these photos can be shown in it."""
+    named = [sort for sort in listing.sorts(selection) if sort.value == request.args.get("sort")]
+    return named[0] if named else Sort.NEWEST
 
 
 def _page(look: Any) -> Page:

@@ -30,6 +30,9 @@ AHEAD = 12
 GRID = 24
 """Photos that are seen at once."""
 
+MOST_HELD = 200
+"""Photos that a tab says it has; numbers beyond are not looked at."""
+
 PICTURE_SECONDS = 12 * 3600
 """So long a browser may keep a picture."""
 
@@ -58,7 +61,8 @@ def audited() -> str:
         here="review",
         way="audit",
         choices=choices,
-        given=_for_script({"photos": "review.unseen", "decide": "review.answer"}, choices, {}),
+        given=_for_script({"photos": "review.unseen", "decide": "review.answer"}, choices, {})
+        | {"unseen": True},
         left=audit.open_photos(book),
         agreement=audit.agreement(book),
         statement=_statement(),
@@ -96,7 +100,8 @@ def alike() -> Response:
 @blueprint.get("/review/unseen")
 def unseen() -> Response:
     """The next photos of the audit: a number each, and nothing else."""
-    found = audit.take(ledger(), _tab(request.args), by=person().name, limit=AHEAD)
+    has = [int(number) for number in request.args.get("has", "").split(",") if number.isdecimal()][:MOST_HELD]
+    found = audit.take(ledger(), _tab(request.args), by=person().name, limit=AHEAD, besides=has)
     return jsonify(
         photos=[{"id": one.photo_id, "picture": _picture(one.photo_id), "answer": {}} for one in found]
     )

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+from flask import Flask
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, ResponseStartLine, format_timestamp
 from tornado.iostream import IOStream, StreamClosedError
@@ -25,7 +26,7 @@ from tornado.wsgi import WSGIContainer
 from batch.decisions import exports
 from batch.files.data_folder import StrangeFolderError
 from batch.logs import log
-from batch.pages import create_app
+from batch.pages import create_app, shared
 from batch.pages.access import Addresses, check_exposure
 from batch.pages.users import Keeper
 from batch.records.csv_files import ExportError
@@ -159,19 +160,24 @@ async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> N
     while not told_to_end.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(told_to_end.wait(), TICK_SECONDS)
-        await loop.run_in_executor(threads, _follow, settings)
+        await loop.run_in_executor(threads, _follow, app)
     server.stop()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), GRACE_SECONDS)
     threads.shutdown(wait=True)
 
 
-def _follow(settings: BatchSettings) -> None:
-    """Let `predictions.csv` follow what was decided; what keeps it from that is over some day, and said until then."""
-    try:
-        exports.follow(settings)
-    except (ExportError, LedgerError, StrangeFolderError) as error:
-        log.warning("predictions.csv does not have the latest decisions yet: %s", error)
+def _follow(app: Flask) -> None:
+    """Let `predictions.csv` follow what was decided; what keeps it from that is over some day, and said once."""
+    with app.app_context():
+        try:
+            exports.follow(shared.settings(), shared.ledger())
+            said = ""
+        except (ExportError, LedgerError, StrangeFolderError, OSError) as error:
+            said = str(error)
+            if said != app.extensions.get("csv trouble", ""):
+                log.warning("predictions.csv does not have the latest decisions yet: %s", said)
+        app.extensions["csv trouble"] = said
 
 
 def _listen(addresses: Addresses) -> list[socket.socket]:

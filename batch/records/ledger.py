@@ -739,7 +739,7 @@ class Ledger:
 
     def runs_before(self, moment: str, number: int) -> list[Run]:
         """So many runs that started before this moment (or simply the last ones), newest first."""
-        found = self._read(
+        found = self.read(
             "SELECT * FROM runs WHERE started_at < ? ORDER BY started_at DESC, rowid DESC LIMIT ?",
             moment or "9999",
             number,

@@ -149,11 +149,12 @@ export class Desk {
   async #fill() {
     if (this.filling || this.queue.length >= AHEAD) return;
     this.filling = true;
-    const known = new Set([this.current, ...this.queue, ...this.skipped].filter(Boolean).map((photo) => photo.id));
+    const known = new Set([this.current, ...this.queue, ...this.skipped, ...this.done.map((entry) => entry.photo).reverse()]
+      .filter(Boolean).map((photo) => photo.id));
     const found = await this.source.more(known);
     this.filling = false;
     for (const photo of found || []) {
-      if (known.has(photo.id) || this.done.some((entry) => entry.photo.id === photo.id)) continue;
+      if ([this.current, ...this.queue, ...this.done.map((entry) => entry.photo)].some((one) => one?.id === photo.id)) continue;
       this.queue.push(ready(photo));
     }
     for (const photo of this.queue.slice(0, AHEAD)) this.pictures.fetch(photo.picture);

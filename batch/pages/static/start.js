@@ -37,6 +37,7 @@ class Source {
       const address = new URL(this.given.addresses.photos, location.href);
       for (const [name, value] of Object.entries(this.given.query)) address.searchParams.set(name, value);
       address.searchParams.set("tab", this.tab);
+      if (this.given.unseen) address.searchParams.set("has", [...known].slice(0, 150).join(","));
       if (after) address.searchParams.set("after", after);
       const page = await get(address);
       if (!page?.photos) {
