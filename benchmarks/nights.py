@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from model.answers import decode
-from model.calibrate import calibrate
-from model.export import HeldOut, Run, load_held_out, load_run, with_held_out
-from model.labels import UNKNOWN
-from model.nights import draw, fare
+from model.releasing.calibrate import calibrate
+from model.releasing.export import with_held_out
+from model.releasing.nights import draw, fare
+from model.serving.answers import decode
+from model.training.held_out_scores import HeldOut, load_held_out
+from model.training.labels import UNKNOWN
+from model.training.run import Run, load_run
 
 NIGHTS = 200
 SHARES = (0.0, 0.25, 0.5, 1.0)

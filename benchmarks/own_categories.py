@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.categories import learn, look
-from model.classes import FEATURES
-from model.data import Photos, load
-from model.recipe import Recipe
-from model.start import begin
-from model.train import raw_scores
+from model.serving.classes import FEATURES
+from model.training.categories import learn, look
+from model.training.data import Photos, load
+from model.training.recipe import Recipe
+from model.training.start import begin
+from model.training.train import raw_scores
 
 KINDS = (
     "watches",

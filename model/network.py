@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import FEATURES, OUTPUTS, Classes, WeightsError
-from model.preprocess import INPUT_SIZE
+from model.serving.classes import FEATURES, OUTPUTS, Classes, WeightsError
+from model.serving.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
 MEAN: Final = (0.485, 0.456, 0.406)

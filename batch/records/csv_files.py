@@ -11,6 +11,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from batch.exits import NotDoneError
 from batch.lock import Lock
 from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
@@ -30,7 +31,7 @@ LATEST_SECONDS = 900
 """People's decisions reach the CSV when nobody has decided for so long, at latest after that."""
 
 
-class ExportError(Exception):
+class ExportError(NotDoneError):
     """A CSV cannot be written; the ledger has everything, and the next export catches up."""
 
 

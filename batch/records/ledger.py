@@ -17,6 +17,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from batch.exits import NotDoneError
+
 VERSION = 4
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
@@ -37,7 +39,7 @@ class Decision(StrEnum):
 DECISIONS: tuple[str, ...] = tuple(Decision)
 
 
-class LedgerError(Exception):
+class LedgerError(NotDoneError):
     """The ledger cannot be used; the message says why and what to do."""
 
 

@@ -17,6 +17,7 @@ from datetime import time
 from pathlib import Path, PurePath
 from xml.sax.saxutils import escape
 
+from batch.exits import NotDoneError
 from batch.settings import BatchSettings
 from settings import ROOT
 
@@ -28,7 +29,7 @@ TASK = "Nightsort"
 UNITS = Path("/etc/systemd/system")
 
 
-class InstallError(Exception):
+class InstallError(NotDoneError):
     """The schedule could not be changed; the message says why."""
 
 

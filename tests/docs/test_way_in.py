@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-import batch.__main__
 import in_use
 import this_python
 from batch import environment
+from batch.commands import commands
 from settings import ROOT
+from tests.docs.typed import can_be_typed
 
 PAGES = sorted(
     [
@@ -110,4 +111,4 @@ def test_there_are_commands_of_the_script_to_try() -> None:
 def test_every_command_of_the_script_can_be_typed(typed: str) -> None:
     words = environment.command_of(typed.split())
     if typed != "--version":
-        batch.__main__._parser().parse_args(words)
+        can_be_typed(commands, words)

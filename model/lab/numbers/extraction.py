@@ -22,7 +22,7 @@ from model.lab.photos.masks import is_item, item_mask, open_session
 from model.lab.photos.parallel import in_parallel
 from model.lab.photos.samples import mask_path
 from model.lab.photos.store import Row, Store, Writer, background_path, file_key, open_store, write_csv
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 if TYPE_CHECKING:
     from model.lab.photos.arrays import Mask, Pixels

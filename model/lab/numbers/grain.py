@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from model.classes import ClassesError
 from model.lab import RELEASES, LabError
 from model.network import Network, load_release, mean_under, normalise
-from model.releases import ReleaseError, current
+from model.serving.classes import ClassesError
+from model.serving.releases import ReleaseError, current
 
 if TYPE_CHECKING:
     from model.lab.photos.view import View

@@ -18,7 +18,7 @@ from model.lab.pages import figures
 from model.lab.photos.files import open_photo, refusal
 from model.lab.photos.masks import item_mask, open_session
 from model.lab.photos.view import View
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -22,7 +22,7 @@ from model.lab import LabError
 from model.lab.photos.files import MAX_MEGAPIXELS
 from model.lab.photos.parallel import progress
 from model.lab.photos.store import replacing, write_csv
-from model.preprocess import PhotoError, read_photo
+from model.serving.preprocess import PhotoError, read_photo
 
 AGENT: Final = "nightsort-lab/0.1 (+fetches listed photos only)"
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})

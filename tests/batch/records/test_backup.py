@@ -90,16 +90,16 @@ def test_without_a_ledger_nothing_is_copied(night: Night, tmp_path: Path) -> Non
 
 
 def test_every_command_has_a_help_that_teaches() -> None:
-    from batch.commands import COMMANDS
+    from batch.commands import commands
 
     listed = subprocess.run(
         [sys.executable, "-m", "batch", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    for command in COMMANDS:
-        assert f"  {command.name} " in listed
-        assert command.text
-        assert f"`{command.name}`" in page or f"batch {command.name}" in page, command.name
+    for name, command in commands.commands.items():
+        assert f"  {name} " in listed
+        assert command.help
+        assert f"`{name}`" in page or f"batch {name}" in page, name
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")

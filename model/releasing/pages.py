@@ -1,0 +1,180 @@
+"""An evaluation as pictures and a page: confusion matrices, curves, classes, and the worst mistakes."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from model.releasing.evaluate import as_text, calibration_error, chosen, coverage
+from model.serving.classes import Classes
+from model.training.data import Photos
+from model.training.labels import UNKNOWN
+
+
+def write_pages(
+    report: Mapping[str, Mapping[str, Any]],
+    probable: Mapping[str, np.ndarray],
+    photos: Photos,
+    classes: Classes,
+    folder: Path,
+) -> list[Path]:
+    """Write each head's confusion matrix, reliability, risk-coverage curve and classes, and the worst mistakes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for head in classes.heads:
+        known = photos.labels(head) != UNKNOWN
+        if known.any():
+            written.append(
+                _draw_head(
+                    head,
+                    probable[head][known],
+                    chosen(head, probable, classes)[known],
+                    photos.labels(head)[known],
+                    classes,
+                    folder,
+                )
+            )
+    written += [_draw_classes(head, row["classes"], folder) for head, row in report.items() if row["photos"]]
+    worst = worst_mistakes(probable["sub"], photos.sub)
+    written += [_draw_worst(worst, probable["sub"], photos, classes, folder), folder / "index.html"]
+    written[-1].write_text(
+        _page(report, written[:-1], worst, probable["sub"], photos, classes), encoding="utf-8"
+    )
+    return written
+
+
+def worst_mistakes(probable: np.ndarray, labels: np.ndarray, most: int = 40) -> np.ndarray:
+    """The wrong answers of which the network was surest: indices, surest first."""
+    given = probable.argmax(1)
+    wrong = np.flatnonzero((given != labels) & (labels != UNKNOWN))
+    return wrong[np.argsort(-probable[wrong, given[wrong]], kind="stable")][:most]
+
+
+def _draw_head(
+    head: str, probable: np.ndarray, given: np.ndarray, labels: np.ndarray, classes: Classes, folder: Path
+) -> Path:
+    """One head's confusion matrix, reliability diagram and risk-coverage curve, side by side."""
+    from matplotlib.figure import Figure
+
+    right, sure = given == labels, probable[np.arange(len(labels)), given]
+    names = classes.names(head)
+    figure = Figure(figsize=(15, 5), layout="constrained")
+    confusion, reliability, risk = figure.subplots(1, 3)
+    matrix = np.zeros((len(names), len(names)), int)
+    np.add.at(matrix, (labels, given), 1)
+    confusion.imshow(matrix / matrix.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        dark = matrix[row, column] > matrix[row].sum() / 2
+        confusion.text(
+            column,
+            row,
+            str(matrix[row, column]),
+            ha="center",
+            va="center",
+            fontsize=7,
+            color="w" if dark else "k",
+        )
+    confusion.set_xticks(range(len(names)), names, rotation=90)
+    confusion.set_yticks(range(len(names)), names)
+    confusion.set(title=f"{head}: truth (rows) and answer", xlabel="answer", ylabel="truth")
+    bins = np.minimum((sure * 10).astype(int), 9)
+    used = np.unique(bins)
+    reliability.plot([0, 1], [0, 1], color="0.7")
+    reliability.plot([sure[bins == b].mean() for b in used], [right[bins == b].mean() for b in used], "o-")
+    reliability.set(
+        title=f"reliability (ECE {calibration_error(sure, right):.3f})",
+        xlabel="probability",
+        ylabel="share right",
+    )
+    share, wrong = coverage(sure, right)
+    risk.plot(share, wrong)
+    risk.set(
+        title="risk and coverage", xlabel="share answered, surest first", ylabel="share wrong among them"
+    )
+    path = folder / f"{head}.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _draw_classes(head: str, table: Mapping[str, Mapping[str, float]], folder: Path) -> Path:
+    """How many photos each class of a head has, and its precision, recall and F1, the most frequent class first."""
+    from matplotlib.figure import Figure
+
+    names = sorted(table, key=lambda name: table[name]["photos"])  # drawn from below
+    figure = Figure(figsize=(12, 1.4 + 0.3 * len(names)), layout="constrained")
+    counts, scores = figure.subplots(1, 2, sharey=True)
+    counts.barh(names, [table[name]["photos"] for name in names], color="0.6")
+    for place, name in enumerate(names):
+        counts.text(table[name]["photos"], place, f" {table[name]['photos']}", va="center", fontsize=8)
+    counts.set(title=f"{head}: photos of each class", xlabel="photos")
+    counts.margins(x=0.12)
+    seen = [place for place, name in enumerate(names) if table[name]["photos"]]
+    for measure, mark in (("precision", ">"), ("recall", "<"), ("f1", "o")):
+        values = [table[names[place]][measure] for place in seen]
+        scores.plot(values, seen, mark, label="F1" if measure == "f1" else measure, alpha=0.8)
+    scores.set(title=f"{head}: how right each class is", xlim=(-0.02, 1.02))
+    scores.grid(axis="x", color="0.9")
+    figure.legend(*scores.get_legend_handles_labels(), loc="outside lower right", ncols=3, fontsize=8)
+    path = folder / f"{head}-classes.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _draw_worst(
+    worst: np.ndarray, probable: np.ndarray, photos: Photos, classes: Classes, folder: Path
+) -> Path:
+    from matplotlib.figure import Figure
+
+    rows = max(1, -(-len(worst) // 8))
+    figure = Figure(figsize=(16, 2.4 * rows), layout="constrained")
+    for axis, index in zip(
+        np.ravel(figure.subplots(rows, 8)), [*worst, *[None] * (rows * 8 - len(worst))], strict=True
+    ):
+        axis.axis("off")
+        if index is not None:
+            axis.imshow(photos.pixels[index])
+            axis.set_title(_mistake(index, probable, photos, classes), fontsize=8)
+    path = folder / "worst.png"
+    figure.savefig(path, dpi=80)
+    return path
+
+
+def _mistake(index: int, probable: np.ndarray, photos: Photos, classes: Classes) -> str:
+    given = int(probable[index].argmax())
+    return f"{classes.subs[photos.sub[index]]} taken for {classes.subs[given]} ({probable[index, given]:.2f})"
+
+
+def _page(
+    report: Mapping[str, Mapping[str, Any]],
+    pictures: list[Path],
+    worst: np.ndarray,
+    probable: np.ndarray,
+    photos: Photos,
+    classes: Classes,
+) -> str:
+    """One HTML page that needs nothing beside it but the pictures."""
+    figures = "".join(f'<img src="{p.name}" alt="{p.stem}">' for p in pictures if p.stem != "worst")
+    mistakes = "".join(
+        f'<figure><img src="{_thumbnail(photos.pixels[i])}" alt=""><figcaption>'
+        f"{html.escape(_mistake(i, probable, photos, classes))}<br>{html.escape(str(photos.files[i]))}</figcaption></figure>"
+        for i in worst
+    )
+    return (
+        '<!doctype html><meta charset="utf-8"><title>Evaluation</title><style>body{font:15px sans-serif;margin:2em}'
+        "img{max-width:100%}figure{display:inline-block;width:200px;margin:6px;vertical-align:top;font-size:12px;"
+        "overflow-wrap:anywhere}</style>"
+        f"<h1>Evaluation</h1><pre>{html.escape(as_text(report))}</pre>{figures}<h2>Worst mistakes</h2>{mistakes}\n"
+    )
+
+
+def _thumbnail(pixels: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).resize((192, 192)).save(buffer, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,67 @@
+"""Learn what a release's training photos look like, and how far from them is too far: see `model.serving.familiar`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from model.serving.familiar import SKETCH_BYTES, Familiar
+
+FAR: Final = 0.005
+EDGE: Final = 0.02
+"""Shares of held-out photos that lie too far away, and at the edge or beyond."""
+
+
+def fit(features: np.ndarray, kinds: np.ndarray) -> Familiar:
+    """What training photos look like: their features, (N, 512), and the kind of each.
+
+    Until `with_reach` has seen held-out photos, nothing is too far.
+    """
+    names, of = np.unique(kinds.astype(str), return_inverse=True)
+    weights, bias = _divide(features, of, len(names))
+    unlimited = np.full(len(names), np.inf)
+    blank = Familiar(
+        kinds=names,
+        weights=weights,
+        bias=bias,
+        middle=features.mean(0).astype(np.float32),
+        sketching=sketching(features.shape[1]),
+        sketches=np.empty((0, SKETCH_BYTES), np.int8),
+        edge=unlimited,
+        far=unlimited,
+    )
+    return replace(blank, sketches=blank.sketch(features))
+
+
+def with_reach(familiar: Familiar, held_out: np.ndarray) -> Familiar:
+    """With the distances beyond which the shares FAR and EDGE of held-out photos lie. held_out: features (N, 512)."""
+    kind, distance = familiar.kind(held_out), familiar.distance(held_out)
+
+    def beyond(share: float) -> np.ndarray:
+        own = [distance[kind == k] for k in range(len(familiar.kinds))]
+        return np.array([np.quantile(d if len(d) >= 1 / share else distance, 1 - share) for d in own])
+
+    return replace(familiar, edge=beyond(EDGE), far=beyond(FAR))
+
+
+def sketching(size: int = 512) -> np.ndarray:
+    """The fixed matrix that makes sketches: float32 (size, 64), directions drawn from a seed, at right angles."""
+    drawn = np.random.default_rng(64).standard_normal((size, SKETCH_BYTES))
+    result: np.ndarray = np.linalg.qr(drawn)[0].astype(np.float32)
+    return result
+
+
+def _divide(features: np.ndarray, of: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
+    """The logistic regression that reads the kind, a number below `number`: weights (512, K) and bias (K,)."""
+    if number == 1:
+        return np.zeros((features.shape[1], 1), np.float32), np.zeros(1, np.float32)
+    middle, spread = features.mean(0), features.std(0) + 1e-3
+    model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
+    model.fit((features - middle) / spread, of)
+    weights, bias = model.coef_.T / spread[:, None], model.intercept_
+    if number == 2:  # one score, for the second against the first
+        weights, bias = np.hstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
+    return weights.astype(np.float32), (bias - middle @ weights).astype(np.float32)
