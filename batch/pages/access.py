@@ -26,6 +26,7 @@ from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 from werkzeug.exceptions import Forbidden, TooManyRequests, Unauthorized
 
+from batch.exits import Exit, NotDoneError
 from batch.pages import users
 from batch.pages.users import Keeper, Role, SecretsError, User
 from batch.settings import BatchSettings
@@ -66,8 +67,10 @@ OPEN_TO_ALL = ("access.sign_in", "static")
 """What is answered to those who have not signed in."""
 
 
-class ExposureError(Exception):
+class ExposureError(NotDoneError):
     """The pages would be open to people who are not meant; the message says what to set."""
+
+    code = Exit.USAGE
 
 
 class Addresses:

@@ -24,6 +24,7 @@ from tornado.netutil import bind_sockets
 from tornado.wsgi import WSGIContainer
 
 from batch.decisions import exports
+from batch.exits import NotDoneError
 from batch.files.data_folder import StrangeFolderError
 from batch.logs import log
 from batch.pages import create_app, shared
@@ -52,7 +53,7 @@ GRACE_SECONDS = 10
 """So long what is being answered may take when the pages are told to end."""
 
 
-class PagesError(Exception):
+class PagesError(NotDoneError):
     """The pages cannot be served; the message says why and what to do."""
 
 

@@ -22,6 +22,9 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from batch.decisions import forget as everywhere
+from batch.exits import Exit, NotDoneError
+from batch.files.data_folder import open_ledger
 from batch.lock import Lock
 from batch.settings import BatchSettings
 
@@ -30,12 +33,14 @@ LONGEST_PASSWORD = 1000
 LONGEST_NAME = 40
 
 
-class SecretsError(Exception):
+class SecretsError(NotDoneError):
     """The file with users and the session key cannot be used; the message says why and what to do."""
 
 
-class UserError(Exception):
+class UserError(NotDoneError):
     """A user cannot be added, found or removed; the message says why."""
+
+    code = Exit.USAGE
 
 
 class Role(StrEnum):
@@ -154,10 +159,25 @@ def delete(settings: BatchSettings, name: str) -> User:
         before = read(settings)
         user = _find(before, tidy(name))
         if user is None:
-            raise UserError(f"There is no user {name}: `python -m batch users list` names them.")
+            # without the name: what is said here is logged
+            raise UserError("There is no such user: `python -m batch users list` names those that there are.")
         kept = {other: one for other, one in before.users.items() if other != user.name}
         _write(settings, replace(before, users=kept))
     return user
+
+
+def forget(settings: BatchSettings, name: str) -> str:
+    """Let a number stand wherever a person's name did, and let them sign in no more. Returns what stands there.
+
+    Raises:
+        SecretsError: the file cannot be used.
+        LedgerError, ExportError: the ledger or the CSV cannot be written.
+    """
+    user = _find(read(settings), tidy(name))
+    if user:
+        delete(settings, user.name)
+    with open_ledger(settings) as ledger:
+        return everywhere.forget(settings, ledger, user.name if user else name)
 
 
 def tidy(name: str) -> str:

@@ -20,8 +20,8 @@ pytestmark = [
 ]
 
 READY = "#review.ready"
-LETTERS = 3
-"""More first letters than this tell every two categories apart."""
+LETTERS = 4
+"""So many first letters tell every two categories apart (`shoes`, `shorts`)."""
 
 Open = Callable[..., Any]
 

@@ -112,7 +112,7 @@ def test_the_pages_notice_a_change_at_once(settings: BatchSettings) -> None:
 
 
 def test_who_is_not_there_cannot_be_deleted(settings: BatchSettings) -> None:
-    with pytest.raises(UserError, match="no user"):
+    with pytest.raises(UserError, match="no such user"):
         users.delete(settings, "Anna")
 
 
