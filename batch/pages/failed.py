@@ -54,8 +54,8 @@ def again(number: int) -> Any:
 @blueprint.post("/failed/all-again")
 @lead_only
 def all_again() -> Any:
-    """Put every failed photo back."""
-    return _put_back(Choice(failed=True))
+    """Put every failed photo back, or those of one run."""
+    return _put_back(Choice(failed=True, run=request.form.get("run", "")))
 
 
 def _put_back(choice: Choice) -> Any:
