@@ -29,8 +29,12 @@ class Lock:
     ...     pass  # alone here
     """
 
-    def __init__(self, path: Path, *, wait: bool = False, patience: float = LOOKER_SECONDS) -> None:
+    def __init__(
+        self, path: Path, *, wait: bool = False, patience: float = LOOKER_SECONDS, signed: bool = True
+    ) -> None:
         """Take the lock; one that is held is asked for again for so many seconds, with `wait` for ever.
+
+        `signed`: the file says who holds it, for the message that others get.
 
         Raises:
             LockHeldError: another process holds it (only with `wait=False`).
@@ -49,7 +53,8 @@ class Lock:
                     self._file.close()
                     raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
                 time.sleep(LOOKER_SECONDS / 10)
-        self._write_holder()
+        if signed:
+            self._write_holder()
 
     def __enter__(self) -> "Lock":
         return self

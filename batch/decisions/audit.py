@@ -21,7 +21,7 @@ PLANTED = 50
 SECOND = "substr(sha256, 9, 3) < '19a'"
 """Which photos get a second look: 410 in 4096, chosen by other digits of the checksum than the sample is."""
 
-_SAMPLE = "review_reason GLOB '*audit' AND filed AND NOT superseded"
+_SAMPLE = "instr(review_reason, 'audit') AND status IN ('processed', 'review') AND filed AND NOT superseded"
 _LYING = "moved_to >= 'processed/' AND moved_to < 'processed0'"
 
 
@@ -58,7 +58,7 @@ def take(
     """
     now = time.time() if now is None else now
     found: list[Unseen] = []
-    with ledger.transaction():  # nobody else takes the same ones in between
+    with ledger.transaction(lasting=False):  # nobody else takes the same ones in between
         leases.tidy(ledger, now)
         for _ in range(limit):
             looker = _Looker(by, holder, now, [*besides, *(one.photo_id for one in found)])

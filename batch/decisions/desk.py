@@ -7,6 +7,7 @@ The row is written first, then the photo is moved to the folder of its answer, i
 between, the next decision, night or command finishes that. Nobody's decision is overwritten unless they have seen it.
 """
 
+import contextlib
 import os
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -15,6 +16,7 @@ from typing import Literal
 
 from batch.decisions import looks
 from batch.files import acts, by_hand, filing, movers
+from batch.files.companions import Folder, Kinds, Taken
 from batch.records import moments
 from batch.records.ledger import Act, Decision, Ledger, Row, differences
 from batch.records.verdict import Verdict, as_the_model_had_it, category_of, verdict_of
@@ -228,7 +230,7 @@ def _do(
     waiting = dict(enumerate(wishes))
     with movers.moving(ledger.path.parent) as owner:
         for attempt in range(TRIES):
-            planned: list[tuple[int, Act, Row]] = []
+            planned: list[tuple[int, Act, Row, list[str]]] = []
             reserved = {act.target for act in ledger.unfinished_acts()}
             for number, (photo_id, act_on) in waiting.items():
                 try:
@@ -236,8 +238,8 @@ def _do(
                     act = act_on(row)
                     if isinstance(act, Act):
                         act.owner = owner
-                        _choose_place(settings, ledger, act, row, reserved)
-                        planned.append((number, act, row))
+                        companions = _choose_place(settings, ledger, act, row, reserved)
+                        planned.append((number, act, row, companions))
                     else:
                         results[number] = act
                 except BusyError as error:
@@ -245,7 +247,7 @@ def _do(
                         results[number] = Failed(photo_id, error)
                 except (CannotDecideError, filing.FilingError) as error:
                     results[number] = Failed(photo_id, error)
-            written = {act.id for act in ledger.decide([(act, row) for _, act, row in planned])}
+            written = {act.id for act in ledger.decide([(act, row) for _, act, row, _ in planned])}
             results |= _carry_out(settings, ledger, [one for one in planned if one[1].id in written])
             waiting = {number: wish for number, wish in waiting.items() if number not in results}
             if not waiting:
@@ -305,8 +307,10 @@ def _act(action: Literal["decide", "undo"], row: Row, becomes: Row, by: str) -> 
     return act
 
 
-def _choose_place(settings: BatchSettings, ledger: Ledger, act: Act, row: Row, reserved: set[str]) -> None:
-    """Let an act move its photo to a place that is free, and that no other act has chosen.
+def _choose_place(
+    settings: BatchSettings, ledger: Ledger, act: Act, row: Row, reserved: set[str]
+) -> list[str]:
+    """Let an act move its photo to a place that is free, and that no other act has chosen; returns its companions.
 
     Raises:
         GoneError: what lies at a photo's place that stays there is not the photo.
@@ -314,27 +318,43 @@ def _choose_place(settings: BatchSettings, ledger: Ledger, act: Act, row: Row, r
     if not act.moves:
         if not filing.has_bytes_of(settings.data_dir / act.source, row):
             raise GoneError(_GONE)
-        return
-    companions = acts.companions_of(settings.data_dir, ledger, act)
-    name = os.path.basename(act.source)
-    act.target = filing.free_place(settings.data_dir, act.target, reserved, name, companions)
-    reserved.add(act.target)
+        return []
+    companions = acts.companions_of(
+        settings.data_dir, ledger, act, lambda folder: Folder(folder, kinds=_KINDS.of(folder))
+    )
+    place = act.target.rpartition("/")[0]
+    chosen = [other.rpartition("/")[2] for other in reserved if other.rpartition("/")[0] == place]
 
+    def look(folder: str) -> Taken:
+        taken = Taken(folder, kinds=_KINDS.of(folder))
+        taken.add(chosen, claimed=True)  # nobody knows whether these have companions
+        return taken
+
+    name = os.path.basename(act.source)
+    act.target = filing.free_place(settings.data_dir, act.target, reserved, name, companions, look)
+    reserved.add(act.target)
+    return companions
+
+
+_KINDS = Kinds()
+"""Who has companions, in the folders that decided photos are moved from and to."""
 
 _GONE = "The photo is not where it was: somebody has taken it away, or changed it."
 
 
 def _carry_out(
-    settings: BatchSettings, ledger: Ledger, planned: Collection[tuple[int, Act, Row]]
+    settings: BatchSettings, ledger: Ledger, planned: Collection[tuple[int, Act, Row, list[str]]]
 ) -> dict[int, Decided | Failed]:
     """Move what is written down; what cannot be moved is forgotten."""
     failed: dict[int, Decided | Failed] = {}
     moved = []
-    for number, act, _ in planned:
+    for number, act, _, companions in planned:
         if not act.moves:
             continue
+        folders = [(settings.data_dir / place).parent for place in (act.source, act.target)]
         try:
-            acts.carry_out(settings.data_dir, ledger, act, acts.companions_of(settings.data_dir, ledger, act))
+            with _KINDS.moving(*folders) if not companions else contextlib.nullcontext():
+                acts.carry_out(settings.data_dir, ledger, act, companions)
             moved.append(act)
         except acts.CannotActError:
             ledger.give_up(act)
@@ -345,7 +365,7 @@ def _carry_out(
             failed[number] = Failed(act.photo_id, filing.FilingError(why))
     if moved:
         acts.complete(settings.data_dir, ledger, moved)
-    return failed | {number: _decided(ledger, act) for number, act, _ in planned if number not in failed}
+    return failed | {number: _decided(ledger, act) for number, act, *_ in planned if number not in failed}
 
 
 def _decided(ledger: Ledger, act: Act) -> Decided:

@@ -35,7 +35,7 @@ def take(
         BadKeyError: `after` is no key of this order.
     """
     now = time.time() if now is None else now
-    with ledger.transaction() as db:  # nobody else takes the same ones in between
+    with ledger.transaction(lasting=False) as db:  # nobody else takes the same ones in between
         tidy(ledger, now)
         page = queue.free(ledger, chosen, sort, after=after, limit=limit, holder=holder, now=now)
         db.executemany(_PUT, [(row.id, holder, now + SECONDS, "") for row in page.photos])
@@ -62,7 +62,7 @@ def purpose(ledger: Ledger, holder: str, photo_id: int) -> str:
 def renew(ledger: Ledger, holder: str, photo_ids: Iterable[int], *, now: float | None = None) -> None:
     """Prolong a tab's leases on these photos, where nobody else has them by now."""
     until = (time.time() if now is None else now) + SECONDS
-    with ledger.transaction() as db:
+    with ledger.transaction(lasting=False) as db:
         db.executemany(
             "UPDATE leases SET until = ? WHERE photo_id = ? AND holder = ?",
             [(until, photo_id, holder) for photo_id in photo_ids],
@@ -71,7 +71,7 @@ def renew(ledger: Ledger, holder: str, photo_ids: Iterable[int], *, now: float |
 
 def release(ledger: Ledger, holder: str, photo_ids: Iterable[int] | None = None) -> None:
     """Give back a tab's leases, all or those on these photos: the next person may have them at once."""
-    with ledger.transaction() as db:
+    with ledger.transaction(lasting=False) as db:
         if photo_ids is None:
             db.execute("DELETE FROM leases WHERE holder = ?", (holder,))
         else:

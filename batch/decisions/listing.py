@@ -1,5 +1,6 @@
 """A run's photos, the search for one, and the CSV of exactly what is shown."""
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -60,24 +61,50 @@ def photos(ledger: Ledger, selection: Selection, sort: Sort, *, after: str = "",
     later, key = order.after(after)
     condition, values = _condition(selection)
     found = ledger.read(
-        f"SELECT id, {', '.join(order.columns)} FROM photos WHERE {later} AND {condition} ORDER BY {order.sql} LIMIT ?",
+        f"SELECT id, {', '.join(order.columns)} FROM photos {_index(selection)}"
+        f" WHERE {later} AND {condition} ORDER BY {order.sql} LIMIT ?",
         *key, *values, limit + 1,
     )  # fmt: skip
     return queue.page_of(ledger, [(int(one[0]), order.key(tuple(one)[1:])) for one in found], limit)
 
 
 def search(ledger: Ledger, text: str, *, after: str = "", limit: int = 60) -> Page:
-    """Photos whose name (with or without its folders) or order begins with this text, in any case, or whose checksum does
-    (8 characters or more). Superseded rows are not among them."""
-    order = Order(("id",), descending=True)
-    later, key = order.after(after)
-    found: dict[int, str] = {}
-    for condition, values in _meanings(text.strip().strip("/")):
-        query = f"SELECT id FROM photos WHERE {condition} AND {later} AND {_COUNTS} ORDER BY id DESC LIMIT ?"
-        for (number,) in ledger.read(query, *values, *key, limit + 1):
-            found[int(number)] = order.key([int(number)])
-    newest = sorted(found.items(), reverse=True)
-    return queue.page_of(ledger, newest[: limit + 1], limit)
+    """Photos whose checksum begins with this text (8 characters or more), whose order it is, and whose name begins with
+    it, in any case and with or without its order before it (`1042/IMG_`). Superseded rows are not among them.
+
+    Raises:
+        BadKeyError: `after` is no key of a search.
+    """
+    meanings = list(_meanings(text.strip().strip("/")))
+    section, last = _section(after)
+    found: list[tuple[int, str]] = []
+    for number, meaning in enumerate(meanings):
+        if number < section or len(found) > limit:
+            continue
+        order = Order((meaning.sorted_by, "id"))
+        later, key = order.after(last if number == section else "")
+        query = (
+            f"SELECT id, {', '.join(order.columns)} FROM photos INDEXED BY {meaning.index}"
+            f" WHERE {meaning.condition} AND {later} AND {_COUNTS} ORDER BY {order.sql} LIMIT ?"
+        )
+        known = {one for one, _ in found}
+        for one in ledger.read(query, *meaning.values, *key, limit + 1 - len(found)):
+            if one[0] not in known:
+                found.append((int(one[0]), json.dumps([number, order.key(tuple(one)[1:])])))
+    return queue.page_of(ledger, found, limit)
+
+
+def _section(after: str) -> tuple[int, str]:
+    """Which meaning a page of a search begins in, and after which photo."""
+    if not after:
+        return 0, ""
+    try:
+        section, key = json.loads(after)
+    except (ValueError, TypeError):
+        section = key = None
+    if not isinstance(section, int) or not isinstance(key, str):
+        raise BadKeyError("This page's address is not one that was made here.")
+    return section, key
 
 
 def csv_of(ledger: Ledger, selection: Selection) -> Iterator[bytes]:
@@ -112,7 +139,7 @@ def _condition(selection: Selection) -> tuple[str, list[object]]:
     elif selection.decided is False:
         conditions.append("decision = ''")
     if selection.audit:
-        conditions.append("review_reason GLOB '*audit'")
+        conditions.append("instr(review_reason, 'audit')")
     if chosen.doubt:
         condition, doubt = queue.of_doubt(chosen.doubt)
         conditions.append(condition)
@@ -126,22 +153,48 @@ def _condition(selection: Selection) -> tuple[str, list[object]]:
     return " AND ".join(conditions), values
 
 
-def _meanings(text: str) -> Iterator[tuple[str, list[object]]]:
-    """What a text that is searched for may be: SQL conditions that an index serves."""
+def _index(selection: Selection) -> str:
+    """What SQLite is to look through: it has no figures to know the narrowest by."""
+    if selection.decided or selection.decision:
+        return "INDEXED BY photos_decided"
+    if selection.status == "failed":
+        return "INDEXED BY photos_failed"
+    if selection.chosen.order:
+        return "INDEXED BY photos_order"
+    if selection.audit:
+        return "INDEXED BY photos_audit"
+    return "INDEXED BY photos_run"
+
+
+@dataclass(frozen=True)
+class _Meaning:
+    """What a text that is searched for may be: what an index finds in the order that it is in."""
+
+    condition: str
+    values: list[object]
+    sorted_by: str
+    index: str
+
+
+def _meanings(text: str) -> Iterator[_Meaning]:
     if not text:
         return
     if CHECKSUM.fullmatch(text):
-        yield "sha256 >= ? AND sha256 < ?", [text.lower(), f"{text.lower()}g"]
+        values: list[object] = [text.lower(), f"{text.lower()}g"]
+        yield _Meaning("sha256 >= ? AND sha256 < ?", values, "sha256", "photos_sha256")
     folder, _, name = text.rpartition("/")
-    for form in {unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)}:
-        # an order of its own: `order 7/IMG_1`
-        condition = f"{_NAME} >= ? AND {_NAME} < ?" + (
-            ' AND "order" = ? AND "order" != \'\'' if folder else ""
-        )
-        yield condition, [form, form + _LAST, *([folder.partition("/")[0]] if folder else [])]
-    if not folder:
-        for form in {unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)}:
-            yield '"order" >= ? AND "order" < ? AND "order" != \'\'', [form, form + _LAST]
+    for form in _spellings(text):
+        yield _Meaning('"order" = ? AND "order" != \'\'', [form], '"order"', "photos_order")
+    within = ' AND "order" = ? AND "order" != \'\'' if folder else ""
+    index = "photos_order" if folder else "photos_name"
+    for form in _spellings(name):
+        values = [form, form + _LAST, *([folder.partition("/")[0]] if folder else [])]
+        yield _Meaning(f"{_NAME} >= ? AND {_NAME} < ?{within}", values, _NAME, index)
+
+
+def _spellings(text: str) -> list[str]:
+    """A text with its letters as one character and as several: systems write names in either way."""
+    return sorted({unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)})
 
 
 _LAST = "\U0010ffff"

@@ -102,17 +102,12 @@ def carry_out(
         _delete(source, companions)
         return
     while True:
-        free = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
-        if free != act.target:
-            act.target = free
-            ledger.send_elsewhere(act)
-        target = data_dir / act.target
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            filing.move_photo(source, target, row.sha256, companions)
+            filing.move_photo(source, data_dir / act.target, row.sha256, companions)
             return
-        except FileExistsError:  # somebody put a file there just now: take another name
-            continue
+        except FileExistsError:  # somebody has put a file there since: take another name
+            act.target = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
+            ledger.send_elsewhere(act)
 
 
 def complete(data_dir: Path, ledger: Ledger, done: Iterable[Act]) -> None:

@@ -74,11 +74,14 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     """
     seen = look(settings, ledger, whole=whole)
     now = moments.now()
-    followed = [
-        ledger.follow(moved_by_hand(row, place, now, seen.categories), row, now) for row, place in seen.moved
-    ]
+    followed = 0
+    for row, place in seen.moved:
+        if ledger.follow(moved_by_hand(row, place, now, seen.categories), row, now):
+            followed += 1
+        else:  # somebody has decided on it at a page meanwhile: look once more the next time
+            seen.times[place.rpartition("/")[0]] = LOOK_AGAIN
     ledger.set_folder_times(seen.times)
-    return sum(followed)
+    return followed
 
 
 def look(settings: BatchSettings, ledger: Ledger, *, whole: bool) -> Seen:

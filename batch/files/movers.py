@@ -26,7 +26,7 @@ def moving(folder: Path) -> Iterator[str]:
     while True:
         path = folder / FOLDER / secrets.token_hex(8)
         with contextlib.suppress(LockHeldError):  # somebody who tidies up was quicker
-            lock = Lock(path, patience=0)
+            lock = Lock(path, patience=0, signed=False)
             if _is_still_there(lock, path):
                 break
             lock.release()
@@ -42,7 +42,7 @@ def in_place_of(folder: Path, owner: str) -> Iterator[bool]:
         return
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     try:
-        lock = Lock(folder / FOLDER / Path(owner).name, patience=0)
+        lock = Lock(folder / FOLDER / Path(owner).name, patience=0, signed=False)
     except LockHeldError:
         yield False
         return

@@ -23,7 +23,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_sockets
 from tornado.wsgi import WSGIContainer
 
-from batch.decisions import exports
+from batch.decisions import desk, exports
 from batch.exits import NotDoneError
 from batch.files.data_folder import StrangeFolderError
 from batch.logs import log
@@ -148,6 +148,7 @@ async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> N
             signal.signal(getattr(signal, name), lambda *_: loop.call_soon_threadsafe(told_to_end.set))
     app = create_app(settings)
     threads = ThreadPoolExecutor(THREADS, "request")
+    await loop.run_in_executor(threads, _recover, app)
     server = _Server(
         _Container(app, threads),
         max_header_size=HEADER_BYTES,
@@ -166,6 +167,12 @@ async def _serve(settings: BatchSettings, sockets: Sequence[socket.socket]) -> N
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), GRACE_SECONDS)
     threads.shutdown(wait=True)
+
+
+def _recover(app: Flask) -> None:
+    """Finish what pages that died had begun; a ledger that cannot be used is said to be so by every page."""
+    with app.app_context(), contextlib.suppress(LedgerError, StrangeFolderError, OSError):
+        desk.recover(shared.settings(), shared.ledger())
 
 
 def _follow(app: Flask) -> None:

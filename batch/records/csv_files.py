@@ -16,7 +16,8 @@ from batch.lock import Lock
 from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
-from batch.records.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
+from batch.records.ledger import CSV_COLUMNS, Ledger, Row
+from batch.records.schema import CSV_NOTE
 from batch.records.verdict import as_the_model_had_it
 from batch.rename import rename_new, replacing
 
@@ -254,7 +255,7 @@ def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
 @contextlib.contextmanager
 def _alone(ledger: Ledger) -> Iterator[None]:
     """While nobody else writes `predictions.csv`."""
-    with Lock(ledger.path.parent / LOCK_NAME, wait=True):
+    with Lock(ledger.path.parent / LOCK_NAME, wait=True, signed=False):
         yield
 
 

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from batch.exits import NotDoneError
-
-VERSION = 4
-APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
+from batch.records import schema
 
 Status = Literal["processed", "review", "failed", "duplicate"]
 STATUSES: tuple[Status, ...] = get_args(Status)
@@ -174,205 +172,6 @@ class Act:
         return self.source != self.target
 
 
-WAITS = (
-    "{0}.status = 'review' AND {0}.needs_review AND {0}.filed AND NOT {0}.superseded"
-    " AND {0}.moved_to >= 'review/' AND {0}.moved_to < 'review0'"
-)
-"""Whether a row's photo waits for a person; for `format` with the row's name."""
-
-_WAIT_BY = (
-    "status, needs_review, filed, superseded, moved_to,"
-    ' run_id, "order", main_category, sub_category, sub_category_probability, review_reason'
-)
-_WAITING_COLUMNS = 'id, run_id, "order", main_category, sub_category, confidence, review_reason'
-_IN_WAITING = (
-    'SELECT {0}.id, {0}.run_id, {0}."order", {0}.main_category, {0}.sub_category,'
-    " coalesce({0}.sub_category_probability, 0), {0}.review_reason"
-)
-_TALLY = """
-    INSERT INTO tallies (kind, name, number)
-    SELECT kind, name, {1} FROM (
-        SELECT 'all' AS kind, '' AS name
-        UNION ALL SELECT 'run', {0}.run_id
-        UNION ALL SELECT 'order', {0}."order"
-        UNION ALL SELECT 'category', {0}.main_category || '/' || {0}.sub_category
-        UNION ALL SELECT 'doubt', CASE instr(value, ' (') WHEN 0 THEN value ELSE substr(value, 1, instr(value, ' (') - 1) END
-            FROM json_each('[' || replace(json_quote({0}.review_reason), ', ', '","') || ']')
-    ) WHERE true
-    ON CONFLICT (kind, name) DO UPDATE SET number = number + excluded.number;
-"""
-
-_FILL_WAITING = (
-    f"INSERT OR IGNORE INTO waiting ({_WAITING_COLUMNS})"
-    f" {_IN_WAITING.format('photos')} FROM photos WHERE {WAITS.format('photos')};"
-)
-
-_DECIDED = (
-    """
-CREATE TABLE IF NOT EXISTS waiting (
-    id INTEGER PRIMARY KEY, run_id TEXT, "order" TEXT, main_category TEXT, sub_category TEXT, confidence REAL,
-    review_reason TEXT
-);
-CREATE INDEX IF NOT EXISTS waiting_doubtful ON waiting (
-    confidence, id, run_id, "order", main_category, sub_category, review_reason
-);
-CREATE INDEX IF NOT EXISTS waiting_alike ON waiting (
-    main_category, sub_category, confidence, id, run_id, "order", review_reason
-);
-CREATE INDEX IF NOT EXISTS waiting_order ON waiting ("order", confidence, id);
-CREATE TABLE IF NOT EXISTS tallies (kind TEXT, name TEXT, number INTEGER, PRIMARY KEY (kind, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS leases (photo_id INTEGER PRIMARY KEY, holder TEXT, until REAL, purpose TEXT);
-CREATE TABLE IF NOT EXISTS looks (
-    id INTEGER PRIMARY KEY, photo_id INTEGER, kind TEXT, person TEXT, at TEXT, answer TEXT, agrees INTEGER, release TEXT
-);
-CREATE INDEX IF NOT EXISTS looks_photo ON looks (photo_id);
-CREATE INDEX IF NOT EXISTS acts_person ON acts (person, id) WHERE action = 'decide' AND NOT undone;
-DROP INDEX IF EXISTS photos_run;
-DROP INDEX IF EXISTS photos_sha256;
-CREATE INDEX IF NOT EXISTS photos_run ON photos (
-    run_id, id, status, decision, main_category, sub_category, "order", sub_category_probability
-);
-CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256);
-CREATE INDEX IF NOT EXISTS photos_order ON photos ("order", id) WHERE "order" != '';
-CREATE INDEX IF NOT EXISTS photos_name ON photos (
-    replace(file_name, rtrim(file_name, replace(file_name, '/', '')), '') COLLATE NOCASE
-);
-CREATE INDEX IF NOT EXISTS photos_failed ON photos (id) WHERE status = 'failed';
-CREATE INDEX IF NOT EXISTS photos_decided ON photos (id) WHERE decision != '';
-CREATE INDEX IF NOT EXISTS photos_audit ON photos (model_version, run_id, sha256) WHERE review_reason GLOB '*audit';
-CREATE INDEX IF NOT EXISTS photos_second ON photos (run_id, sha256)
-    WHERE decision != '' AND review_reason GLOB '*audit' AND substr(sha256, 9, 3) < '19a';
-CREATE INDEX IF NOT EXISTS photos_audit_open ON photos (run_id, sha256) WHERE decision = '' AND review_reason GLOB '*audit';
-"""
-    + f"""
-CREATE TRIGGER IF NOT EXISTS waits_on_insert AFTER INSERT ON photos WHEN {WAITS.format("new")} BEGIN
-    INSERT INTO waiting ({_WAITING_COLUMNS}) {_IN_WAITING.format("new")};
-END;
-CREATE TRIGGER IF NOT EXISTS waits_on_update AFTER UPDATE OF {_WAIT_BY} ON photos
-WHEN ({WAITS.format("old")}) OR ({WAITS.format("new")}) BEGIN
-    DELETE FROM waiting WHERE id = old.id;
-    INSERT INTO waiting ({_WAITING_COLUMNS}) {_IN_WAITING.format("new")} WHERE {WAITS.format("new")};
-END;
-CREATE TRIGGER IF NOT EXISTS waits_on_delete AFTER DELETE ON photos WHEN {WAITS.format("old")} BEGIN
-    DELETE FROM waiting WHERE id = old.id;
-END;
-CREATE TRIGGER IF NOT EXISTS tallied_on_insert AFTER INSERT ON waiting BEGIN {_TALLY.format("new", "1")} END;
-CREATE TRIGGER IF NOT EXISTS tallied_on_delete AFTER DELETE ON waiting BEGIN {_TALLY.format("old", "-1")}
-    DELETE FROM tallies WHERE kind = 'run' AND name = old.run_id AND number = 0;
-    DELETE FROM tallies WHERE kind = 'order' AND name = old."order" AND number = 0;
-    DELETE FROM leases WHERE photo_id = old.id;
-END;
-{_FILL_WAITING}
-"""
-)
-"""What people's decisions need: the photos that wait, counted by what they can be filtered by, whatever changes a row;
-who looks at which; second looks; and what finds a photo."""
-
-_BESIDE = """
-CREATE TABLE IF NOT EXISTS acts (
-    id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target TEXT, at TEXT, done INTEGER,
-    owner TEXT DEFAULT '', person TEXT DEFAULT '', was TEXT DEFAULT '{}', became TEXT DEFAULT '{}',
-    undoes INTEGER DEFAULT 0, undone INTEGER DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS acts_undone ON acts (id) WHERE NOT done;
-CREATE INDEX IF NOT EXISTS acts_photo ON acts (photo_id);
-CREATE TABLE IF NOT EXISTS folders (place TEXT PRIMARY KEY, mtime_ns INTEGER) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS photos_place ON photos (moved_to COLLATE NOCASE) WHERE NOT superseded;
-"""
-"""What older versions do not have, beside columns."""
-
-_SCHEMA = f"""
-CREATE TABLE photos (
-    id INTEGER PRIMARY KEY,
-    {_NAMES}
-);
-CREATE INDEX IF NOT EXISTS photos_unfiled ON photos (id) WHERE NOT filed;
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, started_at TEXT, finished_at TEXT, exit_code INTEGER,
-    model_version TEXT, seconds REAL, counts TEXT, message TEXT, settings TEXT, summary TEXT
-);
-{_BESIDE}
-{_DECIDED}
-CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-"""
-
-CSV_NOTE = "csv"
-"""The note about `predictions.csv` as it was left: a JSON object with the `last_id` in it, how many `changes` of rows
-there have been, how many of these it has (`exported`), and `first` and `last`, when those it lacks were made."""
-
-_NOTE_CHANGES = f"""
-CREATE TEMP TRIGGER csv_changes AFTER UPDATE OF {", ".join(f'"{name}"' for name in CSV_COLUMNS)}, filed, superseded ON photos
-WHEN old.filed OR new.id <= (SELECT json_extract(value, '$.last_id') FROM notes WHERE key = '{CSV_NOTE}')
-BEGIN
-    UPDATE notes SET value = json_set(
-        value,
-        '$.changes', coalesce(json_extract(value, '$.changes'), 0) + 1,
-        '$.first', coalesce(json_extract(value, '$.first'), strftime('%Y-%m-%dT%H:%M:%SZ', 'now')),
-        '$.last', strftime('%Y-%m-%dT%H:%M:%SZ', 'now')
-    ) WHERE key = '{CSV_NOTE}';
-END;
-"""
-"""Whoever changes a row that the CSV may have: it is noted in the same transaction, so that no death comes between, and
-counted, so that what changes while the CSV is written is not taken for written."""
-
-_ADDED = {
-    "photos": {
-        **dict.fromkeys(
-            ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), "''"
-        ),
-        "sketch": "x''",
-    },
-    "runs": dict.fromkeys(("settings", "summary"), "'{}'"),
-    "acts": {
-        "owner": "''", "person": "''", "was": "'{}'", "became": "'{}'", "undoes": "0", "undone": "0",
-    },
-}  # fmt: skip
-"""Columns that were not there in the first version, and what older rows have in them, as SQL has it."""
-
-_FIRST = (
-    "SELECT moved_to FROM photos AS first WHERE first.sha256 = photos.sha256 AND NOT first.superseded"
-    " AND first.status IN ('processed', 'review') AND first.moved_to != ''"
-)
-"""The places of the photos that a duplicate may be one of."""
-
-_LOST = (
-    "status = 'duplicate' AND NOT superseded AND "
-    f"duplicate_of IS NOT coalesce(({_FIRST} AND first.moved_to = photos.duplicate_of), ({_FIRST} ORDER BY first.id), '')"
-)
-"""Duplicates that name a place without a row, or nothing although there is a first one."""
-
-_STEPS = {
-    3: f"""
-DROP INDEX IF EXISTS photos_predicted;
-{_BESIDE}
-CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256);
-UPDATE photos SET "order" = substr(file_name, 1, instr(file_name, '/') - 1) WHERE instr(file_name, '/');
-UPDATE photos SET doubts = mere_doubts(review_reason), review_reason = without_doubts(review_reason)
-    WHERE review_reason LIKE '%unsure%' OR instr(review_reason, ';');
-UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '') WHERE {_LOST};
-""",
-    4: _DECIDED,
-}
-"""What makes a ledger of the version before into one of this version, once it has all columns."""
-
-
-def is_mere_doubt(reason: str) -> bool:
-    """Whether a doubt that older versions named among the reasons for review moves no photo."""
-    return reason.startswith(("background unsure", "colour unsure"))
-
-
-def mere_doubts(reasons: str) -> str:
-    """Of the reasons that an older version gave, parted by `; `: those that moved nothing, as `doubts` has them."""
-    return ", ".join(filter(is_mere_doubt, reasons.split("; ")))
-
-
-def without_doubts(reasons: str) -> str:
-    """The others, as `review_reason` has them."""
-    return ", ".join(reason for reason in reasons.split("; ") if not is_mere_doubt(reason))
-
-
 class Ledger:
     """An open ledger.
 
@@ -431,11 +230,11 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = FULL")
             self._bring_up_to_date()
             self._db.execute("PRAGMA temp_store = MEMORY")
-            self._db.executescript(_NOTE_CHANGES)
+            self._db.executescript(schema.noting_changes(CSV_COLUMNS))
             return
         if self.path.exists():
             self._use(_open_to_look(self.path) or self._copy())
-        if scratch or self._version() < VERSION:
+        if scratch or self._version() < schema.VERSION:
             if not self._folder:
                 self._use(self._copy())
             self._bring_up_to_date()
@@ -453,12 +252,12 @@ class Ledger:
         # for comparing names: `é` may be one character or two, depending on who wrote it (unicode.org/reports/tr15)
         db.create_function("nfc", 1, lambda text: unicodedata.normalize("NFC", text), deterministic=True)
         application = db.execute("PRAGMA application_id").fetchone()[0]
-        if self._has_tables() and application != APPLICATION_ID:
+        if self._has_tables() and application != schema.APPLICATION_ID:
             raise LedgerError(f"{self.path} is not a Nightsort ledger; set LEDGER to another path.")
-        if self._version() > VERSION:
+        if self._version() > schema.VERSION:
             raise LedgerError(
                 f"the ledger {self.path} was written by a newer Nightsort (version {self._version()}, this one knows "
-                f"{VERSION}). Update the program; no photo was touched."
+                f"{schema.VERSION}). Update the program; no photo was touched."
             )
 
     def _copy(self) -> sqlite3.Connection:
@@ -476,20 +275,32 @@ class Ledger:
         return sqlite3.connect(path, isolation_level=None)
 
     def _bring_up_to_date(self) -> None:
+        """Make the tables, or add what this version has and the ledger has not; another process may do so just now."""
+        try:
+            self._make_or_upgrade()
+        except sqlite3.OperationalError:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if not self._has_tables() or self._version() != schema.VERSION:
+                raise
+
+    def _make_or_upgrade(self) -> None:
         if not self._has_tables():
-            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-        elif self._version() < VERSION:
+            self._db.executescript(f"BEGIN IMMEDIATE;{schema.fresh(COLUMNS)}COMMIT;")
+        elif self._version() < schema.VERSION:
             columns = "".join(
                 f'ALTER TABLE {table} ADD COLUMN "{name}" DEFAULT {value};'
-                for table, added in _ADDED.items()
+                for table, added in schema.ADDED.items()
                 if (there := self._columns(table))
                 for name, value in added.items()
                 if name not in there
             )
-            steps = "".join(step for version, step in _STEPS.items() if version > self._version())
-            for function in (mere_doubts, without_doubts):
+            steps = "".join(step for version, step in schema.STEPS.items() if version > self._version())
+            for function in (schema.mere_doubts, schema.without_doubts):
                 self._db.create_function(function.__name__, 1, function)
-            self._db.executescript(f"BEGIN IMMEDIATE;{columns}{steps}PRAGMA user_version = {VERSION};COMMIT;")
+            self._db.executescript(
+                f"BEGIN IMMEDIATE;{columns}{steps}PRAGMA user_version = {schema.VERSION};COMMIT;"
+            )
 
     def _columns(self, table: str) -> set[str]:
         return {str(column["name"]) for column in self._db.execute(f"PRAGMA table_info({table})")}
@@ -575,15 +386,6 @@ class Ledger:
             found.update(str(place) for (place,) in self.read(query, *some))
         return found
 
-    def lying_in(self, folder: str) -> Iterator[Row]:
-        """The current rows of filed photos below one of the filing folders, in no order."""
-        return self.rows(
-            "SELECT * FROM photos WHERE filed AND NOT superseded"
-            " AND moved_to >= ? COLLATE NOCASE AND moved_to < ? COLLATE NOCASE",
-            f"{folder}/",
-            f"{folder}0",  # the character after the slash
-        )
-
     def latest(self, number: int) -> list[Row]:
         """The current rows of the photos that were filed last, newest first; only those that have a place."""
         return list(
@@ -624,17 +426,22 @@ class Ledger:
 
     def lost_references(self) -> list[Row]:
         """Duplicates whose `duplicate_of` names no photo with the same bytes, though there may be one."""
-        return list(self.rows(f"SELECT * FROM photos WHERE filed AND {_LOST} ORDER BY id"))
+        return list(self.rows(f"SELECT * FROM photos WHERE filed AND {schema.LOST} ORDER BY id"))
 
     def mend_references(self, checksums: Iterable[str]) -> None:
         """Let duplicates with these bytes that name a place without a row name the first that there is, if any."""
         with self.transaction() as db:
             _point_to_firsts(db, checksums)
 
+    def waiting_at(self) -> list[tuple[str, str]]:
+        """Where the photos lie that wait for a person, and when the model decided that they do (UTC)."""
+        query = "SELECT moved_to, processed_at FROM photos WHERE id IN (SELECT id FROM waiting)"
+        return [(str(place), str(moment)) for place, moment in self.read(query)]
+
     def queue_is_wrong(self) -> bool:
         """Whether the photos that wait are not those that the rows say, or are not counted right."""
-        wanted = f"{_IN_WAITING.format('photos')} FROM photos WHERE {WAITS.format('photos')}"
-        kept = f"SELECT {_WAITING_COLUMNS} FROM waiting"
+        wanted = f"{schema.IN_WAITING.format('photos')} FROM photos WHERE {schema.WAITS.format('photos')}"
+        kept = f"SELECT {schema.WAITING_COLUMNS} FROM waiting"
         counted = "SELECT coalesce(sum(number), 0) FROM tallies WHERE kind ="
         (wrong,) = self.read(
             f"SELECT EXISTS ({wanted} EXCEPT {kept}) OR EXISTS ({kept} EXCEPT {wanted}) OR EXISTS ("
@@ -648,7 +455,7 @@ class Ledger:
         with self.transaction() as db:
             db.execute("DELETE FROM waiting")
             db.execute("DELETE FROM tallies")
-            db.execute(_FILL_WAITING)
+            db.execute(schema.FILL_WAITING)
 
     def folder_times(self) -> dict[str, int]:
         """The filing folders as they were last looked at: when each had changed last, in nanoseconds."""
@@ -817,9 +624,10 @@ class Ledger:
     def finish(self, acts: Iterable[Act]) -> None:
         """Note that planned acts are done: where a photo lies now, that a deleted one lies nowhere.
 
-        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing.
+        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing. Should a power
+        cut take it back, who finishes the acts finds that they are done.
         """
-        with self.transaction() as db:
+        with self.transaction(lasting=False) as db:
             checksums = []
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
@@ -918,9 +726,14 @@ class Ledger:
             self._db.execute(statement, values)
 
     @contextlib.contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
+    def transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer.
+
+        One that need not be `lasting` may be taken back by a power cut, as long as no later one has been written; by
+        nothing else. It does not wait for the disk.
+        """
         with self._explained():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -1024,8 +837,8 @@ def _repoint(db: sqlite3.Connection, sha256: str, before: str, after: str) -> No
 def _point_to_firsts(db: sqlite3.Connection, checksums: Iterable[str]) -> None:
     """Let duplicates that name a place without a row name the oldest photo with the same bytes, or nothing."""
     db.executemany(
-        f"UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '')"
-        f" WHERE sha256 = ? AND {_LOST}",
+        f"UPDATE photos SET duplicate_of = coalesce(({schema.FIRST} ORDER BY first.id LIMIT 1), '')"
+        f" WHERE sha256 = ? AND {schema.LOST}",
         [(checksum,) for checksum in checksums],
     )
 

@@ -23,9 +23,8 @@ from batch.records.ledger import (
     Row,
     Run,
     Status,
-    mere_doubts,
-    without_doubts,
 )
+from batch.records.schema import mere_doubts, without_doubts
 
 _OURS = {
     "run_id": r"\d{8}T\d{6}Z(-\d+)?",

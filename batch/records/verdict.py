@@ -100,8 +100,8 @@ def keep_models_answer(row: Row) -> Row:
 
 
 def is_of_audit(row: Row) -> bool:
-    """Whether the photo belongs to the sample of sure ones that people check."""
-    return row.review_reason.endswith(AUDIT)
+    """Whether the photo belongs to the sample of sure ones that people check; its duplicates do not."""
+    return AUDIT in row.review_reason and row.status != "duplicate"
 
 
 def category_of(row: Row) -> tuple[str, str]:

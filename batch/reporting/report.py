@@ -96,7 +96,7 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
     before = [seen for night, seen in every if night < tonight][-NIGHTS:]
     seen = summary.from_json(run.summary)
     review = _waiting(
-        settings, ledger.matching("run_id = ? AND status = 'review' AND needs_review", run.run_id)
+        settings, ledger.matching("run_id = ? AND status = 'review' AND decision = ''", run.run_id)
     )
     failed = list(ledger.matching("run_id = ? AND status = 'failed'", run.run_id))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
@@ -157,7 +157,7 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
     bad = [run for run in runs if not is_good(run.exit_code)]
     some = [run for run in runs if run.exit_code == Exit.FAILED_PHOTOS]
     review = _waiting(
-        settings, ledger.matching("status = 'review' AND needs_review AND processed_at >= ?", since)
+        settings, ledger.matching("status = 'review' AND decision = '' AND processed_at >= ?", since)
     )
     failed = list(ledger.matching("status = 'failed' AND processed_at >= ?", since))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch.records.ledger import Row, is_mere_doubt
+from batch.records.ledger import Row
+from batch.records.schema import is_mere_doubt
 from batch.records.verdict import as_the_model_had_it
 
 CONFIDENCE_BINS = 20
@@ -99,7 +100,7 @@ def sum_up(rows: Iterable[Row]) -> Summary:
         total.bytes += row.size
         if row.status == "failed":
             _count(total.errors, _without_numbers(row.error))
-        elif row.status != "duplicate":
+        elif row.status != "duplicate" and row.main_category:
             _add_predicted(total, row)
     total.slowest = sorted(total.slowest, key=lambda slow: -slow[1])[:SLOWEST]
     return total

@@ -40,6 +40,8 @@ LEASE_SECONDS = 1.0
 STALLED_SECONDS = 120
 """A campaign in which nothing happens for so long has lost something."""
 
+BETWEEN: tuple[str, Moment] = ("move a decided photo", "before")
+
 SHARE_AT_STEPS = 0.7
 """How many of the kills come at a step's boundary; the others come at random moments."""
 
@@ -69,6 +71,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--photos", type=int, default=2000, help="that wait when they begin")
     parser.add_argument("--night", type=int, default=0, help="photos of a night beside them")
     parser.add_argument("--kills", type=int, default=0)
+    parser.add_argument(
+        "--between",
+        action="store_true",
+        help="all kills after a decision is written down and before its photo moves",
+    )
     parser.add_argument(
         "--requeue", action="store_true", help="put some back meanwhile, once the night is over"
     )
@@ -128,32 +135,37 @@ def _let_them_decide(
     """Reviewers until nothing waits any more; a night and a command beside them."""
     night = kills._forked(folder, lambda: _night(settings)) if given.night else 0
     alive: dict[int, str] = {}
+    """How each will have died, if it does."""
     born, is_over = 0, not night
 
     def start() -> None:
         nonlocal born
         name = f"person {born % given.reviewers}"
-        at_step = figures.kills.total() < given.kills and chance.random() < SHARE_AT_STEPS
+        at_step = figures.kills.total() < given.kills and (given.between or chance.random() < SHARE_AT_STEPS)
         step = (chance.choice(list(DESK_STEPS)), _moment(chance)) if at_step else None
+        if step and given.between:
+            step = BETWEEN
         count, seed = 1 + int(chance.expovariate(1 / 6)), chance.random()
         journal = folder / f"journal-{born}"
-        alive[kills._forked(folder, lambda: _review(settings, journal, name, seed, step, count))] = name
+        child = kills._forked(folder, lambda: _review(settings, journal, name, seed, step, count))
+        alive[child] = f"{step[1]} “{step[0]}”" if step else "at a random moment"
         born += 1
 
     progress, stalled = (-1, -1), time.monotonic()
     while True:
         while len(alive) < given.reviewers:
             start()
-        if figures.kills.total() < given.kills and chance.random() < 1 - SHARE_AT_STEPS:
+        if figures.kills.total() < given.kills and not given.between and chance.random() < 1 - SHARE_AT_STEPS:
             time.sleep(chance.uniform(0.05, 0.4))
             victim = chance.choice(list(alive))
+            alive[victim] = "at a random moment"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
         time.sleep(0.05)
         for child, code in _ended(alive):
-            del alive[child]
+            how = alive.pop(child)
             if code == -signal.SIGKILL:
-                figures.kills["of a reviewer"] += 1
+                figures.kills[how] += 1
             elif code:
                 figures.problems.append(
                     f"a reviewer ended with {code}: {(folder / 'night.log').read_text()[-2000:]}"

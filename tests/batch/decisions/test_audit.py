@@ -57,6 +57,15 @@ def test_the_order_is_that_of_the_checksums_and_new_nights_come_last(a_desk: Des
     assert (later[:40], len(later)) == (first, 41)
 
 
+def test_a_duplicate_is_no_photo_of_the_sample(make_desk: Callable[..., Desk]) -> None:
+    a_desk = make_desk(
+        {"a.jpg": photo("a"), "b.jpg": photo("a"), "p.jpg": photo("p", sub="pants")}, audit_share=1
+    )
+    assert len(take(a_desk, "ada", limit=9)) == len(list(audit.sample(a_desk.ledger, "fake-1"))) == 2
+    a_desk.decide("b.jpg", PANTS)
+    assert (a_desk.row("b.jpg").decision, a_desk.row("b.jpg").review_reason) == ("corrected", "")
+
+
 def test_two_people_are_shown_different_photos_until_the_lease_ends(a_desk: Desk) -> None:
     hers = take(a_desk, "ada", limit=3, now=1000)
     his = take(a_desk, "bob", limit=3, now=1000)

@@ -9,7 +9,7 @@ import pytest
 from batch.decisions import desk, exports, story
 from batch.decisions.forget import forget
 from batch.records import csv_files, moments
-from batch.records.ledger import CSV_NOTE
+from batch.records.schema import CSV_NOTE
 from batch.records.verdict import Verdict
 from tests.batch.conftest import Do
 from tests.batch.decisions.conftest import PANTS, SHIRT, Desk
