@@ -276,8 +276,9 @@ def _photos(page: queue.Page) -> Response:
 
 def _shown(row: Row, main_of: dict[str, str]) -> dict[str, Any]:
     """A photo as the review's script needs it."""
+    known = main_of | {row.sub_category: row.main_category}  # as the release had it that answered
     likely = [
-        {"value": {"main": main_of.get(sub, row.main_category), "sub": sub}, "sure": share}
+        {"value": {"main": known.get(sub, row.main_category), "sub": sub}, "sure": share}
         for sub, share in queue.top(row, "sub")
     ]
     return {

@@ -50,9 +50,10 @@ def make(
     wrong: float = 0.2,
     audited: int = 5,
     failed: int = 3,
+    drawings: int = 1,
     **overrides: object,
 ) -> Sample:
-    """Fill a data folder: `photos` wait, and of these so many are not what the model says."""
+    """Fill a data folder: `photos` wait, and of these so many are not what the model says; `drawings` of each kind."""
     values = {
         "data_dir": folder / "data",
         "log_dir": folder / "logs",
@@ -68,7 +69,7 @@ def make(
         for number in range(NIGHTS, 0, -1):
             if number not in MISSED:
                 _past(ledger, now - timedelta(days=number), number, chance)
-        rows = [_waiting(settings, number, wrong, chance) for number in range(photos)]
+        rows = [_waiting(settings, number, wrong, chance, drawings) for number in range(photos)]
         rows += [_audited(settings, number, chance) for number in range(audited)]
         broken = [_failed(settings, number) for number in range(failed)]
         _end(ledger, _start(ledger, now), [row for row, _ in rows] + broken, exit_code=3 if broken else 0)
@@ -131,7 +132,9 @@ def _end(ledger: Ledger, run: Run, rows: list[Row], *, exit_code: int) -> None:
     ledger.end_run(run)
 
 
-def _waiting(settings: BatchSettings, number: int, wrong: float, chance: random.Random) -> tuple[Row, str]:
+def _waiting(
+    settings: BatchSettings, number: int, wrong: float, chance: random.Random, drawings: int
+) -> tuple[Row, str]:
     shown = SUBS[number % len(SUBS)]
     others = [sub for sub in SUBS if sub != shown]
     said, second, third = shown, *chance.sample(others, 2)
@@ -140,7 +143,16 @@ def _waiting(settings: BatchSettings, number: int, wrong: float, chance: random.
         third = next(sub for sub in others if sub not in (said, second))
     sure = chance.uniform(0.4, 0.74)
     name = TRICKY if number == 3 else f"order {number % 4 + 810}/IMG_{4000 + number}.jpg"
-    row = _row(settings, name, f"review/{name}", shown, number, said, {said: sure, second: 0.2, third: 0.06})
+    row = _row(
+        settings,
+        name,
+        f"review/{name}",
+        shown,
+        number,
+        said,
+        {said: sure, second: 0.2, third: 0.06},
+        drawings,
+    )
     row.status, row.needs_review = "review", True
     row.review_reason = f"category uncertain ({100 * sure:.0f} %)"
     return row, shown
@@ -172,6 +184,7 @@ def _row(
     number: int,
     said: str,
     likely: dict[str, float],
+    drawings: int = 1,
 ) -> Row:
     colour = COLOURS[SUBS.index(shown)]
     row = Row(
@@ -202,7 +215,7 @@ def _row(
         filed=True,
     )
     comment = f"photo {number}".encode()
-    content = drawn(shown)
+    content = drawn(shown, number // len(SUBS) % drawings)
     _put(
         settings,
         row,
@@ -220,13 +233,12 @@ def _put(settings: BatchSettings, row: Row, content: bytes) -> None:
 
 
 @cache
-def drawn(sub: str) -> bytes:
+def drawn(sub: str, variant: int = 0) -> bytes:
     """A drawn garment of this kind, as a JPEG."""
-    number, content = SUBS.index(sub), io.BytesIO()
+    number, content = SUBS.index(sub) + 3 * variant, io.BytesIO()
     background = ("acceptable", "unacceptable")[number % 2]
-    draw_garment(sub, COLOURS[number], background, seed=number, size=(480, 640)).save(
-        content, "JPEG", quality=85
-    )
+    colour = COLOURS[number % len(COLOURS)]
+    draw_garment(sub, colour, background, seed=number, size=(480, 640)).save(content, "JPEG", quality=85)
     return content.getvalue()
 
 
@@ -251,7 +263,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pages", nargs="*", default=PAGES)
     chosen = parser.parse_args()
-    sample = make(chosen.folder.absolute() / "sample", photos=60, pages_port=8123)
+    sample = make(chosen.folder.absolute() / "sample", photos=240, drawings=6, pages_port=8123)
     if not CHROMIUM:
         print("No pictures: Chromium is not installed (apt-get install chromium).")
         return
