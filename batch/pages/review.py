@@ -6,6 +6,7 @@ The three pages are empty frames; their scripts ask here for photos, and send ea
 import re
 from dataclasses import asdict
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
 from flask import Blueprint, Response, jsonify, render_template, request, url_for
@@ -35,6 +36,9 @@ MOST_HELD = 200
 
 PICTURE_SECONDS = 12 * 3600
 """So long a browser may keep a picture."""
+
+NO_PICTURE = Path(__file__).parent / "static" / "no-picture.svg"
+"""Shown in the place of one: browsers show a picture whatever the status is that comes with it."""
 
 FILTERED = ("run", "order", "main", "sub", "doubt")
 
@@ -205,7 +209,7 @@ def picture(number: int, size: str) -> Response:
     try:
         made = pictures().picture(row.sha256, size, lambda: sources(row))
     except NoPictureError:
-        raise NotFound("There is no picture of this photo.") from None
+        return Response(NO_PICTURE.read_bytes(), HTTPStatus.NOT_FOUND, mimetype="image/svg+xml")
     reply = Response(made, mimetype="image/jpeg")
     reply.headers["Cache-Control"] = f"private, max-age={PICTURE_SECONDS}, immutable"
     return reply

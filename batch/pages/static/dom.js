@@ -22,17 +22,17 @@ export function say(text) {
   if (place) place.textContent = text;
 }
 
-// A picture that is there when it is shown; photos without one get a word in its place.
+// Pictures that are fetched ahead, so that they are there when they are shown. Of a photo without one the server sends a
+// picture that says so.
 export class Pictures {
   #known = new Map();
 
   fetch(address) {
     if (!this.#known.has(address)) {
       const image = new Image();
-      image.decoding = "async";
       image.src = address;
+      image.decode().catch(() => {}); // no network: the browser tries again when it is shown
       this.#known.set(address, image);
-      image.decode().catch(() => { image.dataset.missing = "yes"; });
       while (this.#known.size > 60) this.#known.delete(this.#known.keys().next().value);
     }
     return this.#known.get(address);
@@ -41,10 +41,6 @@ export class Pictures {
 
 export function picture(address, alt, image = new Image()) {
   image.alt = alt;
-  const shown = make("span", { class: "frame" }, image);
-  const missing = () => shown.replaceChildren(make("span", { class: "none" }, "no picture", make("span", { class: "unseen" }, ` of ${alt}`)));
-  image.addEventListener("error", missing);
   if (!image.src) image.src = address;
-  else if (image.complete && !image.naturalWidth) missing();
-  return shown;
+  return make("span", { class: "frame" }, image);
 }
