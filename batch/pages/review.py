@@ -22,6 +22,7 @@ from batch.pages.shared import ledger, pictures, settings, sources
 from batch.records import moments
 from batch.records.ledger import Row
 from batch.records.verdict import Verdict
+from batch.reporting import audit as promise
 
 blueprint = Blueprint("review", __name__)
 
@@ -58,8 +59,8 @@ def grid() -> str:
 @blueprint.get("/review/audit", endpoint="audit")
 def audited() -> str:
     """Photos that were filed, without a trace of what the model said."""
-    book = ledger()
-    choices = _choices()
+    book, choices = ledger(), _choices()
+    found = promise.current(book)
     return render_template(
         "audit.html",
         here="review",
@@ -69,7 +70,8 @@ def audited() -> str:
         | {"unseen": True},
         left=audit.open_photos(book),
         agreement=audit.agreement(book),
-        statement=_statement(),
+        statement=promise.statement(found) if found else "",
+        is_broken=bool(found and found.is_broken),
     )
 
 
@@ -353,10 +355,6 @@ def in_words(verdict: Verdict) -> str:
     if verdict.cannot_tell or verdict.no_clothing:
         return "cannot tell" if verdict.cannot_tell else "no clothing"
     return ", ".join(filter(None, (verdict.sub or verdict.main, verdict.colour, verdict.background)))
-
-
-def _statement() -> str:
-    return ""
 
 
 def _given() -> dict[str, Any]:
