@@ -347,7 +347,7 @@ def _carry_out(
 ) -> dict[int, Decided | Failed]:
     """Move what is written down; what cannot be moved is forgotten."""
     failed: dict[int, Decided | Failed] = {}
-    moved = []
+    moved: dict[int, Act] = {}
     for number, act, _, companions in planned:
         if not act.moves:
             continue
@@ -355,7 +355,7 @@ def _carry_out(
         try:
             with _KINDS.moving(*folders) if not companions else contextlib.nullcontext():
                 acts.carry_out(settings.data_dir, ledger, act, companions)
-            moved.append(act)
+            moved[number] = act
         except acts.CannotActError:
             ledger.give_up(act)
             failed[number] = Failed(act.photo_id, GoneError(_GONE))
@@ -363,8 +363,13 @@ def _carry_out(
             ledger.give_up(act)
             why = f"The photo cannot be moved to {os.path.dirname(act.target)}: {error.strerror}"
             failed[number] = Failed(act.photo_id, filing.FilingError(why))
-    if moved:
-        acts.complete(settings.data_dir, ledger, moved)
+    try:
+        acts.complete(settings.data_dir, ledger, moved.values())
+    except OSError as error:  # whoever comes next finds that they are moved, and finishes this
+        why = (
+            f"The photo cannot be brought to disk: {error.strerror}. The next decision or night tries again."
+        )
+        failed |= {number: Failed(act.photo_id, filing.FilingError(why)) for number, act in moved.items()}
     return failed | {number: _decided(ledger, act) for number, act, *_ in planned if number not in failed}
 
 

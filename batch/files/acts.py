@@ -113,6 +113,8 @@ def carry_out(
 def complete(data_dir: Path, ledger: Ledger, done: Iterable[Act]) -> None:
     """Bring to disk what was carried out, and note that it is done."""
     done = list(done)
+    if not done:
+        return
     places = {data_dir / place for act in done for place in (act.source, act.target) if place}
     filing.sync_folders({path.parent for path in places})
     ledger.finish(done)

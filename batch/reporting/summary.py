@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch.records.ledger import Row
+from batch.records.ledger import Decision, Row
 from batch.records.schema import is_mere_doubt
 from batch.records.verdict import as_the_model_had_it
 
@@ -95,12 +95,12 @@ class Summary:
 def sum_up(rows: Iterable[Row]) -> Summary:
     """The summary of rows, as the night had them; reads each once, so that they may be many."""
     total = Summary()
-    for row in map(as_the_model_had_it, rows):
+    for row in (as_the_model_had_it(row) if row.model_answer else row for row in rows):
         _count(total.statuses, row.status)
         total.bytes += row.size
         if row.status == "failed":
             _count(total.errors, _without_numbers(row.error))
-        elif row.status != "duplicate" and row.main_category:
+        elif row.status != "duplicate":
             _add_predicted(total, row)
     total.slowest = sorted(total.slowest, key=lambda slow: -slow[1])[:SLOWEST]
     return total
@@ -126,7 +126,8 @@ def from_json(kept: dict[str, Any]) -> Summary:
 
 
 def _add_predicted(total: Summary, row: Row) -> None:
-    _count(total.categories.setdefault(row.main_category, {}), row.sub_category)
+    if row.decision != Decision.NO_CLOTHING:  # taken over from a CSV, which has no answer of the model's
+        _count(total.categories.setdefault(row.main_category, {}), row.sub_category)
     if row.background_quality:  # a release that learned no backgrounds, or no colours, answers nothing
         _count(total.backgrounds.setdefault(row.sub_category, {}), row.background_quality)
     if row.colour:

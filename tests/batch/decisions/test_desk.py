@@ -13,7 +13,7 @@ from batch.files import acts, filing, movers
 from batch.records.ledger import Act, Ledger, Row
 from batch.records.verdict import Verdict, decide
 from tests.batch.conftest import Do, Examine
-from tests.batch.decisions.conftest import PANTS, SHIRT, Desk
+from tests.batch.decisions.conftest import PANTS, PHOTOS, SHIRT, Desk
 from tests.fake_sidecar import photo
 
 SHIRTS, TROUSERS, BARE = "processed/upperwear/t-shirt", "processed/bottomwear/pants", "processed/no clothing"
@@ -312,6 +312,21 @@ def test_a_folder_that_cannot_be_written_to_changes_nothing(a_desk: Desk) -> Non
     assert a_desk.row("b.jpg") == before
 
 
+def test_a_disk_that_fails_after_the_move_leaves_the_rest_to_the_next_one(
+    a_desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(filing, "sync_folders", fail)
+    with pytest.raises(filing.FilingError, match="brought to disk"):
+        a_desk.decide("b.jpg", SHIRT)
+    monkeypatch.undo()
+    assert a_desk.decide("b.jpg", SHIRT).row.moved_to == f"{SHIRTS}/b.jpg"
+    assert a_desk.ledger.unfinished_acts() == []
+    assert len(a_desk.ledger.acts("action = 'decide'")) == 1
+
+
 def test_one_of_several_that_fails_stops_no_other(a_desk: Desk) -> None:
     (a_desk.data / "review" / "b.jpg").unlink()
     wishes = [(a_desk.id(name), SHIRT) for name in ("order 7/a.jpg", "b.jpg", "c.jpg")]
@@ -347,7 +362,7 @@ def test_a_plan_whose_owner_is_alive_is_nobody_elses(a_desk: Desk, examine: Exam
     with movers.moving(a_desk.ledger.path.parent) as owner:
         plan(a_desk, "b.jpg", owner)
         assert acts.finish_dead(a_desk.data, a_desk.ledger) == 0
-        assert "died" not in examine(a_desk.night)[1]
+        assert "decided on when that was ended" not in examine(a_desk.night)[1]
         assert a_desk.night.run() == 0
         assert (a_desk.data / "review" / "b.jpg").exists()
         with pytest.raises(desk.BusyError):
@@ -401,7 +416,10 @@ def test_prune_archives_what_was_decided(a_desk: Desk, do: Do) -> None:
     assert row.decision == "no clothing"
 
 
-def test_the_doctor_finds_nothing_wrong_with_decisions(a_desk: Desk, examine: Examine) -> None:
+def test_the_doctor_finds_nothing_wrong_with_decisions(
+    make_desk: Callable[..., Desk], examine: Examine
+) -> None:
+    a_desk = make_desk(PHOTOS)
     for name, verdict in zip(("order 7/a.jpg", "b.jpg", "c.jpg"), VERDICTS[2:], strict=True):
         a_desk.decide(name, verdict)
     code, words = examine(a_desk.night)
