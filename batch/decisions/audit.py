@@ -103,7 +103,9 @@ def agreement(ledger: Ledger, release: str = "") -> Agreement:
 
 def open_photos(ledger: Ledger) -> int:
     """How many photos of the sample wait for a first look."""
-    query = f"SELECT count(*) FROM photos WHERE decision = '' AND {_SAMPLE} AND {_LYING}"
+    # by the index of the sample: SQLite, which does not know how small that is, would read every filed photo
+    indexed = "photos INDEXED BY photos_audit_open"
+    query = f"SELECT count(*) FROM {indexed} WHERE decision = '' AND {_SAMPLE} AND {_LYING}"
     return int(ledger.read(query)[0][0])
 
 
