@@ -9,6 +9,7 @@ import io
 import json
 import logging
 import random
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
+from PIL import Image
 from werkzeug.serving import make_server
 
 from batch.demo.drawings import draw_garment
@@ -255,6 +257,10 @@ PAGES = {
 }
 
 
+DOCS = {"last-night": "last-night", "one-by-one": "one-by-one", "many-at-once": "grid", "audit": "audit"}
+"""The pictures of docs/review.md."""
+
+
 def main() -> None:
     """Photograph every page at three widths, in both themes."""
     parser = argparse.ArgumentParser(
@@ -262,12 +268,30 @@ def main() -> None:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pages", nargs="*", default=PAGES)
+    parser.add_argument("--docs", action="store_true")
     chosen = parser.parse_args()
-    sample = make(chosen.folder.absolute() / "sample", photos=240, drawings=6, pages_port=8123)
     if not CHROMIUM:
         print("No pictures: Chromium is not installed (apt-get install chromium).")
         return
-    with served(sample.settings) as address, browser() as chromium:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        served((sample := make(Path(scratch), photos=240, drawings=6, pages_port=8123)).settings) as address,
+        browser() as chromium,
+    ):
+        if chosen.docs:
+            for name, page in DOCS.items():
+                tab = chromium.new_page(viewport={"width": 1180, "height": 760}, color_scheme="light")
+                tab.goto(address + PAGES[page], wait_until="networkidle")
+                if page == "grid":
+                    for key in "25":
+                        tab.keyboard.press(key)
+                with Image.open(io.BytesIO(tab.screenshot())) as taken:
+                    small = taken.convert("RGB").resize((826, 532), Image.Resampling.LANCZOS)
+                small.quantize(96, dither=Image.Dither.NONE).save(
+                    chosen.folder / f"{name}.png", optimize=True
+                )
+                tab.close()
+            return
         for name in chosen.pages:
             for width in WIDTHS:
                 for theme in THEMES:
