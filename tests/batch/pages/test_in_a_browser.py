@@ -1,4 +1,7 @@
-"""The review as people do it: in a browser, by keyboard and by touch, with a network that fails."""
+"""The review as people do it: in a browser, by keyboard and by touch, with a network that fails.
+
+What is not marked `optional` is the short form for every day.
+"""
 
 import importlib.util
 from collections.abc import Callable, Iterator
@@ -126,6 +129,7 @@ def test_enter_accepts_and_shows_the_next_one(desk: Desk) -> None:
     assert desk.decided() == {first: ("accepted", desk.rows()[first].sub_category)}
 
 
+@pytest.mark.optional
 def test_a_number_gives_the_answer_that_has_it(desk: Desk) -> None:
     first = desk.open("/review").shown()
     second = desk.tab.locator("[data-place=categories] .words").nth(1).inner_text()
@@ -144,6 +148,7 @@ def test_letters_find_any_answer(desk: Desk) -> None:
     assert desk.tab.evaluate("document.activeElement === document.body")
 
 
+@pytest.mark.optional
 def test_letters_do_so_on_a_keyboard_without_latin_ones(desk: Desk) -> None:
     first = desk.open("/review").shown()
     for place, russian in (("KeyD", "в"), ("KeyR", "к"), ("KeyE", "у")):
@@ -158,6 +163,7 @@ def test_letters_do_so_on_a_keyboard_without_latin_ones(desk: Desk) -> None:
     assert desk.decided()[first][1] == "dress"
 
 
+@pytest.mark.optional
 def test_digits_are_those_of_the_place_whatever_they_write(desk: Desk) -> None:
     first = desk.open("/review").shown()
     desk.tab.evaluate(
@@ -167,6 +173,7 @@ def test_digits_are_those_of_the_place_whatever_they_write(desk: Desk) -> None:
     assert desk.decided()[first][0] == "no clothing"
 
 
+@pytest.mark.optional
 def test_nine_says_that_nobody_can_tell(desk: Desk) -> None:
     first = desk.open("/review").shown()
     desk.press("9")
@@ -174,6 +181,7 @@ def test_nine_says_that_nobody_can_tell(desk: Desk) -> None:
     assert desk.decided()[first][0] == "cannot tell"
 
 
+@pytest.mark.optional
 def test_colour_and_background_are_chosen_before_the_answer(desk: Desk) -> None:
     first = desk.open("/review").shown()
     before = desk.rows()[first]
@@ -187,6 +195,7 @@ def test_colour_and_background_are_chosen_before_the_answer(desk: Desk) -> None:
     assert after.background_quality != before.background_quality
 
 
+@pytest.mark.optional
 def test_arrows_go_on_and_back_and_decide_nothing(desk: Desk) -> None:
     first = desk.open("/review").shown()
     desk.press("ArrowRight")
@@ -197,6 +206,7 @@ def test_arrows_go_on_and_back_and_decide_nothing(desk: Desk) -> None:
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 def test_eight_makes_it_larger_and_escape_smaller(desk: Desk) -> None:
     desk.open("/review").press("8")
     assert desk.tab.locator("#desk .mat.larger").count() == 1
@@ -217,6 +227,7 @@ def test_backspace_takes_back_ones_decisions_newest_first_without_end(desk: Desk
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 def test_backspace_takes_back_what_was_decided_before_the_page_was_opened(desk: Desk) -> None:
     first = desk.open("/review").shown()
     desk.press("Enter")
@@ -227,6 +238,7 @@ def test_backspace_takes_back_what_was_decided_before_the_page_was_opened(desk: 
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 def test_the_help_names_every_key_and_escape_leaves_it(desk: Desk) -> None:
     desk.open("/review").press("?")
     assert desk.tab.locator("dialog[open] tr").count() == 8
@@ -237,6 +249,7 @@ def test_the_help_names_every_key_and_escape_leaves_it(desk: Desk) -> None:
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize("key", ["Delete", "Shift+Delete", "Control+Backspace", "Alt+2", "Control+Enter"])
 def test_no_other_key_does_anything(desk: Desk, key: str) -> None:
     before = desk.open("/review").shown()
@@ -247,6 +260,7 @@ def test_no_other_key_does_anything(desk: Desk, key: str) -> None:
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 @pytest.mark.parametrize("path", ["/review", "/review/grid", "/review/audit"])
 def test_keys_rest_while_a_text_box_has_the_focus(desk: Desk, path: str) -> None:
     desk.open(path)
@@ -258,6 +272,7 @@ def test_keys_rest_while_a_text_box_has_the_focus(desk: Desk, path: str) -> None
     assert desk.decided() == {}
 
 
+@pytest.mark.optional
 def test_enter_on_a_button_reached_by_tab_is_that_buttons(desk: Desk) -> None:
     desk.open("/review")
     desk.tab.focus("#desk button[data-number='9']")
@@ -266,6 +281,7 @@ def test_enter_on_a_button_reached_by_tab_is_that_buttons(desk: Desk) -> None:
     assert [decision for decision, _ in desk.decided().values()] == ["cannot tell"]
 
 
+@pytest.mark.optional
 def test_everything_can_be_touched(sample: Sample, chromium: Any) -> None:
     for desk in _desk(sample, chromium, has_touch=True):
         desk.tab.set_viewport_size({"width": 390, "height": 844})
@@ -290,6 +306,7 @@ def test_decisions_survive_a_network_that_fails_and_are_counted_meanwhile(desk: 
     assert len(desk.decided()) == 2
 
 
+@pytest.mark.optional
 def test_decisions_of_a_tab_that_died_are_sent_by_the_next_one(desk: Desk) -> None:
     desk.open("/review")
     desk.tab.route("**/review/decide", lambda route: route.abort())
@@ -303,6 +320,7 @@ def test_decisions_of_a_tab_that_died_are_sent_by_the_next_one(desk: Desk) -> No
     assert len(desk.decided()) == 1
 
 
+@pytest.mark.optional
 def test_a_decision_that_comes_second_is_told_of_and_overwrites_nothing(desk: Desk) -> None:
     first = desk.open("/review").shown()
     other = Desk(desk.tab.context.new_page(), desk.sample, desk.address)
@@ -326,6 +344,7 @@ def test_a_decision_that_comes_second_is_told_of_and_overwrites_nothing(desk: De
     assert desk.decided()[first][0] == "cannot tell"
 
 
+@pytest.mark.optional
 def test_two_tabs_never_show_the_same_photo(desk: Desk) -> None:
     desk.open("/review")
     other = Desk(desk.tab.context.new_page(), desk.sample, desk.address)
@@ -357,6 +376,7 @@ def test_the_grid_accepts_all_but_the_marked_ones(desk: Desk) -> None:
     )
 
 
+@pytest.mark.optional
 def test_backspace_takes_a_whole_grid_back(desk: Desk) -> None:
     desk.open("/review/grid")
     title = desk.tab.inner_text("[data-grid=title]")
@@ -384,6 +404,7 @@ def test_the_audit_takes_answers_and_shows_nothing_of_the_models(desk: Desk) -> 
     assert desk.decided()[first][0] in ("audited", "accepted")
 
 
+@pytest.mark.optional
 def test_names_that_are_markup_are_shown_as_they_are(desk: Desk) -> None:
     desk.tab.goto(f"{desk.address}/find?find=order+7")
     assert desk.tab.locator("main b:has-text('bold')").count() == 0
