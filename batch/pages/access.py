@@ -63,7 +63,7 @@ HEADERS = {
     "X-Robots-Tag": "noindex",
 }
 
-OPEN_TO_ALL = ("access.sign_in", "static")
+OPEN_TO_ALL = ("access.sign_in", "static", "shared.style")
 """What is answered to those who have not signed in."""
 
 

@@ -42,7 +42,7 @@ def listed() -> str:
     )
 
 
-@blueprint.post("/failed/<int:number>/again")
+@blueprint.post("/failed/<int(max=9223372036854775807):number>/again")
 def again(number: int) -> Any:
     """Put one photo back into `incoming`."""
     row = ledger().row(number)

@@ -104,7 +104,7 @@ def found() -> str:
     )
 
 
-@blueprint.get("/photos/<int:number>")
+@blueprint.get("/photos/<int(max=9223372036854775807):number>")
 def one(number: int) -> str:
     """All that happened to a photo, and where it is."""
     book = ledger()

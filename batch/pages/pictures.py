@@ -30,9 +30,10 @@ class NoPictureError(Exception):
 class Pictures:
     """Pictures that were made lately, and the making of others."""
 
-    def __init__(self, max_bytes: int) -> None:
-        """Photos of more than `max_bytes` are not read."""
+    def __init__(self, max_bytes: int, limits: decoder.Limits | None = None) -> None:
+        """Photos of more than `max_bytes`, or beyond these limits, are not decoded."""
         self._max_bytes = max_bytes
+        self._limits = limits or decoder.Limits()
         self._kept: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         self._bytes = 0
         self._being_made: dict[tuple[str, str], Future[bytes]] = {}
@@ -60,7 +61,7 @@ class Pictures:
             return being_made.result()
         try:
             with self._making:
-                made = draw(self._bytes_of(sha256, places()), SIDES[size])
+                made = draw(self._bytes_of(sha256, places()), SIDES[size], self._limits)
         except BaseException as error:
             mine.set_exception(error)
             raise
@@ -93,14 +94,14 @@ class Pictures:
         raise NoPictureError
 
 
-def draw(content: bytes, side: int) -> bytes:
+def draw(content: bytes, side: int, limits: decoder.Limits) -> bytes:
     """A photo's file as a JPEG no side of which is longer.
 
     Raises:
         NoPictureError: it cannot be decoded.
     """
     try:
-        picture = decoder.read(content, within=side)
+        picture = decoder.read(content, within=side, limits=limits)
     except (decoder.PhotoError, decoder.CodecError, MemoryError) as error:
         raise NoPictureError from error
     drawn = io.BytesIO()

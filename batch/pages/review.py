@@ -202,7 +202,7 @@ def release() -> Response:
     return jsonify({})
 
 
-@blueprint.get("/picture/<int:number>/<size>")
+@blueprint.get("/picture/<int(max=9223372036854775807):number>/<size>")
 def picture(number: int, size: str) -> Response:
     """A photo as it is shown: made anew, whatever its file is."""
     row = ledger().row(number) if size in SIDES else None

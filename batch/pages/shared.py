@@ -19,9 +19,11 @@ from flask import (
     url_for,
 )
 from jinja2 import StrictUndefined
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException
 
 import batch.reporting
+import decoder
+from api_settings import ApiSettings
 from batch.decisions import queue
 from batch.files.data_folder import StrangeFolderError, claim
 from batch.lock import LockHeldError
@@ -30,6 +32,7 @@ from batch.pages.pictures import Pictures
 from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Row
 from batch.settings import BatchSettings
+from settings import load
 
 blueprint = Blueprint("shared", __name__)
 
@@ -48,7 +51,7 @@ def register(app: Flask, settings: BatchSettings) -> None:
     """Give the app what pages share."""
     app.extensions["nightsort"] = settings
     app.extensions["ledgers"] = threading.local()
-    app.extensions["pictures"] = Pictures(settings.max_bytes)
+    app.extensions["pictures"] = Pictures(settings.max_bytes, _limits())
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
@@ -61,6 +64,7 @@ def register(app: Flask, settings: BatchSettings) -> None:
     for kind in (LedgerError, StrangeFolderError):
         app.register_error_handler(kind, _unavailable)
     app.register_error_handler(LockHeldError, _at_work)
+    app.register_error_handler(queue.BadKeyError, lambda error: _problem(BadRequest(str(error))))
     app.register_error_handler(Exception, _fault)
     app.register_blueprint(blueprint)
 
@@ -124,6 +128,12 @@ def style() -> Response:
 def wants_json() -> bool:
     """Whether a script asks, not a person."""
     return request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def _limits() -> decoder.Limits:
+    """What one photo may be and take: as much as for the model server."""
+    server = load(ApiSettings)
+    return decoder.Limits(megapixels=server.max_image_megapixels, memory_mb=server.max_photo_memory_mb)
 
 
 def _for_every_page() -> dict[str, Any]:

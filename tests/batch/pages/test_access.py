@@ -76,7 +76,8 @@ def test_once_there_is_a_user_everybody_signs_in_here_too(reader: Reader, add: A
     assert asked.location == "/sign-in?to=/runs?before%3Dx"
     assert reader.json("/review/photos?tab=abcdefgh").status_code == 401
     assert reader.get("/picture/1/small", Accept="image/*").status_code == 401
-    assert reader.get("/static/pages.css").status_code == 200
+    for shown in ("/sign-in", "/static/pages.css", "/report.css"):
+        assert reader.get(shown).status_code == 200
     assert reader.sign_in("Anna").location == "/"
     assert "Anna" in reader.get("/").text
 

@@ -49,10 +49,23 @@ def test_every_page_is_there_before_the_first_night(tmp_path: Any, path: str) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/nothing", "/photos/999", "/runs/never", "/picture/1/huge", "/picture/999/small"]
+    "path",
+    [
+        "/nothing",
+        "/photos/999",
+        "/runs/never",
+        "/picture/1/huge",
+        "/picture/999/small",
+        "/photos/9" + 30 * "9",
+    ],
 )
 def test_what_is_not_there_is_said_not_to_be(reader: Reader, path: str) -> None:
     assert reader.get(path).status_code == 404
+
+
+def test_a_list_goes_on_from_no_made_up_place(reader: Reader) -> None:
+    assert reader.json(f"/review/photos?tab={TAB}&after=nonsense").status_code == 400
+    assert reader.get("/runs/last?after=nonsense").status_code == 200
 
 
 def test_the_first_page_says_what_waits_what_failed_and_what_is_unusual(reader: Reader) -> None:

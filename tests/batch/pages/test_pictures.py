@@ -42,7 +42,7 @@ def test_it_is_made_once(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_asks_while_it_is_made_gets_that_one(photo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kept, checksum, made, may_go_on = Pictures(10**7), of(photo), [], threading.Event()
 
-    def draw(content: bytes, side: int) -> bytes:
+    def draw(content: bytes, side: int, limits: object) -> bytes:
         made.append(side)
         may_go_on.wait(10)
         return b"picture"
@@ -84,7 +84,7 @@ def test_a_file_that_is_too_large_is_not_read(photo: Path) -> None:
 
 
 def test_only_so_many_are_kept_and_so_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pictures, "draw", lambda content, side: content)
+    monkeypatch.setattr(pictures, "draw", lambda content, side, limits: content)
     monkeypatch.setattr(pictures, "KEPT", 3)
     monkeypatch.setattr(pictures, "KEPT_BYTES", 25)
     kept = Pictures(10**7)
