@@ -252,7 +252,7 @@ PAGES = {
     "runs": "/runs",
     "run": "/runs/last",
     "photo": "/photos/{photo}",
-    "find": "/find?find=order+81",
+    "find": "/find?find=order+810",
     "failed": "/failed",
 }
 
