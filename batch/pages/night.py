@@ -8,12 +8,12 @@ from typing import Any
 from flask import Blueprint, render_template, request
 
 import in_use
-from batch.decisions import audit, exports, listing, queue
+from batch.decisions import exports, listing, queue
 from batch.decisions.listing import Selection
 from batch.decisions.queue import Filter, Sort
 from batch.exits import Exit, is_good
 from batch.lock import LockHeldError, refuse_if_at_work
-from batch.pages.shared import ledger, settings
+from batch.pages.shared import audit_left, ledger, settings
 from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
 from batch.reporting import history, morning, nights, summary
@@ -81,7 +81,7 @@ def last() -> str:
         weeks=calendar(runs, settings(), now),
         machine=_machine(settings()),
         oldest=queue.counts(book).oldest,
-        audit_left=audit.open_photos(book),
+        audit_left=audit_left(),
         csv=exports.state(book),
     )
 

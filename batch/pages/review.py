@@ -18,7 +18,7 @@ from batch.decisions.queue import Filter, Sort
 from batch.files.filing import FilingError
 from batch.pages.access import person
 from batch.pages.pictures import SIDES, NoPictureError
-from batch.pages.shared import ledger, pictures, settings, sources
+from batch.pages.shared import audit_left, ledger, pictures, settings, sources
 from batch.records import moments
 from batch.records.ledger import Row
 from batch.records.verdict import Verdict
@@ -68,7 +68,7 @@ def audited() -> str:
         choices=choices,
         given=_for_script({"photos": "review.unseen", "decide": "review.answer"}, choices, {})
         | {"unseen": True},
-        left=audit.open_photos(book),
+        left=audit_left(),
         agreement=audit.agreement(book),
         statement=promise.statement(found) if found else "",
         is_broken=bool(found and found.is_broken),

@@ -24,7 +24,7 @@ from werkzeug.exceptions import BadRequest, HTTPException
 import batch.reporting
 import decoder
 from api_settings import ApiSettings
-from batch.decisions import queue
+from batch.decisions import audit, queue
 from batch.files.data_folder import StrangeFolderError, claim
 from batch.lock import LockHeldError
 from batch.logs import log
@@ -35,6 +35,9 @@ from batch.settings import BatchSettings
 from settings import load
 
 blueprint = Blueprint("shared", __name__)
+
+COUNTED = 1000
+"""More photos of the audit than these are not counted: nobody looks at so many, and counting takes time."""
 
 STYLE = Path(batch.reporting.__file__).parent / "templates" / "style.css"
 """The reports': pages and reports look like one family because they have one stylesheet."""
@@ -123,6 +126,12 @@ def _file(path: Path) -> tuple[int, int]:
 def style() -> Response:
     """The stylesheet of the reports."""
     return send_file(STYLE, mimetype="text/css", max_age=0)
+
+
+def audit_left() -> str:
+    """How many photos of the audit wait, in words; nothing for none."""
+    count = audit.open_photos(ledger(), most=COUNTED)
+    return f"more than {COUNTED:,}" if count > COUNTED else f"{count:,}" if count else ""
 
 
 def wants_json() -> bool:
