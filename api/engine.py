@@ -49,9 +49,9 @@ class Answered:
 class Engine:
     """Reads photos and has the network answer them.
 
-    >>> engine = Engine(settings)
-    >>> engine.load()
-    >>> engine.answer([Path("photo.jpg").read_bytes()])
+    >>> engine = Engine(settings)  # doctest: +SKIP
+    >>> engine.load()  # doctest: +SKIP
+    >>> engine.answer([Path("photo.jpg").read_bytes()])  # doctest: +SKIP
     """
 
     def __init__(self, settings: ApiSettings) -> None:

@@ -25,8 +25,8 @@ from model.serving.releases import load
 from model.training import data
 from model.training.held_out_scores import save_scores
 from model.training.labels import UNKNOWN, Label, read_labels
+from model.training.palette import train_palette
 from model.training.recipe import Recipe
-from model.training.settle import settle
 from model.training.train import raw_scores
 
 FOLDS = 5
@@ -65,7 +65,7 @@ def main() -> None:
     } | {"clothing": np.zeros(len(photos), np.float32)}
     for number in range(FOLDS):
         learn, held_out = photos.fold(number, of=FOLDS)
-        with_palette = settle(copy.deepcopy(network), learned, learn, recipe, progress=False)
+        with_palette = train_palette(copy.deepcopy(network), learned, learn, recipe, progress=False)
         answers = raw_scores(with_palette, photos, held_out, size)
         for head in OUTPUTS:
             scores[head][held_out] = answers[head]

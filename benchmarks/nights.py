@@ -17,7 +17,7 @@ from model.releasing.calibrate import calibrate
 from model.releasing.export import with_held_out
 from model.releasing.nights import draw, fare
 from model.serving.answers import decode
-from model.training.held_out_scores import HeldOut, load_held_out
+from model.training.held_out_scores import HeldOutScores, load_held_out
 from model.training.labels import UNKNOWN
 from model.training.run import Run, load_run
 
@@ -46,7 +46,9 @@ def main() -> None:
     _show(held_out.kinds, held_out.labels["sub"], filed, right, chosen.promise)
 
 
-def _judged(run: Run, held_out: HeldOut, groups: np.ndarray, promise: float) -> tuple[np.ndarray, np.ndarray]:
+def _judged(
+    run: Run, held_out: HeldOutScores, groups: np.ndarray, promise: float
+) -> tuple[np.ndarray, np.ndarray]:
     """What is filed and what is right, each half of the groups judged by what the other half has set."""
     filed, right = np.zeros(len(groups), bool), np.zeros(len(groups), bool)
     half = (

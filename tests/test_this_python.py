@@ -61,3 +61,13 @@ def test_the_lab_without_its_packages_says_what_to_install() -> None:
         done.stderr
         == "python -m model lab: this command needs pandas: .venv/bin/python -m pip install -r requirements.txt\n"
     )
+
+
+def test_a_package_that_is_missing_only_when_a_command_runs_is_told_as_well() -> None:
+    program = "import sys; sys.modules['pydantic'] = None; from batch.__main__ import main; main(['history'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "lacks what this program needs" in done.stderr

@@ -94,5 +94,5 @@ def backup(settings: BatchSettings, target: Path) -> int:
     """
     from batch.records.backup import back_up
 
-    log.info("Copied the ledger to %s.", back_up(settings, target))
+    log.info("Copied the ledger to %s.", back_up(settings.ledger_path, target))
     return 0

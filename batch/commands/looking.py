@@ -155,7 +155,7 @@ def notify(settings: BatchSettings) -> int:
     if not settings.notify_urls:
         log.error("NOTIFY_URLS is not set: there is no one to notify.")
         return Exit.USAGE
-    if not send(settings, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
+    if not send(settings.notify_urls, "Nightsort: a test", "If you read this, NOTIFY_URLS is right."):
         return Exit.FAILED
     log.info("Sent to %d addresses.", len(settings.notify_urls))
     return 0

@@ -19,7 +19,8 @@ from batch.records.cells import cells, is_ours, text_of_lines
 from batch.records.ledger import CSV_COLUMNS, Ledger, Row
 from batch.records.schema import CSV_NOTE
 from batch.records.verdict import as_the_model_had_it
-from batch.rename import rename_new, replacing
+from batch.rename import rename_new
+from replacing import replacing
 
 ROWS_AT_ONCE = 1000
 _RUNS_NOTE = "run csvs"
@@ -242,13 +243,11 @@ def text_of(rows: Iterator[Row]) -> Iterator[bytes]:
 
 
 def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
-    """Write rows as CSV text, down to the disk; returns the last row's id, 0 when there was none."""
+    """Write rows as CSV text; returns the last row's id, 0 when there was none."""
     last = 0
     while some := list(islice(rows, ROWS_AT_ONCE)):
         file.write(text_of_lines(map(cells, some)))
         last = some[-1].id or 0
-    file.flush()
-    os.fsync(file.fileno())
     return last
 
 

@@ -19,6 +19,7 @@ from xml.sax.saxutils import escape
 
 from batch.exits import NotDoneError
 from batch.settings import BatchSettings
+from logformat import printable
 from settings import ROOT
 
 EXAMPLE_ROOT = "/opt/nightsort"
@@ -49,7 +50,7 @@ class Plan:
         parts += [f"run: {shlex.join(command)}" for command in self.commands]
         if self.stdin:
             parts.append(f"which reads:\n{_indented(self.stdin)}")
-        return "\n".join(parts) or "nothing"
+        return printable("\n".join(parts)) or "nothing"
 
 
 def carry_out(plan: Plan) -> None:
@@ -58,6 +59,9 @@ def carry_out(plan: Plan) -> None:
     Raises:
         InstallError: a file cannot be written, or a command fails.
     """
+    for path, text in plan.files.items():
+        if re.search("[\ud800-\udfff]", text):
+            raise InstallError(f"{path} would name a folder whose name is not UTF-8 text; rename that folder")
     try:
         for path, text in plan.files.items():
             path.write_text(text, "utf-8")
@@ -328,7 +332,7 @@ def _ready(name: str) -> str:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    return "\n".join(f"    {line.expandtabs()}" for line in text.splitlines())
 
 
 def needs_root(plan: Plan) -> bool:

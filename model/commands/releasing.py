@@ -65,6 +65,7 @@ def export_release(
     """Make a release of a run."""
     need_torch()
     from model.releasing import export
+    from model.releasing.promotion import command
     from model.training import data
     from model.training.held_out_scores import load_held_out, of_held_out
     from model.training.run import load_run, with_notes
@@ -96,7 +97,7 @@ def export_release(
         print(caution, file=sys.stderr)
     print(
         f"Release {release.version} is in {release.folder}; its card.md says how good it is. Next: "
-        f".venv/bin/python -m model promote {release.version}"
+        f".venv/bin/{command(model_dir(), release)}"
     )
 
 

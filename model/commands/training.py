@@ -79,7 +79,7 @@ def recipe_options(command: Command) -> Command:
     help="A table of their backgrounds and colours (file,background,colour).",
 )
 @click.option(
-    "--strangers",
+    "--not-clothing",
     type=ThereType(need_folder, "pictures without clothing"),
     help="A folder of pictures that show no clothing; the more, the better.",
 )
@@ -117,7 +117,7 @@ def train(
     masks: Sequence[Path],
     extra: Path | None,
     extra_labels: Path | None,
-    strangers: Path | None,
+    not_clothing: Path | None,
     teacher: Path | None,
     fold: int | None,
     folds: int,
@@ -141,8 +141,7 @@ def train(
     import torch
 
     from model.releasing.outlook import summary
-    from model.training import data, held_out_scores, runs
-    from model.training import strangers as no_clothing
+    from model.training import clothing_head, data, held_out_scores, runs
     from model.training.labels import NO_CLOTHING
     from model.training.start import begin
 
@@ -157,10 +156,10 @@ def train(
         more = np.arange(len(photos), len(photos) + len(added))
         photos = photos.joined(added)
         division = division.with_more(photos, more)
-    pictures = no_clothing.pictures(strangers)
+    pictures = clothing_head.pictures_without_clothing(not_clothing)
     if (photos.clothing[division.learn] == NO_CLOTHING).any():
         more = np.arange(len(photos), len(photos) + len(pictures))
-        photos = photos.joined(no_clothing.as_photos(photos.classes, pictures))
+        photos = photos.joined(clothing_head.as_photos(photos.classes, pictures))
         division = division.with_more(photos, more)
     division = division.honest(photos)
     begun = begin(photos.classes, recipe, init=init, start=_start(start))
@@ -221,7 +220,7 @@ def _say_what(plan: Plan, run: Path) -> None:
     how = "the categories alone are learned" if not plan.recipe.epochs else f"{plan.recipe.epochs} epochs"
     print(
         f"{len(division.learn)} photos to learn from, {len(division.held_out)} held out ({way}), {len(photos.broken)} could "
-        f"not be read. {how[0].upper()}{how[1:]}; {plan.start.told}. The run is kept in {run}."
+        f"not be read. {how[0].upper()}{how[1:]}; {plan.start.description}. The run is kept in {run}."
     )
     for name, reason in photos.broken:
         print(entry(f"  {name}: {reason}"))

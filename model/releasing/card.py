@@ -39,7 +39,7 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         "",
         _of_test(metrics["test"])
         + (" The background's score is its balanced accuracy." if "background" in classes.heads else "")
-        + " Intervals are 95 % bootstrap intervals over photos.",
+        + " Intervals are 95 % bootstrap intervals over senders.",
         "",
         "| head | photos | score | 95 % interval | top-3 | macro F1 | calibration error |",
         "|---|---|---|---|---|---|---|",

@@ -7,21 +7,17 @@ write_pages(report, probable, photos, Path("report"))  # confusion matrices, cur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
+from model.scoring import Figure, Scores, accuracy, balanced_accuracy, macro, percentiles, resampled
 from model.serving.answers import HALF, equally_likely, probabilities
 from model.serving.classes import FEATURES, HEADS, LOOKS, TWO_CLASSES, Classes
 from model.serving.familiar import Familiar, Seen
 from model.training.data import Photos
 from model.training.labels import UNKNOWN
-
-BINS: Final = 15
-"""Equally wide bins of probability for the expected calibration error."""
-
-RESAMPLES: Final = 1000
 
 
 def judge(
@@ -72,9 +68,42 @@ def evaluate(
     Photos without a label for a head do not count for it. The background head's `score` is its balanced
     accuracy, the others' their accuracy.
     """
+    found = scores_of_heads(probable, photos, classes)
+    return {head: _figures(head, found[head]) if head in found else {"photos": 0} for head in classes.heads}
+
+
+def scores_of_heads(
+    probable: Mapping[str, np.ndarray], photos: Photos, classes: Classes
+) -> dict[str, Scores]:
+    """Every trained head's answers to the photos that have a label for it; without heads for which none has."""
+    groups, found = photos.groups(), {}
+    for head in classes.heads:
+        known = photos.labels(head) != UNKNOWN
+        if known.any():
+            found[head] = Scores(
+                photos.labels(head)[known],
+                probable[head][known],
+                classes.names(head),
+                groups[known],
+                chosen(head, probable, classes)[known],
+            )
+    return found
+
+
+def _figures(head: str, scores: Scores) -> dict[str, Any]:
+    """A head's figures; its `score` is the one that counts."""
+    figure: Figure = "balanced_accuracy" if head == "background" else "accuracy"
     return {
-        head: _head(head, probable[head], chosen(head, probable, classes), photos.labels(head), classes)
-        for head in classes.heads
+        "photos": len(scores.labels),
+        "score": getattr(scores, figure),
+        "interval": list(scores.interval(figure)),
+        "accuracy": scores.accuracy,
+        "top3": scores.within(3),
+        "precision": macro(scores.per_class, "precision"),
+        "recall": macro(scores.per_class, "recall"),
+        "f1": scores.macro_f1,
+        "calibration_error": scores.calibration_error,
+        "classes": scores.per_class,
     }
 
 
@@ -86,82 +115,6 @@ def chosen(head: str, probable: Mapping[str, np.ndarray], classes: Classes) -> n
         return mains
     result: np.ndarray = probable[head].argmax(1)
     return result
-
-
-def _head(
-    head: str, probable: np.ndarray, given: np.ndarray, labels: np.ndarray, classes: Classes
-) -> dict[str, Any]:
-    known = labels != UNKNOWN
-    probable, given, labels = probable[known], given[known], labels[known]
-    if not len(labels):
-        return {"photos": 0}
-    names = classes.names(head)
-    table = per_class(labels, given, names)
-    present = [row for row in table.values() if row["photos"]]
-    right = given == labels
-    sure = probable[np.arange(len(labels)), given]
-    measure = balanced if head == "background" else accuracy
-    low, high = interval(labels, given, measure)
-    return {
-        "photos": len(labels),
-        "score": measure(labels, given),
-        "interval": [low, high],
-        "accuracy": float(right.mean()),
-        "top3": float((np.argsort(-probable, axis=1)[:, :3] == labels[:, None]).any(1).mean()),
-        "precision": float(np.mean([row["precision"] for row in present])),
-        "recall": float(np.mean([row["recall"] for row in present])),
-        "f1": float(np.mean([row["f1"] for row in present])),
-        "calibration_error": calibration_error(sure, right),
-        "classes": table,
-    }
-
-
-def accuracy(labels: np.ndarray, given: np.ndarray) -> float:
-    """Share of right answers."""
-    return float((labels == given).mean())
-
-
-def balanced(labels: np.ndarray, given: np.ndarray) -> float:
-    """Mean over the classes of the share of right answers."""
-    return float(np.mean([(given[labels == c] == c).mean() for c in np.unique(labels)]))
-
-
-def interval(
-    labels: np.ndarray, given: np.ndarray, measure: Callable[[np.ndarray, np.ndarray], float]
-) -> tuple[float, float]:
-    """The measure's 95 % bootstrap interval over photos (percentiles, seeded)."""
-    rng = np.random.default_rng(0)
-    draws = rng.integers(len(labels), size=(RESAMPLES, len(labels)))
-    values = np.array([measure(labels[draw], given[draw]) for draw in draws])
-    return float(np.quantile(values, 0.025)), float(np.quantile(values, 0.975))
-
-
-def calibration_error(sure: np.ndarray, right: np.ndarray) -> float:
-    """Expected calibration error: the mean gap between probability and truth over BINS bins, by photos."""
-    bins = np.minimum((sure * BINS).astype(int), BINS - 1)
-    gaps = [
-        abs(sure[bins == b].mean() - right[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)
-    ]
-    return float(np.sum(gaps))
-
-
-def per_class(labels: np.ndarray, given: np.ndarray, names: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and photos of each class."""
-    table = {}
-    for index, name in enumerate(names):
-        hit = int(((labels == index) & (given == index)).sum())
-        wanted, found = int((labels == index).sum()), int((given == index).sum())
-        precision, recall = hit / found if found else 0.0, hit / wanted if wanted else 0.0
-        f1 = 2 * hit / (wanted + found) if wanted + found else 0.0
-        table[name] = {"precision": precision, "recall": recall, "f1": f1, "photos": wanted}
-    return table
-
-
-def coverage(sure: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The risk-coverage curve: share of photos answered, surest first, and share of wrong ones among them."""
-    order = np.argsort(-sure, kind="stable")
-    n = np.arange(1, len(order) + 1)
-    return n / len(order), np.cumsum(~right[order]) / n
 
 
 def review(
@@ -199,7 +152,7 @@ def doubts(
     table: dict[str, dict[str, float | None]] = {"any": {"share": float(some.mean()) if len(some) else 0.0}}
     for head, flag in flags.items():
         sure = ~flag & (labels[head] != UNKNOWN)
-        measure = balanced if head in TWO_CLASSES else accuracy
+        measure = balanced_accuracy if head in TWO_CLASSES else accuracy
         right = measure(labels[head][sure], probable[head][sure].argmax(1)) if sure.any() else None
         table[head] = {"share": float(flag.mean()), "right": right}
     return table
@@ -228,6 +181,7 @@ def compare(
 
     first, second = photos.classes, again.classes
     probable = probabilities(one, first), probabilities(other, second)
+    groups = photos.groups()
     result: dict[str, dict[str, float]] = {}
     for head in (head for head in HEADS if head in first.heads and head in second.heads):
         labels = photos.labels(head)
@@ -237,14 +191,14 @@ def compare(
         a = chosen(head, probable[0], first)[known] == labels[known]
         b = chosen(head, probable[1], second)[known] == again.labels(head)[known]
         only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-        draws = np.random.default_rng(0).integers(len(a), size=(RESAMPLES, len(a)))
-        gains = b[draws].mean(1) - a[draws].mean(1)
+        gains, number = resampled(np.stack([1.0 * b - a, np.ones(len(a))], axis=1), groups[known]).T
+        low, high = percentiles(gains / number)
         result[head] = {
             "photos": len(a),
             "first": float(a.mean()),
             "second": float(b.mean()),
-            "gain_low": float(np.quantile(gains, 0.025)),
-            "gain_high": float(np.quantile(gains, 0.975)),
+            "gain_low": low,
+            "gain_high": high,
             "p": float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
         }
     return result

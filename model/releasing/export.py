@@ -1,6 +1,6 @@
 """From a trained network to a release folder.
 
-    export(run, held_out, test, golden=Path("model/golden"), out=Path("model/releases"), version="2026-11-21")
+    export(run, held_out, calibration, test, out=Path("model/releases"), version="2026-11-21")
 
 The network goes to ONNX with its normalisation inside (uint8 pixels in, scores out), is quantised to 8 bits
 where that is quicker, and is measured on the test photos: its own scores, its agreement with the float
@@ -26,8 +26,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from model.network import Network
-from model.releasing import golden_photos
-from model.releasing import held_out as held_out_answers
+from model.releasing import golden_photos, held_out_answers
 from model.releasing.calibrate import calibrate
 from model.releasing.card import card
 from model.releasing.evaluate import chosen, doubted, doubts, evaluate, in_words, judge, review
@@ -43,7 +42,7 @@ from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, ReleaseError, load, seal
 from model.training.data import Photos, serving_pixels
 from model.training.familiarity import with_reach
-from model.training.held_out_scores import HeldOut
+from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.run import Run
 
@@ -53,7 +52,9 @@ PROMISES: Final = (0.90, 0.95, 0.97)
 """The promised precisions that the card reports on."""
 
 
-def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familiar | None, np.ndarray | None]:
+def with_held_out(
+    familiar: Familiar | None, held_out: HeldOutScores
+) -> tuple[Familiar | None, np.ndarray | None]:
     """How far away is too far, by the held-out photos; and the kind that each of these is judged as.
 
     A photo in service does not say of which kind it is: its features do, so they choose for the held-out ones as well.
@@ -67,7 +68,7 @@ def with_held_out(familiar: Familiar | None, held_out: HeldOut) -> tuple[Familia
 
 def export(
     run: Run,
-    held_out: HeldOut,
+    held_out: HeldOutScores,
     calibration: Photos,
     test: Photos,
     *,
@@ -102,15 +103,7 @@ def export(
         (part / "golden").mkdir(parents=True)
         whole = Path(scratch) / "float.onnx"
         write_onnx(run.network, whole, run.size)
-        if run.release:
-            for file in ("model.onnx", "weights.safetensors"):
-                shutil.copy(run.release.folder / file, part / file)
-        else:
-            if quantised:
-                quantise(whole, part / "model.onnx", serving_pixels(calibration))
-            else:
-                shutil.copy(whole, part / "model.onnx")
-            save_file(_halved(run.network), part / "weights.safetensors")
+        _write_network(run, part, whole, serving_pixels(calibration) if quantised else None)
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
@@ -144,6 +137,22 @@ def export(
         Predictor(load(part)).check_golden()
         os.replace(part, folder)
     return load(folder)
+
+
+def _write_network(run: Run, part: Path, whole: Path, calibration: np.ndarray | None) -> None:
+    """Write `model.onnx`, in 8 bits where there are pixels to set their ranges, and `weights.safetensors`.
+
+    whole: the float network as ONNX. A release's network is taken over bit for bit.
+    """
+    if run.release:
+        for file in ("model.onnx", "weights.safetensors"):
+            shutil.copy(run.release.folder / file, part / file)
+        return
+    if calibration is None:
+        shutil.copy(whole, part / "model.onnx")
+    else:
+        quantise(whole, part / "model.onnx", calibration)
+    save_file(_halved(run.network), part / "weights.safetensors")
 
 
 def _not_in(learned: frozenset[str] | None, test: Photos) -> Photos:
@@ -192,7 +201,8 @@ def _measure(
     probable, filed = judge(scores, classes, PRECISION, familiar)
     report = evaluate(probable, test, classes)
     write_pages(report, probable, test, classes, plots)
-    for page in plots.glob("*.html"):  # the photos of a test set are not ours to release
+    # the photos of a test set are not ours to release
+    for page in plots.glob("*.html"):
         page.unlink()
     (plots / "worst.png").unlink(missing_ok=True)
     return {
@@ -254,7 +264,7 @@ def _processor() -> str:
     return f"{name or platform.machine()} ({', '.join(known) or 'unknown instructions'})"
 
 
-def _held_out(held_out: HeldOut, classes: Classes, familiar: Familiar | None) -> dict[str, Any]:
+def _held_out(held_out: HeldOutScores, classes: Classes, familiar: Familiar | None) -> dict[str, Any]:
     """How right the answers are on the held-out photos that set temperatures and thresholds, and what is doubted there."""
     probable, _ = judge(held_out.scores, classes, PRECISION, familiar)
     known = {head: held_out.labels[head] != UNKNOWN for head in classes.heads}

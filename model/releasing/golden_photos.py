@@ -43,7 +43,7 @@ def choose(named: Path | None, photos: Photos, classes: Classes, answer: Answer,
     """
     if named:
         return _of_names(need_folder(named, "golden photos"), classes, answer, out)
-    if {_told(file)["sub"] for file in _files(DRAWN)} == set(classes.subs):
+    if {_answers_of_name(file)["sub"] for file in _files(DRAWN)} == set(classes.subs):
         return _of_names(DRAWN, classes, answer, out)
     return _of_photos(photos, classes, answer, out)
 
@@ -52,7 +52,7 @@ def _of_names(folder: Path, classes: Classes, answer: Answer, out: Path) -> Gold
     """What the files' names say, as far as the release gets it right."""
     golden: Golden = {}
     for file in _files(folder):
-        wanted = _told(file)
+        wanted = _answers_of_name(file)
         if wanted["sub"] in classes.subs:
             wanted["main"] = classes.main_of[wanted["sub"]]
             given = answer(_read(file))
@@ -99,7 +99,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.suffix in (".jpg", ".png"))
 
 
-def _told(file: Path) -> dict[str, str]:
+def _answers_of_name(file: Path) -> dict[str, str]:
     """The answers that a file's name tells. Raises ReleaseError."""
     parts = file.stem.rsplit("-", 2)
     if len(parts) < 3:

@@ -11,7 +11,8 @@ from typing import Final
 
 import numpy as np
 
-from model.releasing.evaluate import calibration_error, chosen, per_class
+from model.releasing.evaluate import chosen
+from model.scoring import calibration_error, macro, per_class
 from model.serving.answers import HALF
 from model.serving.classes import HEADS, Classes
 from model.training.data import Photos
@@ -84,7 +85,9 @@ def _figures(
         "photos": float(here.sum()),
         "main": _share(given["main"] == photos.main, known["main"]),
         "sub": _share(right, subs),
-        "f1": _macro_f1(photos.sub[subs], given["sub"][subs], classes.subs),
+        "f1": macro(per_class(photos.sub[subs], given["sub"][subs], classes.subs), "f1")
+        if subs.any()
+        else np.nan,
         "calibration_error": calibration_error(sub.max(1)[subs], right[subs]) if subs.any() else np.nan,
         "filed": _share(filed, subs),
         "right": _share(right, subs & filed),
@@ -102,9 +105,3 @@ def _figures(
 def _share(flags: np.ndarray, among: np.ndarray) -> float:
     """The share of flags that are set where `among` is; NaN where it is nowhere."""
     return float(flags[among].mean()) if among.any() else float("nan")
-
-
-def _macro_f1(labels: np.ndarray, given: np.ndarray, names: tuple[str, ...]) -> float:
-    """The mean F1 of the classes that occur."""
-    rows = [row["f1"] for row in per_class(labels, given, names).values() if row["photos"]]
-    return float(np.mean(rows)) if rows else float("nan")

@@ -65,7 +65,8 @@ def quantise(whole: Path, path: Path, pixels: np.ndarray) -> None:
     _keep_sums(network.graph)
     onnx.save(network, prepared)
     backbone = [node.name for node in network.graph.node if _in_backbone(node)]
-    with contextlib.redirect_stdout(None):  # it tells of its histograms
+    # it tells of its histograms
+    with contextlib.redirect_stdout(None):
         _quantise_backbone(prepared, path, pixels, backbone)
     prepared.unlink()
     _centre_palette(whole, path, pixels)

@@ -11,7 +11,7 @@ import numpy as np
 from model.releasing.calibrate import calibrate
 from model.releasing.evaluate import chosen, judge
 from model.serving.classes import HEADS, Classes
-from model.training.held_out_scores import HeldOut
+from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.run import Run
 from model.training.runs import Division
@@ -21,7 +21,7 @@ MOST: Final = 4000
 """The promised precision, and the number of held-out photos, up to which is reckoned how many it takes."""
 
 
-def summary(run: Run, held_out: HeldOut, division: Division) -> Iterator[str]:
+def summary(run: Run, held_out: HeldOutScores, division: Division) -> Iterator[str]:
     """What the held-out photos say, line by line: scores, what would be filed, and how many more photos it takes."""
     share, right = _judged(run.classes, held_out)
     scores = {
@@ -46,7 +46,7 @@ def summary(run: Run, held_out: HeldOut, division: Division) -> Iterator[str]:
         )
 
 
-def photos_needed(classes: Classes, held_out: HeldOut) -> tuple[int, float] | None:
+def photos_needed(classes: Classes, held_out: HeldOutScores) -> tuple[int, float] | None:
     """How many more held-out photos, such as these, it takes to file clearly more, and the share that is then filed.
 
     Thresholds are set by the same photos several times over, as calibration does. None where that files no more.
@@ -63,7 +63,7 @@ def photos_needed(classes: Classes, held_out: HeldOut) -> tuple[int, float] | No
     return ((enough - 1) * number, shares[enough]) if enough > 1 else None
 
 
-def _repeated(held_out: HeldOut, times: int) -> HeldOut:
+def _repeated(held_out: HeldOutScores, times: int) -> HeldOutScores:
     """The same photos several times over, each time of other groups."""
     groups = (
         held_out.groups if held_out.groups is not None else np.arange(len(held_out.labels["sub"])).astype(str)
@@ -73,7 +73,7 @@ def _repeated(held_out: HeldOut, times: int) -> HeldOut:
     return replace(held_out.take(rows), groups=np.concatenate(again))
 
 
-def _judged(classes: Classes, held_out: HeldOut) -> tuple[float, float]:
+def _judged(classes: Classes, held_out: HeldOutScores) -> tuple[float, float]:
     """The share filed at PROMISE, and that of the right ones among these, by thresholds set on the same photos."""
     fitted = calibrate(classes, held_out.scores, held_out.labels, groups=held_out.groups)
     probable, filed = judge(held_out.scores, fitted, PROMISE)
@@ -83,7 +83,7 @@ def _judged(classes: Classes, held_out: HeldOut) -> tuple[float, float]:
     return float(filed.sum() / max(1, known.sum())), float(right[filed].mean()) if filed.any() else 0.0
 
 
-def _given(classes: Classes, held_out: HeldOut) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
+def _given(classes: Classes, held_out: HeldOutScores) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Every head's answers and labels."""
     probable, _ = judge(held_out.scores, replace(classes, thresholds={}), PROMISE)
     for head in HEADS:

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from model.releasing.evaluate import as_text, calibration_error, chosen, coverage
+from model.drawing import draw_confusion, draw_coverage, draw_reliability, new_figure
+from model.releasing.evaluate import as_text, scores_of_heads
+from model.scoring import Scores
 from model.serving.classes import Classes
 from model.training.data import Photos
 from model.training.labels import UNKNOWN
@@ -28,19 +30,8 @@ def write_pages(
     """Write each head's confusion matrix, reliability, risk-coverage curve and classes, and the worst mistakes."""
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    for head in classes.heads:
-        known = photos.labels(head) != UNKNOWN
-        if known.any():
-            written.append(
-                _draw_head(
-                    head,
-                    probable[head][known],
-                    chosen(head, probable, classes)[known],
-                    photos.labels(head)[known],
-                    classes,
-                    folder,
-                )
-            )
+    for head, scores in scores_of_heads(probable, photos, classes).items():
+        written.append(_draw_head(head, scores, folder))
     written += [_draw_classes(head, row["classes"], folder) for head, row in report.items() if row["photos"]]
     worst = worst_mistakes(probable["sub"], photos.sub)
     written += [_draw_worst(worst, probable["sub"], photos, classes, folder), folder / "index.html"]
@@ -57,47 +48,13 @@ def worst_mistakes(probable: np.ndarray, labels: np.ndarray, most: int = 40) -> 
     return wrong[np.argsort(-probable[wrong, given[wrong]], kind="stable")][:most]
 
 
-def _draw_head(
-    head: str, probable: np.ndarray, given: np.ndarray, labels: np.ndarray, classes: Classes, folder: Path
-) -> Path:
+def _draw_head(head: str, scores: Scores, folder: Path) -> Path:
     """One head's confusion matrix, reliability diagram and risk-coverage curve, side by side."""
-    from matplotlib.figure import Figure
-
-    right, sure = given == labels, probable[np.arange(len(labels)), given]
-    names = classes.names(head)
-    figure = Figure(figsize=(15, 5), layout="constrained")
-    confusion, reliability, risk = figure.subplots(1, 3)
-    matrix = np.zeros((len(names), len(names)), int)
-    np.add.at(matrix, (labels, given), 1)
-    confusion.imshow(matrix / matrix.sum(1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
-    for row, column in zip(*np.nonzero(matrix), strict=True):
-        dark = matrix[row, column] > matrix[row].sum() / 2
-        confusion.text(
-            column,
-            row,
-            str(matrix[row, column]),
-            ha="center",
-            va="center",
-            fontsize=7,
-            color="w" if dark else "k",
-        )
-    confusion.set_xticks(range(len(names)), names, rotation=90)
-    confusion.set_yticks(range(len(names)), names)
-    confusion.set(title=f"{head}: truth (rows) and answer", xlabel="answer", ylabel="truth")
-    bins = np.minimum((sure * 10).astype(int), 9)
-    used = np.unique(bins)
-    reliability.plot([0, 1], [0, 1], color="0.7")
-    reliability.plot([sure[bins == b].mean() for b in used], [right[bins == b].mean() for b in used], "o-")
-    reliability.set(
-        title=f"reliability (ECE {calibration_error(sure, right):.3f})",
-        xlabel="probability",
-        ylabel="share right",
-    )
-    share, wrong = coverage(sure, right)
-    risk.plot(share, wrong)
-    risk.set(
-        title="risk and coverage", xlabel="share answered, surest first", ylabel="share wrong among them"
-    )
+    figure, (confusion, reliability, risk) = new_figure(15, 5, 3)
+    draw_confusion(confusion, scores)
+    confusion.set(title=f"{head}: truth (rows) and answer")
+    draw_reliability(reliability, scores)
+    draw_coverage(risk, scores)
     path = folder / f"{head}.png"
     figure.savefig(path, dpi=80)
     return path
@@ -105,11 +62,11 @@ def _draw_head(
 
 def _draw_classes(head: str, table: Mapping[str, Mapping[str, float]], folder: Path) -> Path:
     """How many photos each class of a head has, and its precision, recall and F1, the most frequent class first."""
-    from matplotlib.figure import Figure
-
-    names = sorted(table, key=lambda name: table[name]["photos"])  # drawn from below
-    figure = Figure(figsize=(12, 1.4 + 0.3 * len(names)), layout="constrained")
-    counts, scores = figure.subplots(1, 2, sharey=True)
+    # drawn from below
+    names = sorted(table, key=lambda name: table[name]["photos"])
+    figure, (counts, scores) = new_figure(12, 1.4 + 0.3 * len(names), 2)
+    scores.sharey(counts)
+    scores.tick_params(labelleft=False)
     counts.barh(names, [table[name]["photos"] for name in names], color="0.6")
     for place, name in enumerate(names):
         counts.text(table[name]["photos"], place, f" {table[name]['photos']}", va="center", fontsize=8)
@@ -130,13 +87,9 @@ def _draw_classes(head: str, table: Mapping[str, Mapping[str, float]], folder: P
 def _draw_worst(
     worst: np.ndarray, probable: np.ndarray, photos: Photos, classes: Classes, folder: Path
 ) -> Path:
-    from matplotlib.figure import Figure
-
     rows = max(1, -(-len(worst) // 8))
-    figure = Figure(figsize=(16, 2.4 * rows), layout="constrained")
-    for axis, index in zip(
-        np.ravel(figure.subplots(rows, 8)), [*worst, *[None] * (rows * 8 - len(worst))], strict=True
-    ):
+    figure, grid = new_figure(16, 2.4 * rows, 8, rows=rows)
+    for axis, index in zip(np.ravel(grid), [*worst, *[None] * (rows * 8 - len(worst))], strict=True):
         axis.axis("off")
         if index is not None:
             axis.imshow(photos.pixels[index])

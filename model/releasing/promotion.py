@@ -6,14 +6,15 @@ rollback(Path("model/releases"))                  # back to the one before
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
 import in_use
 from in_use import CURRENT, InUseError
-from model.releasing import held_out
-from model.releasing.held_out import Compared, HeldOut
+from model.releasing import held_out_answers
+from model.releasing.held_out_answers import Compared, HeldOutAnswers
 from model.serving import promotions
 from model.serving.classes import HEADS, Classes
 from model.serving.promotions import is_shipped, named, take_over, use
@@ -57,6 +58,19 @@ def promote(
     given = [flag for flag, is_given in flags.items() if is_given]
     use(model_dir, before, version, " ".join(["promote", *given]))
     return release
+
+
+def command(model_dir: Path, release: Release) -> str:
+    """The command that puts a release to use, with what other categories than those in use need. Never with `--worse`."""
+    words = ["python -m model promote", release.version]
+    with contextlib.suppress(InUseError, ReleaseError):
+        used = load(model_dir / in_use.version(model_dir))
+        if _other_classes(release, used):
+            words.append("--new-classes")
+            heads = _heads_in_common(release, used)
+            if held_out_answers.in_common(_held_out(release), _held_out(used), heads) < PHOTOS_NEEDED:
+                words.append("--uncompared")
+    return " ".join(words)
 
 
 def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release:
@@ -125,8 +139,8 @@ def _check_against(
     objections = {"--new-classes": _other_classes(release, used)}
     if not _same_network(release, used):
         new, old = _held_out(release), _held_out(used)
-        heads = [head for head in HEADS if _alike(head, release.classes, used.classes)]
-        table, number = held_out.compare(new, old, heads), held_out.in_common(new, old, heads)
+        heads = _heads_in_common(release, used)
+        table, number = held_out_answers.compare(new, old, heads), held_out_answers.in_common(new, old, heads)
         for line in _as_text(table, used.version, release.version):
             tell(line)
         objections["--worse"] = _worse(release, used, table)
@@ -161,21 +175,25 @@ def _same_network(release: Release, used: Release) -> bool:
     return in_use.checksums(release.folder)[network] == in_use.checksums(used.folder)[network]
 
 
-def _held_out(release: Release) -> HeldOut:
+def _held_out(release: Release) -> HeldOutAnswers:
     """Its answers to photos that it has not learned from; nothing when it came without them."""
-    if held_out.FILE not in in_use.checksums(release.folder):
+    if held_out_answers.FILE not in in_use.checksums(release.folder):
         return {}
     try:
-        return held_out.read(release.folder)
+        return held_out_answers.read(release.folder)
     except (KeyError, OSError, ValueError) as error:
         raise ReleaseError(
-            f"{release.folder / held_out.FILE} cannot be read ({error}): export the release again."
+            f"{release.folder / held_out_answers.FILE} cannot be read ({error}): export the release again."
         ) from error
 
 
 def _alike(head: str, new: Classes, old: Classes) -> bool:
     """Whether both answer with this head, and tell the same classes apart there."""
     return head in new.heads and head in old.heads and set(new.names(head)) == set(old.names(head))
+
+
+def _heads_in_common(new: Release, old: Release) -> list[str]:
+    return [head for head in HEADS if _alike(head, new.classes, old.classes)]
 
 
 def _as_text(table: Mapping[str, Compared], old: str, new: str) -> list[str]:

@@ -217,7 +217,8 @@ def _unsure(head: str, answer: HeadAnswer, limit: float) -> str:
     """What is said of an answer below its limit; nothing of one that is sure."""
     if answer.probability >= limit:
         return ""
-    if limit > 1:  # this head keeps the promise on no share of the photos
+    if limit > 1:
+        # this head keeps the promise on no share of the photos
         why = ": too few photos were held out to promise more"
         return f"{_SPOKEN[head]} uncertain ({_percent(answer.probability)}{why})"
     return f"{_SPOKEN[head]} uncertain ({_percent(answer.probability)})"

@@ -160,11 +160,11 @@ class Classes:
             "backgrounds": self.backgrounds,
             "colours": self.colours,
             "heads": self.heads,
-            **_told(self),
+            **_limits_as_json(self),
             "offsets": dict(self.offsets),
         }
         if self.kinds:
-            content["kinds"] = {kind: _told(own) for kind, own in self.kinds.items()}
+            content["kinds"] = {kind: _limits_as_json(own) for kind, own in self.kinds.items()}
         return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
     @staticmethod
@@ -196,7 +196,7 @@ class Classes:
             raise ClassesError(f"classes.json cannot be used: {type(error).__name__} {error}.") from error
 
 
-def _told(own: Limits | Classes) -> dict[str, Any]:
+def _limits_as_json(own: Limits | Classes) -> dict[str, Any]:
     """Limits as JSON has them."""
     return {
         "temperatures": dict(own.temperatures),

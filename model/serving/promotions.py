@@ -13,6 +13,7 @@ from typing import Final
 
 import in_use
 from in_use import CURRENT, IN_USE, PROMOTIONS, InUseError
+from replacing import replacing
 
 PREVIOUS: Final = "PREVIOUS"
 """What older versions kept instead of PROMOTIONS: the one release to return to."""
@@ -25,7 +26,7 @@ def take_over(model_dir: Path) -> None:
     """
     chosen = "" if is_shipped(model_dir / CURRENT) else named(model_dir / CURRENT)
     if chosen and (model_dir / chosen).is_dir() and not (model_dir / IN_USE).exists():
-        _write_line(model_dir / IN_USE, chosen)
+        _name(model_dir / IN_USE, chosen)
     if (model_dir / PREVIOUS).is_file():
         previous, used = named(model_dir / PREVIOUS), named(model_dir / IN_USE) or named(model_dir / CURRENT)
         if previous and not (model_dir / PROMOTIONS).exists():
@@ -51,7 +52,7 @@ def named(path: Path) -> str:
 
 def use(model_dir: Path, earlier: str, version: str, command: str) -> None:
     """Put a release to use, and log it. A log without its last line still leads back, so the log comes second."""
-    _write_line(model_dir / IN_USE, version)
+    _name(model_dir / IN_USE, version)
     _log(model_dir, earlier, version, command)
 
 
@@ -93,11 +94,6 @@ def before(model_dir: Path, used: str) -> list[str]:
     return way[:-1] if way[-1:] == [used] else way
 
 
-def _write_line(path: Path, line: str) -> None:
-    """Replace a one-line file so that a reader sees the old line or the new one, never less."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w", encoding="utf-8") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+def _name(path: Path, version: str) -> None:
+    with replacing(path) as new:
+        new.write_text(version + "\n", encoding="utf-8")

@@ -50,7 +50,8 @@ class Release:
 
 def current(model_dir: Path) -> Release:
     """The release in use. Raises ReleaseError."""
-    with contextlib.suppress(OSError):  # a folder that may not be written to says the same the next time
+    # a folder that may not be written to says the same the next time
+    with contextlib.suppress(OSError):
         take_over(model_dir)
     return load(model_dir / version_in_use(model_dir))
 

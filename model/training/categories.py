@@ -1,9 +1,9 @@
 """Learn the categories alone: main and sub, by logistic regression on a backbone that stays as it is.
 
-    views = look(network, photos, Recipe())      # once, whichever photos are held out later
-    learn(network, views, photos, which, Recipe())
+    views = features_of_views(network, photos, Recipe())      # once, whichever photos are held out later
+    train_categories(network, views, photos, which)
 
-For few photos this is as good as learning layer4 as well (docs/model.md), takes seconds, and leaves what the backbone
+For few photos this is as good as learning layer4 as well (docs/experiments.md), takes seconds, and leaves what the backbone
 knows of backgrounds, colours and clothing as it was.
 """
 
@@ -21,6 +21,7 @@ from model.serving.classes import FEATURES
 from model.training.augment import Augmenter
 from model.training.data import Photos
 from model.training.labels import UNKNOWN
+from model.training.logistic import fitted
 from model.training.recipe import Recipe
 from model.training.train import raw_scores
 
@@ -31,7 +32,9 @@ MISSING: Final = -10.0
 """Score of a class that there was no photo of."""
 
 
-def look(network: Network, photos: Photos, recipe: Recipe, *, progress: bool = True) -> np.ndarray:
+def features_of_views(
+    network: Network, photos: Photos, recipe: Recipe, *, progress: bool = True
+) -> np.ndarray:
     """The features of every photo, whole and in `recipe.views` crops: float32 (1 + views, N, 512)."""
     everything = np.arange(len(photos))
     views = [raw_scores(network, photos, everything, recipe.serve_size)[FEATURES]]
@@ -42,13 +45,13 @@ def look(network: Network, photos: Photos, recipe: Recipe, *, progress: bool = T
     return np.stack(views)
 
 
-def learn(network: Network, views: np.ndarray, photos: Photos, which: np.ndarray, recipe: Recipe) -> Network:
+def train_categories(network: Network, views: np.ndarray, photos: Photos, which: np.ndarray) -> Network:
     """Set the main and the sub head by the photos at `which`; returns the network, in evaluation mode."""
     for head, layer in (("main", network.main), ("sub", network.sub)):
         known = which[photos.labels(head)[which] != UNKNOWN]
         if len(known):
             labels = np.tile(photos.labels(head)[known], len(views))
-            _set(layer, np.concatenate([view[known] for view in views]), labels, recipe.seed)
+            _set(layer, np.concatenate([view[known] for view in views]), labels)
     return network.eval()
 
 
@@ -64,22 +67,14 @@ def _crops(
     return np.concatenate(found)
 
 
-def _set(layer: nn.Linear, features: np.ndarray, labels: np.ndarray, seed: int) -> None:
+def _set(layer: nn.Linear, features: np.ndarray, labels: np.ndarray) -> None:
     """Fit a layer's weights; with one class only, all answers are that one."""
-    from sklearn.linear_model import LogisticRegression
-
     weights, bias = np.zeros((layer.out_features, layer.in_features)), np.full(layer.out_features, MISSING)
     found = np.unique(labels)
     if len(found) == 1:
         bias[found[0]] = 0.0
     else:
-        middle, spread = features.mean(0), features.std(0) + 1e-3
-        model = LogisticRegression(C=STRENGTH, class_weight="balanced", max_iter=500, random_state=seed)
-        model.fit((features - middle) / spread, labels)
-        rows, offsets = model.coef_ / spread, model.intercept_
-        if len(found) == 2:  # one score, for the second class against the first
-            rows, offsets = np.vstack([-rows, rows]) / 2, np.array([-offsets[0], offsets[0]]) / 2
-        weights[found], bias[found] = rows, offsets - rows @ middle
+        weights[found], bias[found] = fitted(features, labels, strength=STRENGTH)
     with torch.no_grad():
         layer.weight.copy_(torch.from_numpy(weights))
         layer.bias.copy_(torch.from_numpy(bias))

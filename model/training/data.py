@@ -135,9 +135,11 @@ class Photos:
                 "senders, or leave the column `sender` empty where it does not matter."
             )
         strata, which, counts = np.unique(self.strata(), return_inverse=True, return_counts=True)
-        strata[counts < of] = strata.max() + 1  # too few to have a share in every fold
+        # too few to have a share in every fold
+        strata[counts < of] = strata.max() + 1
         folds = StratifiedGroupKFold(n_splits=of, shuffle=True, random_state=seed)
-        with warnings.catch_warnings():  # a class of few photos is named by `of_one_group`
+        # a class of few photos is named by `of_one_group`
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             return list(folds.split(np.zeros(len(self)), strata[which], self.groups()))
 

@@ -6,9 +6,12 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from model.serving.familiar import SKETCH_BYTES, Familiar
+from model.training.logistic import fitted
+
+STRENGTH: Final = 0.01
+"""Of the regression that reads the kind."""
 
 FAR: Final = 0.005
 EDGE: Final = 0.02
@@ -55,13 +58,8 @@ def sketching(size: int = 512) -> np.ndarray:
 
 
 def _divide(features: np.ndarray, of: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The logistic regression that reads the kind, a number below `number`: weights (512, K) and bias (K,)."""
+    """What reads the kind, a number below `number`, from features: weights (512, K) and bias (K,)."""
     if number == 1:
         return np.zeros((features.shape[1], 1), np.float32), np.zeros(1, np.float32)
-    middle, spread = features.mean(0), features.std(0) + 1e-3
-    model = LogisticRegression(C=0.01, class_weight="balanced", max_iter=300)
-    model.fit((features - middle) / spread, of)
-    weights, bias = model.coef_.T / spread[:, None], model.intercept_
-    if number == 2:  # one score, for the second against the first
-        weights, bias = np.hstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
-    return weights.astype(np.float32), (bias - middle @ weights).astype(np.float32)
+    weights, bias = fitted(features, of, strength=STRENGTH)
+    return weights.T.astype(np.float32), bias.astype(np.float32)

@@ -22,7 +22,7 @@ FILE: Final = "held_out.npz"
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutScores:
     """Scores and features of photos of groups that training had not seen, and their labels (UNKNOWN = none).
 
     kinds, groups, sha256: of what kind each photo is, what it must stay together with, and its file's checksum; names: the
@@ -38,9 +38,9 @@ class HeldOut:
     """Checksums of what the network has learned from, where it is a release's, which does not say so."""
     names: Mapping[str, tuple[str, ...]] | None = None
 
-    def take(self, which: np.ndarray) -> HeldOut:
+    def take(self, which: np.ndarray) -> HeldOutScores:
         """The photos at these indices (or where this mask is true)."""
-        return HeldOut(
+        return HeldOutScores(
             {name: values[which] for name, values in self.scores.items()},
             {name: values[which] for name, values in self.labels.items()},
             None if self.kinds is None else self.kinds[which],
@@ -78,7 +78,7 @@ def save_scores(
     np.savez(path, allow_pickle=False, **kept)
 
 
-def load_held_out(path: Path, classes: Classes | None = None) -> HeldOut:
+def load_held_out(path: Path, classes: Classes | None = None) -> HeldOutScores:
     """Read what `save_scores` kept. Raises ReleaseError when there is nothing, or when it is of other classes."""
     if not path.is_file():
         raise ReleaseError(
@@ -94,7 +94,7 @@ def load_held_out(path: Path, classes: Classes | None = None) -> HeldOut:
     def of(kind: str) -> dict[str, np.ndarray]:
         return {n.removeprefix(kind): values for n, values in parts.items() if n.startswith(kind)}
 
-    held_out = HeldOut(
+    held_out = HeldOutScores(
         scores=of("score/"),
         labels=of("label/"),
         kinds=parts.get("kinds"),
@@ -108,7 +108,7 @@ def load_held_out(path: Path, classes: Classes | None = None) -> HeldOut:
     return held_out
 
 
-def _check_names(path: Path, held_out: HeldOut, classes: Classes) -> None:
+def _check_names(path: Path, held_out: HeldOutScores, classes: Classes) -> None:
     """Raise ReleaseError when scores are those of other classes, or of fewer heads."""
     for head in HEADS:
         names = classes.names(head)
@@ -121,7 +121,7 @@ def _check_names(path: Path, held_out: HeldOut, classes: Classes) -> None:
             )
 
 
-def of_held_out(held_out: HeldOut, photos: Photos) -> tuple[Photos, dict[str, np.ndarray]]:
+def of_held_out(held_out: HeldOutScores, photos: Photos) -> tuple[Photos, dict[str, np.ndarray]]:
     """Those of the photos that were held out, and their scores. Raises ReleaseError where none is among them."""
     assert held_out.sha256 is not None
     place = {checksum: i for i, checksum in enumerate(held_out.sha256.tolist())}

@@ -19,9 +19,9 @@ from model.serving.classes import WeightsError
 from model.training.data import Photos
 from model.training.recipe import Recipe
 
-_TOLD: Final = {
+_PARTS: Final = {
     "classes": "classes",
-    "photos": "photos to learn from (--data, --extra, --strangers)",
+    "photos": "photos to learn from (--data, --extra, --not-clothing)",
     "labels": "labels",
     "masks": "masks (--masks)",
     "held out": "held-out photos (--fold, --folds, --leave-out)",
@@ -55,7 +55,7 @@ def origin_of(
 
 def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """Raise WeightsError, naming what differs, when a run's folder holds a training of something else."""
-    other = [f"other {said}" for key, said in _TOLD.items() if before.get(key) != now[key]]
+    other = [f"other {said}" for key, said in _PARTS.items() if before.get(key) != now[key]]
     recipe = before.get("recipe", {})
     other += [
         f"--{name.replace('_', '-')} {recipe.get(name)} instead of {value}"

@@ -76,8 +76,8 @@ class Recipe:
     views: int = _count(
         3, "views of each labelled photo that background and colour are learned from at the end", 1, 100
     )
-    settle_epochs: int = _count(30, "passes over these views", 1)
-    settle_rate: float = _number(3e-3, "peak learning rate of these passes", 0, 1)
+    palette_epochs: int = _count(30, "passes over these views", 1)
+    palette_rate: float = _number(3e-3, "peak learning rate of these passes", 0, 1)
     patience: int = _count(8, "epochs without a better held-out score after which training stops", 1)
     seed: int = _count(0, "the same seed repeats a run exactly on one machine", 0, 2**31 - 1)
 

@@ -22,15 +22,15 @@ from torch import nn
 import in_use
 from model.network import Network
 from model.serving.classes import HEADS, DataError
-from model.training import categories, strangers
+from model.training import categories, clothing_head
 from model.training.augment import Augmenter
 from model.training.data import Photos, beside
 from model.training.held_out_scores import FILE, save_scores
 from model.training.labels import NO_CLOTHING, UNKNOWN
 from model.training.origin import origin_of, short_name
+from model.training.palette import palette_stays, train_palette
 from model.training.recipe import Recipe
 from model.training.run import Run, save_run, story
-from model.training.settle import settle, stays
 from model.training.start import Start
 from model.training.steps import load_checkpoint, save_checkpoint
 from model.training.train import familiarise, label_sets, raw_scores, train
@@ -122,7 +122,7 @@ class Plan:
     def views(self) -> np.ndarray:
         """Features of all photos, seen once (model/training/categories.py)."""
         if self._views is None:
-            self._views = categories.look(
+            self._views = categories.features_of_views(
                 self.start.network, self.photos, self.recipe, progress=self.progress
             )
         return self._views
@@ -133,7 +133,8 @@ def learn(plan: Plan, run: Path) -> Run:
     _refuse_learned(plan)
     photos, division, recipe, start = plan.photos, plan.division, plan.recipe, plan.start
     run.mkdir(parents=True, exist_ok=True)
-    if not recipe.epochs:  # nothing is gone on from, but another run is not written over
+    if not recipe.epochs:
+        # nothing is gone on from, but another run is not written over
         origin = plan.origin()
         load_checkpoint(run / "checkpoint.pt", origin)
         save_checkpoint(run / "checkpoint.pt", {"origin": origin})
@@ -153,7 +154,7 @@ def learn(plan: Plan, run: Path) -> Run:
     finished = Run(
         network,
         start.classes,
-        story(recipe, photos, division.learn, begins_with=start.told, teacher=plan.teacher),
+        story(recipe, photos, division.learn, begins_with=start.description, teacher=plan.teacher),
         recipe.serve_size,
         familiarise(network, photos, division.learn, recipe.serve_size),
         trained=_trained(plan),
@@ -185,10 +186,10 @@ def _network(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) -
             progress=plan.progress,
         )
     else:
-        categories.learn(network, plan.views(), photos, learned, recipe)
-        settle(network, photos, learned, recipe, keeps=start.keeps, progress=False)
+        categories.train_categories(network, plan.views(), photos, learned)
+        train_palette(network, photos, learned, recipe, keeps=start.keeps, progress=False)
     if not _knows_clothing(plan, network, learned):
-        strangers.teach(network, Augmenter(photos), learned, plan.others, recipe.serve_size)
+        clothing_head.train_clothing_head(network, Augmenter(photos), learned, plan.others, recipe.serve_size)
     return network.eval()
 
 
@@ -198,7 +199,9 @@ def _teachers(plan: Plan, learned: np.ndarray, held_out: np.ndarray, run: Path) 
         return []
     from model.training import teacher
 
-    found: list[nn.Module] = [teacher.teach(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)]
+    found: list[nn.Module] = [
+        teacher.train_teacher(plan.photos, learned, held_out, plan.teacher, plan.recipe, run)
+    ]
     return found + ([copy.deepcopy(plan.start.network).eval()] if "sub" in plan.start.keeps else [])
 
 
@@ -217,7 +220,7 @@ def _knows_clothing(plan: Plan, network: Network, learned: np.ndarray) -> bool:
 def _trained(plan: Plan) -> tuple[str, ...]:
     """The heads that answer: those with labels of two classes at least, and those that came with the network and stay."""
     learned, keeps = plan.division.learn, plan.start.keeps
-    kept = set(keeps) & {"background", "colour"} if stays(plan.photos, learned, keeps) else set()
+    kept = set(keeps) & {"background", "colour"} if palette_stays(plan.photos, learned, keeps) else set()
     own = {h for h in HEADS if len(set(plan.photos.labels(h)[learned].tolist()) - {UNKNOWN}) > 1}
     return tuple(head for head in HEADS if head in own | kept | {"main", "sub"})
 
@@ -229,6 +232,6 @@ def _refuse_learned(plan: Plan) -> None:
     if known:
         raise DataError(
             f"{known} of the {len(held_out)} held-out photos were learned from by what this training begins with "
-            f"({plan.start.told}): they would say nothing. Begin with another (--start, --init), or hold out what that one "
-            "held out (--fold)."
+            f"({plan.start.description}): they would say nothing. Begin with another (--start, --init), or hold out what "
+            "that one held out (--fold)."
         )

@@ -35,13 +35,13 @@ IMAGENET: Final = "imagenet"
 class Start:
     """A network to train, and its classes, calibrated as far as it knows them.
 
-    keeps: the heads that know their classes already, `clothing` among them. told: what the card says of it.
+    keeps: the heads that know their classes already, `clothing` among them. description: what the card says of it.
     learned: checksums of the photos that it has learned from, as far as that is known.
     """
 
     network: Network
     classes: Classes
-    told: str
+    description: str
     keeps: tuple[str, ...] = ()
     learned: frozenset[str] = frozenset()
 
@@ -63,8 +63,10 @@ def begin(classes: Classes, recipe: Recipe, *, init: Path | None = None, start: 
     if str(init) == NONE:
         return Start(network, classes, "random weights to begin with")
     load_backbone(network, None if str(init) == IMAGENET else init)
-    told = "torchvision's IMAGENET1K_V1 weights" if str(init) == IMAGENET else f"weights of {init.name}"
-    return Start(network, classes, f"{told} to begin with")
+    description = (
+        "torchvision's IMAGENET1K_V1 weights" if str(init) == IMAGENET else f"weights of {init.name}"
+    )
+    return Start(network, classes, f"{description} to begin with")
 
 
 def _from(folder: Path, classes: Classes, recipe: Recipe) -> Start:

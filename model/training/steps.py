@@ -20,6 +20,7 @@ from model.training.data import Photos
 from model.training.labels import UNKNOWN
 from model.training.origin import refuse_another
 from model.training.recipe import Recipe
+from replacing import replacing
 
 
 class Steps(Dataset[Batch]):
@@ -118,7 +119,7 @@ def cross_entropy_of_shares(
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
-def take(
+def optimiser_step(
     step: int,
     losses: dict[str, Tensor],
     network: nn.Module,
@@ -146,9 +147,8 @@ def _keep_average(average: nn.Module, network: nn.Module, decay: float, step: in
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write it whole or not at all."""
-    partial = path.with_suffix(".part")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path) as new:
+        torch.save(state, new)
 
 
 def load_checkpoint(
@@ -160,7 +160,8 @@ def load_checkpoint(
     try:
         saved: dict[str, Any] = torch.load(path, weights_only=True, map_location=device)
         before = saved.get("origin", {})
-    except Exception as error:  # torch raises whatever its readers do
+    except Exception as error:
+        # torch raises whatever its readers do
         raise WeightsError(f"{path} cannot be read: remove it, and the run begins anew.") from error
     refuse_another(before, origin, path.parent)
     return saved

@@ -21,12 +21,12 @@ def from_folders(folders: Iterable[str], taxonomy: Mapping[str, Iterable[str]]) 
     """
     subs = tuple(sub_name(folder) for folder in sorted(folders, key=_folder_order))
     main_by_sub = {_plain(sub): main for main, members in taxonomy.items() for sub in members}
-    if strangers := [sub for sub in subs if _plain(sub) not in main_by_sub]:
-        example = json.dumps({"a main category": strangers}, ensure_ascii=False)
+    if unknown := [sub for sub in subs if _plain(sub) not in main_by_sub]:
+        example = json.dumps({"a main category": unknown}, ensure_ascii=False)
         raise ClassesError(
-            f"The taxonomy names no main category for: {', '.join(strangers)}. Write a taxonomy.json beside the "
+            f"The taxonomy names no main category for: {', '.join(unknown)}. Write a taxonomy.json beside the "
             f"photos' folders, such as {example}; or put each folder into one named after its main category "
-            f"(raw/<main category>/{strangers[0]}); or rename a misspelt folder."
+            f"(raw/<main category>/{unknown[0]}); or rename a misspelt folder."
         )
     main_of = {sub: main_by_sub[_plain(sub)] for sub in subs}
     return Classes(mains=tuple(sorted(set(main_of.values()))), subs=subs, main_of=main_of)
@@ -52,12 +52,20 @@ def read_taxonomy(path: Path = TAXONOMY) -> dict[str, list[str]]:
 
 
 def sub_name(folder: str) -> str:
-    """The class a folder stands for: its name without an ordering number (`3_sneakers` → `sneakers`)."""
+    """The class a folder stands for: its name without an ordering number.
+
+    >>> sub_name("3_sneakers")
+    'sneakers'
+    """
     return re.sub(r"^\d+[_\- ]+", "", folder.strip())
 
 
 def same_name(one: str, other: str) -> bool:
-    """Whether two spellings name one class: case, blanks and ordering numbers do not count."""
+    """Whether two spellings name one class: case, blanks and ordering numbers do not count.
+
+    >>> same_name("0_T-shirt", "t shirt")
+    True
+    """
     return _plain(one) == _plain(other)
 
 

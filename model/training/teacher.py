@@ -1,11 +1,11 @@
 """What a larger network knows: a ResNet-50 learns the categories first, and then teaches the small one.
 
-    teacher = teach(photos, learn, held_out, Path("resnet50.safetensors"), Recipe(), Path("runs/first"))
+    teacher = train_teacher(photos, learn, held_out, Path("resnet50.safetensors"), Recipe(), Path("runs/first"))
     train(photos, learn, held_out, Recipe(), Path("runs/first"), teachers=[teacher])
 
 Alone it is no better than the small network, but it errs elsewhere: what both say together is better than either, and
-a part of that can be learned (docs/model.md). It answers for every crop, blend and new background that the small one is
-shown (Beyer et al. 2022), and for photos without a label as well.
+a part of that can be learned (docs/experiments.md). It answers for every crop, blend and new background that the small
+one is shown (Beyer et al. 2022), and for photos without a label as well.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ from model.training.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
+    optimiser_step,
     save_checkpoint,
     set_rates,
-    take,
     whole_photos,
 )
 
@@ -47,11 +47,13 @@ AVERAGE: Final = 0.99
 """Decay, a step, of the moving average of the teacher's weights: it has few steps."""
 
 
-class Said(NamedTuple):
-    """Scores of N photos, before any softmax."""
+class CategoryScores(NamedTuple):
+    """Scores of main and sub for N photos, before any softmax."""
 
-    main: Tensor  # (N, mains)
-    sub: Tensor  # (N, subs)
+    main: Tensor
+    """(N, mains)."""
+    sub: Tensor
+    """(N, subs)."""
 
 
 class Teacher(nn.Module):
@@ -75,11 +77,11 @@ class Teacher(nn.Module):
         nn.init.zeros_(self.answer.weight)
         self.mains = len(classes.mains)
 
-    def forward(self, pixels: Tensor) -> Said:
+    def forward(self, pixels: Tensor) -> CategoryScores:
         """Score N photos."""
         seen = self.layer4(self.layer3(self.frozen(pixels)))
         answers: Tensor = self.answer(seen.mean((2, 3)))
-        return Said(answers[:, : self.mains], answers[:, self.mains :])
+        return CategoryScores(answers[:, : self.mains], answers[:, self.mains :])
 
     def learning(self) -> None:
         """Training mode, but for the frozen layers' statistics."""
@@ -88,16 +90,16 @@ class Teacher(nn.Module):
 
 
 @torch.no_grad()
-def consult(teachers: Sequence[nn.Module], pixels: Tensor) -> Said:
-    """What all of them say of the same (N, 3, h, w) pixels: the means of their log-probabilities."""
+def ensemble(teachers: Sequence[nn.Module], pixels: Tensor) -> CategoryScores:
+    """The means of all teachers' log-probabilities for the same (N, 3, h, w) pixels."""
     said = [teacher(pixels) for teacher in teachers]
-    return Said(
+    return CategoryScores(
         main=torch.stack([torch.log_softmax(one.main, 1) for one in said]).mean(0),
         sub=torch.stack([torch.log_softmax(one.sub, 1) for one in said]).mean(0),
     )
 
 
-def teach(
+def train_teacher(
     photos: Photos,
     learn: np.ndarray,
     held_out: np.ndarray,
@@ -188,7 +190,7 @@ def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) ->
             said = state.teacher(as_seen(batch.pixels, device))
             losses = category_losses(said.main, said.sub, batch, recipe.smoothing)
         number = state.epoch * len(steps) + step
-        take(number, losses, state.teacher, state.average, state.optimiser, AVERAGE)
+        optimiser_step(number, losses, state.teacher, state.average, state.optimiser, AVERAGE)
         total += sum(loss.item() for loss in losses.values())
         bar.set_postfix({"loss": f"{total / (step + 1):.3f}"})
     return total / len(steps)

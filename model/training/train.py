@@ -22,7 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from tqdm import tqdm
 
-from model.network import Network, Palette, Scores, as_seen, both_ways
+from model.network import Network, Outputs, Palette, as_seen, flip_averaged
+from model.scoring import accuracy, balanced_accuracy
 from model.serving.answers import joint
 from model.serving.classes import FEATURES, HEADS, OUTPUTS
 from model.serving.familiar import Familiar
@@ -32,8 +33,8 @@ from model.training.data import Photos
 from model.training.familiarity import fit
 from model.training.labels import UNKNOWN
 from model.training.origin import origin_of
+from model.training.palette import palette_stays, train_palette
 from model.training.recipe import Recipe
-from model.training.settle import settle, stays
 from model.training.steps import (
     Steps,
     category_losses,
@@ -42,12 +43,12 @@ from model.training.steps import (
     draw_rates,
     fast_bfloat16,
     load_checkpoint,
+    optimiser_step,
     save_checkpoint,
     set_rates,
-    take,
     whole_photos,
 )
-from model.training.teacher import Said, consult
+from model.training.teacher import CategoryScores, ensemble
 
 MOST: Final = 150
 """Photos of each class of each kind that say what such photos look like."""
@@ -70,14 +71,14 @@ def train(
 ) -> Network:
     """Train a network on the photos at `learn`, score every epoch on some of those at `held_out` (may be empty).
 
-    `keeps` are the heads that know their classes already (see model.start): what they rest on is not changed.
+    `keeps` are the heads that know their classes already (see `start.Start`): what they rest on is not changed.
     `teachers`, in evaluation mode, answer for whatever the network is shown, and it learns from them as well. Goes on
     from the run's own checkpoint when there is one, of the same training by content; raises WeightsError where it is of
     another. Returns the averaged network, in evaluation mode.
     """
     run.mkdir(parents=True, exist_ok=True)
     origin = origin_of(photos, learn, held_out, recipe, network, teachers)
-    state = _State.begin(network, recipe, stays(photos, learn, keeps))
+    state = _State.begin(network, recipe, palette_stays(photos, learn, keeps))
     device = next(state.network.parameters()).device
     teachers = [teacher.to(device, memory_format=torch.channels_last) for teacher in teachers]  # type: ignore[call-overload]
     state.resume(run / "checkpoint.pt", origin)
@@ -93,7 +94,7 @@ def train(
         state.finish_epoch(scores)
         state.save(run / "checkpoint.pt", origin)
         record(run, {"epoch": state.epoch, "size": size, **losses, **scores})
-    return settle(state.average, photos, learn, recipe, keeps=keeps, progress=progress)
+    return train_palette(state.average, photos, learn, recipe, keeps=keeps, progress=progress)
 
 
 @dataclass
@@ -116,13 +117,14 @@ class _State:
         network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         average = copy.deepcopy(network)
         frozen = [network.stem, network.layer1]
-        if palette_stays:  # and what it rests on: the map of the item is drawn from layer2 and layer3
+        if palette_stays:
+            # and what it rests on: the map of the item is drawn from layer2 and layer3
             frozen += [
                 network.layer2,
                 network.layer3,
                 network.fine,
                 network.coarse,
-                network.ground,
+                network.item_map,
                 network.palette,
             ]
         for part in frozen:
@@ -190,27 +192,27 @@ def _train_epoch(
         batch = drawn.to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
             pixels = as_seen(batch.pixels, device)
-            scores: Scores = state.network(pixels)
+            scores: Outputs = state.network(pixels)
             losses = _losses(scores, batch, recipe)
             if teachers:
-                losses |= _taught(losses, scores, consult(teachers, pixels), recipe)
+                losses |= _distilled(losses, scores, ensemble(teachers, pixels), recipe)
         number = state.epoch * len(steps) + step
-        take(number, losses, state.network, state.average, state.optimiser, recipe.average)
+        optimiser_step(number, losses, state.network, state.average, state.optimiser, recipe.average)
         for name, value in losses.items():
             sums[name] = sums.get(name, 0.0) + value.item()
         bar.set_postfix({name: f"{sums[name] / (step + 1):.3f}" for name in ("sub", "background", "colour")})
     return {f"loss/{name}": value / len(steps) for name, value in sums.items()}
 
 
-def _losses(scores: Scores, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
+def _losses(scores: Outputs, batch: Batch, recipe: Recipe) -> dict[str, Tensor]:
     """Every head's loss over the photos that count for it, weighted."""
     masked = batch.masked.float().view(-1, 1, 1, 1)
-    ground = F.binary_cross_entropy_with_logits(scores.ground, batch.mask, reduction="none")
+    apart = F.binary_cross_entropy_with_logits(scores.item_map, batch.mask, reduction="none")
     return category_losses(scores.main, scores.sub, batch, recipe.smoothing) | {
         "background": 0.5 * cross_entropy(scores.background, batch.background, 0.05),
         "colour": 0.5 * cross_entropy_of_shares(scores.colour, batch.colour, 0.05),
         "clothing": 0.3 * _clothing_loss(scores.clothing, batch.clothing),
-        "ground": 0.5 * (ground * masked).sum() / (masked.sum() * ground[0].numel() + 1e-6),
+        "item_map": 0.5 * (apart * masked).sum() / (masked.sum() * apart[0].numel() + 1e-6),
     }
 
 
@@ -221,11 +223,13 @@ def _clothing_loss(scores: Tensor, clothing: Tensor) -> Tensor:
     return (each * known).sum() / known.sum().clamp(min=1)
 
 
-def _taught(losses: dict[str, Tensor], scores: Scores, said: Said, recipe: Recipe) -> dict[str, Tensor]:
+def _distilled(
+    losses: dict[str, Tensor], scores: Outputs, taught: CategoryScores, recipe: Recipe
+) -> dict[str, Tensor]:
     """The losses of main and sub with the teachers' part: how far the network is from what they say."""
     apart = {
-        "sub": F.cross_entropy(scores.sub, torch.softmax(said.sub, 1)),
-        "main": 0.5 * F.cross_entropy(scores.main, torch.softmax(said.main, 1)),
+        "sub": F.cross_entropy(scores.sub, torch.softmax(taught.sub, 1)),
+        "main": 0.5 * F.cross_entropy(scores.main, torch.softmax(taught.main, 1)),
     }
     return {name: torch.lerp(losses[name], apart[name], recipe.taught) for name in apart}
 
@@ -237,7 +241,7 @@ def raw_scores(network: Network, photos: Photos, which: np.ndarray, size: int = 
     found: dict[str, list[np.ndarray]] = {}
     with torch.inference_mode():
         for pixels in whole_photos(photos, which, size):
-            seen = both_ways(network, as_seen(pixels, device))
+            seen = flip_averaged(network, as_seen(pixels, device))
             for head, scores in zip((*OUTPUTS, FEATURES), seen, strict=True):
                 found.setdefault(head, []).append(scores.float().cpu().numpy())
     return {head: np.concatenate(parts) for head, parts in found.items()}
@@ -256,12 +260,8 @@ def check(network: Network, photos: Photos, which: np.ndarray, size: int) -> dic
     for head in HEADS:
         labels = photos.labels(head)[which]
         known = labels != UNKNOWN
-        right = scores[head].argmax(1) == labels
-        groups = np.unique(labels[known]) if head == "background" else [None]
-        shares = [
-            right[known if group is None else labels == group].mean() for group in groups if known.any()
-        ]
-        result[head] = float(np.mean(shares)) if shares else 0.0
+        measure = balanced_accuracy if head == "background" else accuracy
+        result[head] = measure(labels[known], scores[head].argmax(1)[known]) if known.any() else 0.0
     return result
 
 

@@ -14,7 +14,7 @@ from tests import small_release
 
 Make = Callable[..., Path]
 
-QUICK = ["--epochs=0", "--serve-size=32", "--views=1", "--settle-epochs=1", "--init=none", "--folds=2"]
+QUICK = ["--epochs=0", "--serve-size=32", "--views=1", "--palette-epochs=1", "--init=none", "--folds=2"]
 
 
 @pytest.fixture

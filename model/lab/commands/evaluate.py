@@ -62,7 +62,8 @@ def evaluate(
     from model.lab.judging.judges import all_judges, chosen_judge
     from model.lab.judging.tasks import load_task
     from model.lab.pages.evaluation import lines, page
-    from model.lab.photos.store import Store, replacing
+    from model.lab.photos.store import Store
+    from replacing import replacing
 
     if only_list:
         listed = [f"{task}: {one.name}" for task, one in all_judges(out, releases)]
@@ -92,6 +93,7 @@ def evaluate(
         return
     name = f"{datetime.now(UTC):%Y-%m-%d %H%M%S} {asked.task} {asked.name}"
     folder = out / "evaluations"
+    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{name}.log") as scratch:
         scratch.write_text(f"{text}\n", encoding="utf-8")
     page(asked, scores, files, on).save(folder / f"{name}.html")

@@ -29,11 +29,12 @@ def explain(
     """
     from model.lab.judging.judges import all_judges
     from model.lab.pages.judgement import drawing, look_at, verdicts
-    from model.lab.photos.store import replacing
+    from replacing import replacing
 
     view = look_at(photo, mask, mask_model)
     told = verdicts(view, [judge for _, judge in all_judges(out, releases)])
     target = picture or out / "explained" / f"{photo.stem}.png"
+    target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as scratch:
         drawing(view, told).savefig(scratch, format="png", dpi=80)
     print("\n".join([*told, str(target)]))

@@ -21,9 +21,9 @@ def _feature_sets() -> str:
 
 
 def _models() -> str:
-    from model.lab.judging.classical import RECIPES
+    from model.lab.judging.classical import CLASSIFIERS
 
-    return "; ".join(f"{name}: {recipe.meaning}" for name, recipe in RECIPES.items())
+    return "; ".join(f"{name}: {kind.meaning}" for name, kind in CLASSIFIERS.items())
 
 
 @lab.command(exit_codes=DONE)

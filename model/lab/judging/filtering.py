@@ -27,7 +27,8 @@ def filter_store(source: Path, labels: Path, out: Path, columns: Sequence[str]) 
     files = list(mapping["file"])
     if not files:
         raise LabError(f"No photo of {source} has a sure label in {labels}.")
-    (out / "masks.csv").unlink(missing_ok=True)  # until the last file is written, the folder is not a store
+    # until the last file is written, the folder is not a store
+    (out / "masks.csv").unlink(missing_ok=True)
     write_arrays(out / "masks.npz", _masks(store, files))
     write_csv(out / "backgrounds.csv", store.numbers.loc[files].join(sure).reset_index())
     for table in sorted((source / "features").glob("*.csv")):

@@ -85,7 +85,7 @@ class ClassicalJudge:
     @cached_property
     def model(self) -> Any:
         """The model, loaded when it is first asked."""
-        return classical.load(self.folder)[0]
+        return classical.load_model(self.folder)[0]
 
 
 class ReleasedNetwork:

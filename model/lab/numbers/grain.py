@@ -49,5 +49,6 @@ def _network() -> Network:
         release = current(RELEASES)
     except (ReleaseError, ClassesError) as error:
         raise LabError(f"The grain needs the first layers of a release: {error}") from error
-    torch.set_num_threads(1)  # one process a core does the rest
+    # one process a core does the rest
+    torch.set_num_threads(1)
     return load_release(release.folder, release.classes)

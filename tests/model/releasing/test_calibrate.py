@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from model.releasing.calibrate import DOUBTED_BELOW, PRECISIONS, calibrate, keep_promises
-from model.releasing.evaluate import calibration_error, doubted
+from model.releasing.evaluate import doubted
+from model.scoring import calibration_error
 from model.serving.answers import probabilities
 from model.serving.classes import Classes
 from model.training.labels import UNKNOWN

@@ -10,19 +10,16 @@ from sklearn import metrics
 
 from model.releasing.evaluate import (
     as_text,
-    balanced,
-    calibration_error,
     compare,
-    coverage,
     doubted,
     evaluate,
     in_words,
     judge,
-    per_class,
     review,
 )
 from model.releasing.kinds import by_kind
 from model.releasing.pages import worst_mistakes, write_pages
+from model.scoring import balanced_accuracy, calibration_error, coverage, per_class
 from model.serving.answers import decode, probabilities
 from model.serving.classes import HEADS, Limits
 from model.training import data
@@ -48,7 +45,7 @@ def test_macro_scores_are_scikit_learns() -> None:
     wanted = metrics.precision_recall_fscore_support(labels, given)
     for i, row in enumerate(table.values()):
         assert list(row.values()) == pytest.approx([wanted[0][i], wanted[1][i], wanted[2][i], wanted[3][i]])
-    assert balanced(labels, given) == pytest.approx(metrics.balanced_accuracy_score(labels, given))
+    assert balanced_accuracy(labels, given) == pytest.approx(metrics.balanced_accuracy_score(labels, given))
 
 
 def test_a_network_that_is_right_as_often_as_it_says_has_no_calibration_error() -> None:
@@ -70,7 +67,7 @@ def test_photos_without_a_label_do_not_count(make_photos: Make) -> None:
     assert report["sub"]["photos"] == 24
     assert report["background"]["photos"] == 21
     assert report["sub"]["score"] == report["sub"]["top3"] == report["sub"]["f1"] == 1.0
-    unsure = probabilities(guesses(photos, 0, 1.5), photos.classes)
+    unsure = probabilities(guesses(photos, 1, 1.5), photos.classes)
     low, high = evaluate(unsure, photos, photos.classes)["sub"]["interval"]
     assert 0 < low < high <= 1
 

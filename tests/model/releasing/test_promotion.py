@@ -201,7 +201,7 @@ def test_the_release_in_use_is_found_where_nothing_may_be_written(
     def read_only(*_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(releases, "_write_line", read_only)
+    monkeypatch.setattr(promotions, "_name", read_only)
     assert releases.current(old_dir).version == "mine"
 
 
@@ -328,6 +328,27 @@ def test_all_objections_come_at_once_with_the_one_command_that_overrules_them(co
     other(compared_dir, "own", {"colour": 300}, photos=100, subs=("boots", "coat"))
     with pytest.raises(ReleaseError, match="promote own --new-classes --worse --uncompared`"):
         promotion.promote(compared_dir, "own", new_classes=True)
+
+
+@pytest.mark.parametrize(
+    ("photos", "flags"), [(300, " --new-classes"), (100, " --new-classes --uncompared")], ids=["many", "few"]
+)
+def test_the_command_for_other_categories_that_export_names_is_one_that_works(
+    compared_dir: Path, photos: int, flags: str
+) -> None:
+    other(compared_dir, "own", photos=photos, subs=("boots", "coat"))
+    command = promotion.command(compared_dir, releases.load(compared_dir / "own"))
+    assert command == f"python -m model promote own{flags}"
+    uncompared = "--uncompared" in flags
+    assert promotion.promote(compared_dir, "own", new_classes=True, uncompared=uncompared).version == "own"
+
+
+def test_the_command_for_the_same_categories_overrules_nothing(compared_dir: Path) -> None:
+    other(compared_dir, "new", {"main": 80})
+    release = releases.load(compared_dir / "new")
+    assert promotion.command(compared_dir, release) == "python -m model promote new"
+    (compared_dir / "IN_USE").unlink()
+    assert promotion.command(compared_dir, release) == "python -m model promote new"
 
 
 def test_the_same_network_with_other_thresholds_needs_no_comparison(model_dir: Path) -> None:

@@ -15,9 +15,10 @@ from model.serving.predictor import Predictor
 from model.serving.preprocess import read_photo
 from model.serving.releases import ReleaseError
 from model.serving.signed import has_vnni, signed
+from settings import ROOT
 from tests import small_release
 
-RELEASES = Path(__file__).parents[2] / "model" / "releases"
+RELEASES = ROOT / "model" / "releases"
 
 
 @pytest.fixture

@@ -11,8 +11,9 @@ from onnx import TensorProto, helper, numpy_helper
 from model.releasing.onnx_network import open_session
 from model.serving import releases
 from model.serving.signed import has_vnni, signed
+from settings import ROOT
 
-RELEASES = Path(__file__).parents[2] / "model" / "releases"
+RELEASES = ROOT / "model" / "releases"
 
 
 def network(

@@ -12,6 +12,7 @@ from model.serving.classes import ClassesError, DataError
 from model.serving.preprocess import read_photo
 from model.training import data
 from model.training.labels import UNKNOWN, read_labels
+from settings import ROOT
 
 Make = Callable[..., Path]
 
@@ -268,7 +269,7 @@ def test_our_table_of_further_labels_names_each_photo_once_and_can_be_read(make_
 
 
 def test_our_table_of_further_labels_fits_the_shared_photos(make_photos: Make) -> None:
-    folder = Path(__file__).parents[3] / "shared/clothing/extra"
+    folder = ROOT.parent / "shared/clothing/extra"
     if not folder.is_dir():
         pytest.skip("the shared photos are not here")
     classes = load(make_photos(each=3)).classes

@@ -14,17 +14,17 @@ from model.__main__ import main
 from model.network import Network
 from model.releasing import outlook
 from model.serving.classes import Classes, DataError
-from model.training import data, runs, settle, start
-from model.training.held_out_scores import HeldOut
+from model.training import data, palette, runs, start
+from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run
 
 Make = Callable[..., Path]
 QUICK = Recipe(
-    epochs=0, size=32, last_size=32, serve_size=32, batch=8, views=1, settle_epochs=1, teacher_epochs=1
+    epochs=0, size=32, last_size=32, serve_size=32, batch=8, views=1, palette_epochs=1, teacher_epochs=1
 )
-OPTIONS = ["--epochs=0", "--serve-size=32", "--views=1", "--settle-epochs=1"]
+OPTIONS = ["--epochs=0", "--serve-size=32", "--views=1", "--palette-epochs=1"]
 
 
 @pytest.fixture
@@ -95,10 +95,10 @@ def test_colours_of_ones_own_are_learned_and_leave_the_background_as_it_was(
 def test_a_palette_is_learned_anew_from_enough_labels_alone(make_photos: Make) -> None:
     photos = data.load(make_photos(each=6), progress=False)
     every = np.arange(len(photos))
-    assert settle.stays(photos, every, ("background", "colour"))
-    assert not settle.stays(photos, every, ())
+    assert palette.palette_stays(photos, every, ("background", "colour"))
+    assert not palette.palette_stays(photos, every, ())
     many = photos.take(np.tile(every, 40))
-    assert not settle.stays(many, np.arange(len(many)), ("background", "colour"))
+    assert not palette.palette_stays(many, np.arange(len(many)), ("background", "colour"))
 
 
 def test_few_photos_are_each_held_out_once_and_all_learned_from(make_photos: Make) -> None:
@@ -180,7 +180,7 @@ def test_from_a_folder_to_a_release_with_only_the_commands_that_it_names(
     assert "each is judged by a network that has not learned" in card
 
 
-def held_out(number: int, wrong: int) -> tuple[Classes, HeldOut]:
+def held_out(number: int, wrong: int) -> tuple[Classes, HeldOutScores]:
     """Sure scores for two classes, of which the least sure ones are wrong."""
     classes = Classes(mains=("m",), subs=("a", "b"), main_of={"a": "m", "b": "m"}, heads=("main", "sub"))
     labels = np.arange(number) % 2
@@ -194,7 +194,7 @@ def held_out(number: int, wrong: int) -> tuple[Classes, HeldOut]:
     }
     scores = {"sub": sure, "clothing": np.ones(number), **zeros}
     said = {"sub": labels, "main": np.zeros(number, int), "background": unknown, "colour": unknown}
-    return classes, HeldOut(scores, {**said, "clothing": np.ones(number, int)})
+    return classes, HeldOutScores(scores, {**said, "clothing": np.ones(number, int)})
 
 
 def test_too_few_photos_are_told_how_many_more_it_takes() -> None:

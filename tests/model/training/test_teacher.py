@@ -16,7 +16,7 @@ from model.training import data, teacher, train
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.start import begin
-from model.training.teacher import Said, Teacher, consult, teach
+from model.training.teacher import CategoryScores, Teacher, ensemble, train_teacher
 
 Make = Callable[..., Path]
 QUICK = Recipe(
@@ -28,7 +28,7 @@ QUICK = Recipe(
     batch=10,
     rate=1e-3,
     average=0.5,
-    settle_epochs=1,
+    palette_epochs=1,
     views=1,
     teacher_epochs=2,
 )
@@ -49,18 +49,18 @@ class Stubborn(nn.Module):
 
     def __init__(self, photos: data.Photos, main: int, sub: int) -> None:
         super().__init__()
-        self.said = Said(
+        self.said = CategoryScores(
             20.0 * torch.eye(len(photos.classes.mains))[main], 20.0 * torch.eye(len(photos.classes.subs))[sub]
         )
 
-    def forward(self, pixels: Tensor) -> Said:
-        return Said(*(scores.expand(len(pixels), -1) for scores in self.said))
+    def forward(self, pixels: Tensor) -> CategoryScores:
+        return CategoryScores(*(scores.expand(len(pixels), -1) for scores in self.said))
 
 
 def test_it_learns_and_leaves_its_curves(make_photos: Make, tmp_path: Path, large: Path) -> None:
     photos = data.load(make_photos(each=6), progress=False)
     learn, held_out = photos.fold(0, of=4)
-    taught = teach(photos, learn, held_out, large, QUICK, tmp_path / "run", progress=False)
+    taught = train_teacher(photos, learn, held_out, large, QUICK, tmp_path / "run", progress=False)
     said = taught(torch.zeros(2, 3, 64, 64))
     assert said.main.shape == (2, len(photos.classes.mains))
     assert said.sub.shape == (2, len(photos.classes.subs))
@@ -73,7 +73,7 @@ def test_it_learns_and_leaves_its_curves(make_photos: Make, tmp_path: Path, larg
 def test_its_lower_half_stays_as_it_was(make_photos: Make, tmp_path: Path, large: Path) -> None:
     photos = data.load(make_photos(each=4), progress=False)
     recipe = replace(QUICK, teacher_epochs=1, batch=4)
-    taught = teach(photos, np.arange(len(photos)), NOBODY, large, recipe, tmp_path, progress=False)
+    taught = train_teacher(photos, np.arange(len(photos)), NOBODY, large, recipe, tmp_path, progress=False)
     before = dict(Teacher(photos.classes, large).named_parameters())
     changed = {
         name.split(".")[0]
@@ -90,7 +90,7 @@ def test_it_goes_on_from_its_last_epoch_and_ends_as_if_nothing_had_been(
 
     def run(folder: str) -> Tensor:
         everyone = np.arange(len(photos))
-        taught = teach(photos, everyone, NOBODY, large, QUICK, tmp_path / folder, progress=False)
+        taught = train_teacher(photos, everyone, NOBODY, large, QUICK, tmp_path / folder, progress=False)
         return torch.cat([value.flatten().double() for value in taught.state_dict().values()])
 
     def dies(run: Path, line: dict[str, float]) -> None:
@@ -133,10 +133,10 @@ def test_photos_without_a_label_are_learned_from_what_the_teacher_says(
 def test_two_teachers_say_the_mean_of_their_log_probabilities(make_photos: Make) -> None:
     photos = data.load(make_photos(each=2), progress=False)
     sure, other = Stubborn(photos, 0, 0), Stubborn(photos, 1, 2)
-    said = consult([sure, other], torch.zeros(3, 3, 32, 32))
+    said = ensemble([sure, other], torch.zeros(3, 3, 32, 32))
     assert torch.allclose(torch.softmax(said.sub, 1)[:, [0, 2]], torch.full((3, 2), 0.5), atol=1e-3)
     assert torch.allclose(
-        consult([sure], torch.zeros(1, 3, 32, 32)).sub[0], torch.log_softmax(sure.said.sub, 0)
+        ensemble([sure], torch.zeros(1, 3, 32, 32)).sub[0], torch.log_softmax(sure.said.sub, 0)
     )
 
 

@@ -21,14 +21,14 @@ from model.network import Network, load_backbone
 from model.serving.classes import WeightsError
 from model.torch_ops import torchvision
 from model.training import data
+from model.training.palette import _rates
 from model.training.recipe import Recipe
-from model.training.settle import _rates
 from model.training.start import begin
 from model.training.train import check, raw_scores, train
 
 Make = Callable[..., Path]
 QUICK = Recipe(
-    epochs=2, last_epochs=1, size=32, last_size=48, serve_size=32, batch=8, settle_epochs=2, views=1
+    epochs=2, last_epochs=1, size=32, last_size=48, serve_size=32, batch=8, palette_epochs=2, views=1
 )
 
 
@@ -75,7 +75,7 @@ def test_it_goes_on_after_kill_9_and_ends_as_if_nothing_had_been(
     whole = run(root, tmp_path / "whole", init, recipe)
     program = (
         "import sys; from pathlib import Path; from dataclasses import replace\n"
-        "from tests.model.test_train import run, QUICK\n"
+        "from tests.model.training.test_train import run, QUICK\n"
         "run(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), replace(QUICK, epochs=3))"
     )
     killed = tmp_path / "killed"
@@ -111,7 +111,7 @@ def test_forms_and_colours_are_learned(make_photos: Make, tmp_path: Path, init: 
     """From random weights, 60 small drawings, a quarter of a minute: far better than the chance of 1 in 3."""
     photos = data.load(make_photos(each=20), progress=False)
     recipe = replace(QUICK, epochs=8, last_epochs=0, size=48, last_size=48, batch=10, rate=1e-3, average=0.8)
-    recipe = replace(recipe, settle_epochs=40, views=2)
+    recipe = replace(recipe, palette_epochs=40, views=2)
     network = begin(photos.classes, recipe, init=init).network
     network = train(
         network, photos, np.arange(60), np.array([], int), recipe, tmp_path / "run", progress=False

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.releasing.held_out import HeldOutPhoto, compare, in_common, p_worse, read, write
+from model.releasing.held_out_answers import HeldOutPhoto, compare, in_common, p_worse, read, write
 from model.serving.answers import HeadAnswer, Prediction
 from model.serving.classes import HEADS, Classes
 from model.training.data import load

@@ -1,6 +1,6 @@
-"""Learn the colours: the palette alone, on views of photos of which everything else is already known.
+"""Learn the palette alone, which reads background and colour, on views of photos of which everything else is already known.
 
-    settle(network, photos, learn, Recipe())
+    train_palette(network, photos, learn, Recipe())
 
 The palette is small and reads only how colours and grain are spread over the item and around it, so each view is
 looked at once, in several lights, and the learning itself takes seconds. A palette that came with the network stays
@@ -33,17 +33,17 @@ ENOUGH = 500
 """Labelled photos, of backgrounds and of colours, from which a palette is learned anew rather than kept."""
 
 
-def stays(photos: Photos, learn: np.ndarray, keeps: Collection[str]) -> bool:
+def palette_stays(photos: Photos, learn: np.ndarray, keeps: Collection[str]) -> bool:
     """Whether the palette that came with the network stays, for want of labels to learn a better one from.
 
-    keeps: the heads that know their classes already (see model.start). Colours of one's own are then learned by its last
+    keeps: the heads that know their classes already (see `start.Start`). Colours of one's own are then learned by its last
     layer alone.
     """
     few = min((photos.labels(head)[learn] != UNKNOWN).sum() for head in ("background", "colour")) < ENOUGH
     return "background" in keeps and bool(few)
 
 
-def settle(
+def train_palette(
     network: Network,
     photos: Photos,
     learn: np.ndarray,
@@ -55,12 +55,12 @@ def settle(
     """Train the network's palette on `views` views of the labelled photos; the rest stays as it is.
 
     One view shows a photo as it is, and there the network says where the item is; the others show its item on
-    other backgrounds, and there that is known. The palette begins anew, but where it `stays`: then nothing is learned, or
+    other backgrounds, and there that is known. The palette begins anew, but where it stays: then nothing is learned, or
     only the last layer's part for colours that it does not know.
     """
     torch.manual_seed(recipe.seed)
     labelled = learn[(photos.background[learn] != UNKNOWN) | photos.votes[learn].any(1)]
-    kept = stays(photos, learn, keeps)
+    kept = palette_stays(photos, learn, keeps)
     if not len(labelled) or (kept and ("colour" in keeps or not photos.votes[labelled].any())):
         return network.eval()
     device = next(network.parameters()).device
@@ -125,13 +125,13 @@ def _look(
     steps = range(0, len(which), recipe.batch)
     for start in tqdm(steps, desc=f"colours, view {view + 1}", disable=not progress, leave=False):
         batch = augmenter.batch(which[start : start + recipe.batch], recipe.serve_size, rng)
-        ground = torch.logit(batch.mask, eps=0.01).to(device)
+        item_map = torch.logit(batch.mask, eps=0.01).to(device)
         for light in range(LIGHTS):
             pixels = as_seen(relight(batch.pixels, rng, wild=0.0)[0] if light else batch.pixels, device)
             grain = network.grain(pixels)
             if view == 0 and light == 0:
-                ground = network.where(grain)
-            seen = palette.see(pixels, grain, ground)
+                item_map = network.item_map_of(grain)
+            seen = palette.see(pixels, grain, item_map)
             shares = _as_shares(batch.background, palette.sizes[0])
             parts.append((seen, shares, batch.colour, rates[start : start + recipe.batch]))
     seen, background, colour, drawn = (torch.cat(column) for column in zip(*parts, strict=True))
@@ -153,15 +153,16 @@ def _learn(
 ) -> None:
     """Fit what follows the paints: AdamW along one cycle, drawn anew every pass."""
     learned = [p for p in palette.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(learned, lr=recipe.settle_rate, weight_decay=0.05)
+    optimiser = torch.optim.AdamW(learned, lr=recipe.palette_rate, weight_decay=0.05)
     steps = -(-len(seen) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.settle_rate, epochs=recipe.settle_epochs, steps_per_epoch=steps
+        optimiser, recipe.palette_rate, epochs=recipe.palette_epochs, steps_per_epoch=steps
     )
     weights = _weights(colour)
     palette.train()
-    palette.norm.train(palette.norm.weight.requires_grad)  # what stays keeps its statistics
-    for _ in range(recipe.settle_epochs):
+    # what stays keeps its statistics
+    palette.norm.train(palette.norm.weight.requires_grad)
+    for _ in range(recipe.palette_epochs):
         for rows in torch.multinomial(rates, len(seen), replacement=True).chunk(steps):
             backgrounds, colours = palette.opinions(seen[rows])
             loss = _loss(backgrounds, background[rows], None) + _loss(colours, colour[rows], weights)

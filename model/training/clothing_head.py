@@ -1,7 +1,8 @@
-"""Teach the network what is no clothing, from the few pictures without any that are at hand.
+"""Train the clothing head: teach the network what is no clothing, from the few pictures without any that are at hand.
 
-    photos = photos.joined(as_photos(photos.classes, pictures()))
-    teach(network, augmenter, learn, pictures())
+    pictures = pictures_without_clothing()
+    photos = photos.joined(as_photos(photos.classes, pictures))
+    train_clothing_head(network, augmenter, learn, pictures)
 
 Where the data holds photos without clothing, these pictures are learned from beside them. Where it holds none, only the last
 step is learned, a logistic regression on the backbone's features: few pictures are enough to divide what ImageNet has
@@ -27,7 +28,11 @@ from model.serving.preprocess import INPUT_SIZE, PhotoError, read_photo
 from model.training.augment import Augmenter
 from model.training.data import MASK_SIZE, MAX_MEGAPIXELS, STORED_SIZE, Photos
 from model.training.labels import NO_CLOTHING, UNKNOWN
+from model.training.logistic import fitted
 from model.user_errors import need_folder
+
+STRENGTH: Final = 0.1
+"""The inverse of the regression's regularisation (C)."""
 
 CROPS: Final = 10
 """Crops of every picture without clothing; the first is the whole picture."""
@@ -40,10 +45,10 @@ ROOMS: Final = 80
 """Photos of clothing, and backgrounds without their item, that are set against them."""
 
 
-def pictures(folder: Path | None = None) -> list[np.ndarray]:
+def pictures_without_clothing(folder: Path | None = None) -> list[np.ndarray]:
     """Pictures without clothing, uint8 (448, 448, 3): a folder's, the samples of scikit-image and scikit-learn, pages."""
     if folder:
-        need_folder(folder, "pictures without clothing (--strangers)")
+        need_folder(folder, "pictures without clothing (--not-clothing)")
     found = [_page(np.random.default_rng((5, seed))) for seed in range(PAGES)]
     for file in [*_samples(), *(sorted(folder.rglob("*")) if folder else [])]:
         if file.is_file():
@@ -89,16 +94,16 @@ def _words(rng: np.random.Generator, number: int) -> str:
     return " ".join("".join(rng.choice(list(letters), int(rng.integers(2, 9)))) for _ in range(number))
 
 
-def as_photos(classes: Classes, strangers: Sequence[np.ndarray]) -> Photos:
+def as_photos(classes: Classes, pictures: Sequence[np.ndarray]) -> Photos:
     """Pictures without clothing as photos to learn from; nothing else is known of them."""
-    n = len(strangers)
+    n = len(pictures)
     size = (STORED_SIZE, STORED_SIZE)
-    small = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in strangers]
+    small = [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in pictures]
     unknown = np.full(n, UNKNOWN, np.int64)
     return Photos(
         classes=classes,
-        files=np.array([f"stranger-{i}" for i in range(n)]),
-        sha256=np.array([hashlib.sha256(p.tobytes()).hexdigest() for p in strangers], dtype=str),
+        files=np.array([f"without-clothing-{i}" for i in range(n)]),
+        sha256=np.array([hashlib.sha256(p.tobytes()).hexdigest() for p in pictures], dtype=str),
         pixels=np.stack(small) if n else np.empty((0, *size, 3), np.uint8),
         main=unknown,
         sub=unknown,
@@ -115,11 +120,11 @@ def as_photos(classes: Classes, strangers: Sequence[np.ndarray]) -> Photos:
     )
 
 
-def teach(
+def train_clothing_head(
     network: Network,
     augmenter: Augmenter,
     learn: np.ndarray,
-    strangers: Sequence[np.ndarray],
+    pictures: Sequence[np.ndarray],
     size: int,
     seed: int = 0,
 ) -> None:
@@ -128,30 +133,21 @@ def teach(
     photos = augmenter.photos
     shown = rng.choice(learn, min(CLOTHING, len(learn)), replace=False)
     clothing = features(network, (photos.pixels[i] for i in shown), size)
-    nothing = features(network, crops(strangers, rng), size)
+    nothing = features(network, crops(pictures, rng), size)
     empty = (augmenter.room(i % 2, size, rng) for i in range(ROOMS))
     rooms = features(network, ((room.permute(1, 2, 0) * 255).byte().numpy() for room in empty), size)
-    weight, bias = divide(clothing, np.concatenate([nothing, rooms]))
+    shown_nothing = np.concatenate([nothing, rooms])
+    labels = np.repeat([0, 1], [len(shown_nothing), len(clothing)])
+    weights, biases = fitted(np.concatenate([shown_nothing, clothing]), labels, strength=STRENGTH)
+    weight, bias = weights[1] - weights[0], biases[1] - biases[0]
     with torch.no_grad():
         network.clothing.weight.copy_(torch.from_numpy(weight[None]))
         network.clothing.bias.copy_(torch.tensor([bias]))
 
 
-def divide(clothing: np.ndarray, nothing: np.ndarray) -> tuple[np.ndarray, float]:
-    """The logistic regression that divides features (N, 768): weights and bias, positive for clothing."""
-    from sklearn.linear_model import LogisticRegression
-
-    both = np.concatenate([clothing, nothing])
-    middle, spread = both.mean(0), both.std(0) + 1e-3
-    model = LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000)
-    model.fit((both - middle) / spread, np.repeat([1, 0], [len(clothing), len(nothing)]))
-    weight = model.coef_[0] / spread
-    return weight.astype(np.float32), float(model.intercept_[0] - weight @ middle)
-
-
-def crops(strangers: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
+def crops(pictures: Sequence[np.ndarray], rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Every picture whole, then random parts of it, mirrored half of the time."""
-    for picture in strangers:
+    for picture in pictures:
         yield picture
         for _ in range(CROPS - 1):
             side = int(rng.integers(len(picture) // 3, len(picture) + 1))
@@ -170,7 +166,7 @@ def features(network: Network, shown: Iterator[np.ndarray], size: int) -> np.nda
         for start in range(0, len(squares), 16):
             pixels = torch.from_numpy(np.stack([np.asarray(s) for s in squares[start : start + 16]]))
             seen = network(normalise(pixels.to(device).permute(0, 3, 1, 2).float() / 255))
-            found.append(seen.anything.float().cpu())
+            found.append(seen.clothing_features.float().cpu())
     return torch.cat(found).numpy()
 
 

@@ -46,7 +46,7 @@ class HeldOutPhoto:
     probabilities: Mapping[str, float]
 
 
-HeldOut = Mapping[str, HeldOutPhoto]
+HeldOutAnswers = Mapping[str, HeldOutPhoto]
 """SHA-256 of the photo's file → what is known of it."""
 
 
@@ -85,7 +85,7 @@ def write(folder: Path, photos: Photos, predictions: Sequence[Prediction]) -> No
         writer.writerows(sorted(rows))
 
 
-def read(folder: Path) -> HeldOut:
+def read(folder: Path) -> HeldOutAnswers:
     """What `write` kept; nothing of a release from before there was that. Raises ValueError, KeyError or OSError."""
     path = folder / FILE
     if not path.is_file():
@@ -95,7 +95,7 @@ def read(folder: Path) -> HeldOut:
     return {row["sha256"]: _photo(row) for row in rows}
 
 
-def compare(new: HeldOut, old: HeldOut, heads: Iterable[str]) -> dict[str, Compared]:
+def compare(new: HeldOutAnswers, old: HeldOutAnswers, heads: Iterable[str]) -> dict[str, Compared]:
     """Two releases on the photos that both hold out: head → how they compare; only heads that both answer.
 
     What is right is what the newer one was told.
@@ -112,7 +112,7 @@ def compare(new: HeldOut, old: HeldOut, heads: Iterable[str]) -> dict[str, Compa
     return found
 
 
-def in_common(new: HeldOut, old: HeldOut, heads: Sequence[str]) -> int:
+def in_common(new: HeldOutAnswers, old: HeldOutAnswers, heads: Sequence[str]) -> int:
     """How many photos can be compared by at least one of these heads."""
     return sum(
         any(_counts(photo, head) and head in old[key].answers for head in heads)
