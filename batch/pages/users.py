@@ -27,6 +27,7 @@ from batch.exits import Exit, NotDoneError
 from batch.files.data_folder import open_ledger
 from batch.lock import Lock
 from batch.settings import BatchSettings
+from replacing import replacing
 
 SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1000
@@ -137,7 +138,7 @@ def add(settings: BatchSettings, name: str, role: Role, password: str) -> bool:
     """
     name = tidy(name)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise UserError(f"A password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD:,} characters.")
+        raise UserError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD:,} characters")
     with _changing(settings):
         before = read(settings)
         existing = _find(before, name)
@@ -160,7 +161,7 @@ def delete(settings: BatchSettings, name: str) -> User:
         user = _find(before, tidy(name))
         if user is None:
             # without the name: what is said here is logged
-            raise UserError("There is no such user: `python -m batch users list` names those that there are.")
+            raise UserError("there is no such user: `python -m batch users list` names those that there are")
         kept = {other: one for other, one in before.users.items() if other != user.name}
         _write(settings, replace(before, users=kept))
     return user
@@ -188,9 +189,9 @@ def tidy(name: str) -> str:
     """
     name = re.sub(r"\s+", " ", unicodedata.normalize("NFC", name)).strip()
     if not 1 <= len(name) <= LONGEST_NAME or not name.isprintable():
-        raise UserError(f"A name has 1 to {LONGEST_NAME} letters that can be shown.")
+        raise UserError(f"a name has 1 to {LONGEST_NAME} letters that can be shown")
     if re.fullmatch(r"person \d+", name, re.IGNORECASE):
-        raise UserError(f"{name!r} stands for somebody who was forgotten; take another name.")
+        raise UserError(f"{name!r} stands for somebody who was forgotten; take another name")
     return name
 
 
@@ -248,15 +249,11 @@ def _write(settings: BatchSettings, content: Secrets) -> None:
         indent=1,
         ensure_ascii=False,
     )
-    new = path.with_name(f".{path.name}.new")
     try:
-        new.unlink(missing_ok=True)
-        number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with open(number, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(path)
+        with replacing(path) as new:
+            number = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(number, "w", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
         raise SecretsError(_unreadable(path, error)) from error
 
