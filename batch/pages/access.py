@@ -173,6 +173,8 @@ class Access:
         origin = request.headers.get("Origin")
         if origin is not None and origin not in self.addresses.origins:
             return _refused("This request comes from another site's page.")
+        if _is_from_elsewhere():
+            return _refused("This request comes from another site's page.")
         if request.method not in ("GET", "HEAD") and origin is None:
             return _refused("This request does not say which page it comes from.")
         try:
@@ -311,6 +313,16 @@ def person() -> User:
     asking = g.person
     assert isinstance(asking, User)
     return asking
+
+
+def _is_from_elsewhere() -> bool:
+    """Whether a page of another site asks for this, other than by a link that somebody followed.
+
+    Browsers say so themselves (`Sec-Fetch-Site`), also of a picture or a script, which have no Origin.
+    """
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    is_link = request.method == "GET" and request.headers.get("Sec-Fetch-Dest") == "document"
+    return site not in ("none", "same-origin") and not is_link
 
 
 def _add_headers(answer: Response) -> Response:

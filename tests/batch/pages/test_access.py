@@ -53,6 +53,17 @@ def test_a_request_from_another_sites_page_is_refused(reader: Reader, origin: st
     assert reader.post("/failed/all-again", Origin=origin).status_code == 403
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_another_sites_page_can_link_here_and_nothing_else(reader: Reader, site: str) -> None:
+    assert reader.get("/", Sec_Fetch_Site=site, Sec_Fetch_Dest="document").status_code == 200
+    for dest in ("image", "script", "iframe", "empty"):
+        assert (
+            reader.get("/review/photos?tab=abcdefgh", Sec_Fetch_Site=site, Sec_Fetch_Dest=dest).status_code
+            == 403
+        )
+    assert reader.get("/", Sec_Fetch_Site="same-origin", Sec_Fetch_Dest="image").status_code == 200
+
+
 def test_a_change_has_to_say_from_which_page_it_comes(reader: Reader) -> None:
     assert reader.send("/review/decide", {"id": 1}, Origin="").status_code == 403
     assert reader.post("/failed/all-again", Origin="").status_code == 403
