@@ -8,6 +8,8 @@
 | `access`, `users` | who may ask for what |
 | `pictures` | what is shown of a photo |
 | `night`, `review`, `photos`, `failed` | the pages: each its addresses, in the order of the navigation |
+| `alike` | the grid's order |
+| `shared` | what every page needs |
 
 They read and write ledger and folders through the same code as the night. Nothing is built and nothing comes from
 other hosts: templates, a stylesheet and plain modules of JavaScript lie beside this file.

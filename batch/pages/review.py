@@ -4,7 +4,7 @@ The three pages are empty frames; their scripts ask here for photos, and send ea
 """
 
 import re
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from batch.decisions.desk import AlreadyDecidedError, BusyError, CannotDecideErr
 from batch.decisions.queue import Filter, Sort
 from batch.files.filing import FilingError
 from batch.pages.access import person
+from batch.pages.alike import together
 from batch.pages.pictures import SIDES, NoPictureError
 from batch.pages.shared import audit_left, ledger, pictures, settings, sources
 from batch.records import moments
@@ -100,7 +101,7 @@ def alike() -> Response:
         limit=2 * GRID,
         after=request.args.get("after", ""),
     )
-    return _photos(page)
+    return _photos(replace(page, photos=list(together(page.photos))))
 
 
 @blueprint.get("/review/unseen")

@@ -425,13 +425,10 @@ class Ledger:
             f" AND sub_category = {was.format('sub_category')} FROM photos"
             " WHERE instr(review_reason, 'audit') AND model_version = ? AND filed"
             " AND status IN ('processed', 'review') AND (decision != '' OR (moved_to != '' AND NOT superseded))"
-            " AND run_id IN (SELECT run_id FROM runs WHERE model_version = ?"
-            "  AND json_extract(settings, '$.REVIEW_PRECISION') = ?)"
+            " AND run_id IN (SELECT run_id FROM runs WHERE json_extract(settings, '$.REVIEW_PRECISION') = ?)"
             " ORDER BY run_id, sha256",
-            release,
-            release,
-            promise,
-        )
+            release, promise,
+        )  # fmt: skip
         for number, decision, is_same in found:
             yield int(number), str(decision), bool(is_same)
 
