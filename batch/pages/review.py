@@ -326,8 +326,8 @@ def _refusal(error: CannotDecideError | FilingError, *, is_unseen: bool = False)
     if isinstance(error, BusyError):
         return jsonify(problem=str(error)), HTTPStatus.SERVICE_UNAVAILABLE, {"Retry-After": "1"}
     problem = _problem(error)
-    if is_unseen:  # what others said would be a suggestion
-        problem = {"problem": problem["problem"]}
+    if is_unseen and isinstance(error, AlreadyDecidedError):  # what others said would be a suggestion
+        problem = {"problem": "Somebody has answered for this photo already."}
     return jsonify(problem), HTTPStatus.GONE if isinstance(error, GoneError) else HTTPStatus.CONFLICT
 
 
@@ -336,15 +336,26 @@ def _problem(error: Exception) -> dict[str, Any]:
     if not isinstance(error, AlreadyDecidedError):
         return {"problem": f"{str(error).rstrip('.')}."}
     who = error.by or "Somebody in a file manager"
-    mine = f" You said: {in_words(error.yours)}." if error.yours else ""
+    theirs, yours = _apart(error.theirs, error.yours)
+    mine = f" You said: {yours}." if yours else ""
     return {
-        "problem": f"{who} has decided on this photo already, {moments.shown(error.at)}: "
-        f"{in_words(error.theirs)}.{mine}",
+        "problem": f"{who} has decided on this photo already, {moments.shown(error.at)}: {theirs}.{mine}",
         "over": error.receipt,
         "by": who,
-        "theirs": in_words(error.theirs),
-        "yours": in_words(error.yours) if error.yours else "",
+        "theirs": theirs,
+        "yours": yours,
     }
+
+
+def _apart(theirs: Verdict, yours: Verdict | None) -> tuple[str, str]:
+    """Two answers in words; of colour and background only what tells them apart."""
+    if yours is None:
+        return in_words(theirs), ""
+    if yours.colour in ("", theirs.colour):
+        theirs, yours = replace(theirs, colour=""), replace(yours, colour="")
+    if yours.background in ("", theirs.background):
+        theirs, yours = replace(theirs, background=""), replace(yours, background="")
+    return in_words(theirs), in_words(yours)
 
 
 def in_words(verdict: Verdict) -> str:
