@@ -30,6 +30,7 @@ def create_app(settings: BatchSettings) -> Flask:
     from batch.pages import failed, night, photos, review
 
     app = Flask(__name__, static_url_path="/static")
+    app.debug = False  # whatever FLASK_DEBUG says
     app.config.update(
         MAX_CONTENT_LENGTH=MOST_BYTES,
         MAX_FORM_MEMORY_SIZE=MOST_BYTES,

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from batch.lock import run_lock
-from batch.pages import night, users
+from batch.pages import create_app, night, users
 from batch.pages.users import Role
 from batch.records.ledger import Ledger, Run
 from batch.settings import BatchSettings
@@ -42,8 +42,6 @@ def test_every_page_is_there(reader: Reader, sample: Sample, path: str) -> None:
 
 @pytest.mark.parametrize("path", [path for path in PAGES.values() if "{" not in path and "last" not in path])
 def test_every_page_is_there_before_the_first_night(tmp_path: Any, path: str) -> None:
-    from batch.pages import create_app
-
     settings = load(BatchSettings, data_dir=tmp_path / "data", pages_secrets=tmp_path / "secrets.json")
     assert Reader(create_app(settings).test_client()).get(path).status_code == 200
 
@@ -285,6 +283,17 @@ def test_a_failed_photo_goes_back_for_the_next_night(reader: Reader, sample: Sam
 def test_nothing_is_put_back_while_a_night_is_at_work(reader: Reader, sample: Sample) -> None:
     with run_lock(sample.settings.ledger_path.parent):
         assert reader.post("/failed/all-again").status_code == 409
+
+
+def test_a_fault_tells_a_person_nothing_but_that_there_is_one(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+    monkeypatch.setattr("batch.pages.night.calendar", lambda *_: 1 / 0)
+    page = Reader(create_app(sample.settings).test_client()).get("/")
+    assert page.status_code == 500
+    assert "The pages have a fault" in page.text
+    assert "ZeroDivision" not in page.text
 
 
 def test_a_ledger_that_cannot_be_used_is_said_to_be_so(reader: Reader, sample: Sample) -> None:
