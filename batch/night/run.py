@@ -430,9 +430,13 @@ def told(settings: BatchSettings) -> dict[str, str]:
 
 
 def without_secrets(settings: Settings) -> dict[str, str]:
-    """The settings as text, without secrets."""
+    """The settings as text, without secrets, and without those of the pages, which are of no use to a night."""
     values = settings.model_dump(mode="json")
-    shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
+    shown = {
+        name.upper(): value
+        for name, value in values.items()
+        if value not in (None, [], "") and not name.startswith("pages_")
+    }
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()
     }
