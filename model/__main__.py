@@ -78,8 +78,12 @@ def train(options: argparse.Namespace) -> None:
     wanted = {f.name: getattr(options, f.name) for f in fields(Recipe)}
     epochs = Recipe.epochs if options.epochs is None else options.epochs
     recipe = Recipe(**{**wanted, "epochs": epochs})
-    photos = data.load_all(options.data, masks=options.masks)
-    division = runs.divide(photos, folds=options.folds, fold=options.fold, leave_out=options.leave_out or ())
+    collections = data.load_each(options.data, masks=options.masks)
+    photos = reduce(data.Photos.joined, collections)
+    if options.fold is None:
+        division = runs.divide(photos, folds=options.folds, leave_out=options.leave_out or ())
+    else:
+        division = runs.fold_of_each(collections, options.fold, folds=options.folds)
     if options.extra:
         first = options.masks[0] if options.masks else None
         extra = data.load_extra(options.extra, photos.classes, masks=first, labels=options.extra_labels)

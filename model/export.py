@@ -52,6 +52,7 @@ from model.familiar import Familiar, with_reach
 from model.kinds import by_kind
 from model.labels import UNKNOWN
 from model.network import Network, Served, load_release, load_whole
+from model.nights import FALSE_ALARMS, ODD_NIGHT, odd_share
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE
 from model.recipe import Recipe
@@ -639,6 +640,10 @@ def _held_out(held_out: HeldOut, classes: Classes, familiar: Familiar | None) ->
             result[head] = float(right[some].mean())
     result["doubts"] = doubts(doubted(held_out.scores, classes, familiar), probable, held_out.labels)
     result["looks"] = {head: int(known[head].sum()) for head in LOOKS if head in known}
+    if familiar and held_out.groups is not None:
+        seen = familiar.look(held_out.scores[FEATURES])
+        share = odd_share(seen.edge, seen.kind, held_out.groups)
+        result["unlike"] = {"share": share, "photos": ODD_NIGHT, "false_alarms": FALSE_ALARMS}
     return result
 
 
@@ -803,6 +808,19 @@ def _promises(metrics: Mapping[str, Any]) -> list[str]:
         "had not learned from then; right there: "
         + ", ".join(f"{head} {held_out[head]:.3f}" for head in ("main", "sub") if head in held_out)
         + ".",
+        *_unlike_nights(held_out.get("unlike")),
+    ]
+
+
+def _unlike_nights(told: Mapping[str, float] | None) -> list[str]:
+    """From which share of photos unlike those of training on a night as a whole is said to be unlike them."""
+    if not told:
+        return []
+    return [
+        "",
+        f"A night of {told['photos']:.0f} photos or more, more than {told['share']:.1%} of which are unlike those that it "
+        "learned from, is called so as a whole, in the report and by `health`. Of nights like the held-out photos "
+        f"{told['false_alarms']:.0%} at most are.",
     ]
 
 

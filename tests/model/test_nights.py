@@ -90,3 +90,29 @@ def test_a_class_of_few_photos_is_not_taken_at_its_word() -> None:
         drawn = nights.draw(strata, np.arange(2000), np.random.default_rng(1))
         limits.append(keep_promises(sure, right, drawn, strata)[0.95])
     assert limits[0] > limits[1]
+
+
+@pytest.mark.parametrize("of_a_group", [1, 20, 150])
+def test_a_night_like_the_held_out_ones_is_called_odd_as_rarely_as_stated(of_a_group: int) -> None:
+    """Groups in which odd photos come together; other groups than those that set the limit make the nights."""
+    rng = np.random.default_rng(of_a_group)
+
+    def groups_of(count: int) -> np.ndarray:
+        rates = rng.beta(0.3, 12, count)
+        return np.array(rng.random((count, of_a_group)) < rates[:, None])
+
+    held_out = groups_of(400)
+    limit = nights.odd_share(
+        held_out.ravel(), np.full(held_out.size, "home"), np.repeat(np.arange(400), of_a_group)
+    )
+    needed = max(1, nights.ODD_NIGHT // of_a_group)
+    fresh = [groups_of(needed).ravel()[: nights.ODD_NIGHT].mean() for _ in range(2000)]
+    assert np.mean(np.array(fresh) > limit) <= 0.02
+    assert limit < 0.5
+
+
+def test_the_kind_with_the_oddest_nights_says_what_is_odd() -> None:
+    odd = np.array([False] * 300 + [True] * 30 + [False] * 270)
+    kinds, groups = np.repeat(["home", "worn"], 300), np.arange(600)
+    assert nights.odd_share(odd, kinds, groups) > 0.1
+    assert nights.odd_share(odd[:300], kinds[:300], groups[:300]) == 0
