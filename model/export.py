@@ -52,7 +52,7 @@ from model.familiar import Familiar, with_reach
 from model.kinds import by_kind
 from model.labels import UNKNOWN
 from model.network import Network, Served, load_release, load_whole
-from model.nights import FALSE_ALARMS, ODD_NIGHT, odd_share
+from model.nights import unlike_nights
 from model.predictor import Predictor
 from model.preprocess import INPUT_SIZE
 from model.recipe import Recipe
@@ -672,9 +672,7 @@ def _held_out(held_out: HeldOut, classes: Classes, familiar: Familiar | None) ->
     result["doubts"] = doubts(doubted(held_out.scores, classes, familiar), probable, held_out.labels)
     result["looks"] = {head: int(known[head].sum()) for head in LOOKS if head in known}
     if familiar and held_out.groups is not None:
-        seen = familiar.look(held_out.scores[FEATURES])
-        share = odd_share(seen.edge, seen.kind, held_out.groups)
-        result["unlike"] = {"share": share, "photos": ODD_NIGHT, "false_alarms": FALSE_ALARMS}
+        result["unlike"] = unlike_nights(familiar, held_out.scores[FEATURES], held_out.groups)
     return result
 
 

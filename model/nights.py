@@ -17,6 +17,8 @@ from typing import Final
 
 import numpy as np
 
+from model.familiar import Familiar
+
 NIGHTS: Final = 400
 KEPT: Final = 0.9
 CHOSEN: Final = 0.95
@@ -56,6 +58,16 @@ def draw(
     sums = np.stack([drawn[:, mixed == s].sum(1) for s in range(len(of))], axis=1)
     result: np.ndarray = drawn * (shares / np.maximum(sums, 1e-12))[:, mixed]
     return result
+
+
+def unlike_nights(familiar: Familiar, features: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """From which share of photos at the edge on a night as a whole is called unlike those of training.
+
+    features: (N, 512), of photos that it has not learned from. What a release keeps of it, in `metrics.json`.
+    """
+    seen = familiar.look(features)
+    share = odd_share(seen.edge, seen.kind, groups)
+    return {"share": share, "photos": ODD_NIGHT, "false_alarms": FALSE_ALARMS}
 
 
 def odd_share(odd: np.ndarray, kinds: np.ndarray, groups: np.ndarray) -> float:

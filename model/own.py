@@ -16,9 +16,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
+
 from model.calibrate import calibrate
-from model.classes import Classes, DataError
+from model.classes import FEATURES, Classes, DataError
 from model.data import Photos, load, serving_pixels
+from model.familiar import FILE as FAMILIAR
+from model.familiar import with_reach
+from model.nights import unlike_nights
 from model.predictor import Predictor
 from model.preprocess import read_photo
 from model.releases import Release, ReleaseError, seal
@@ -43,14 +48,24 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
             f"{photos} holds {len(found)} photos to set thresholds by; {FEWEST} are needed. Sort more of your own photos "
             "into its folders."
         )
-    classes = _for_these(release, found)
+    scores = Predictor(release).scores(serving_pixels(found))
+    classes = _for_these(release.classes, found, scores)
+    knows = release.familiar if FEATURES in scores else None
+    familiar = with_reach(knows, scores[FEATURES]) if knows else None
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".calibrate-") as scratch:
         part = Path(scratch) / version
         shutil.copytree(release.folder, part)
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
-        told = {"parent": release.version, "photos": len(found)}
-        _write_json(part / "metrics.json", {**release.metrics, "version": version, "calibrated": told})
+        metrics = {**release.metrics, "version": version}
+        metrics["calibrated"] = {"parent": release.version, "photos": len(found)}
+        if familiar:
+            familiar.write(part / FAMILIAR)
+            metrics["held_out"] = {
+                **metrics.get("held_out", {}),
+                "unlike": unlike_nights(familiar, scores[FEATURES], found.groups()),
+            }
+        _write_json(part / "metrics.json", metrics)
         _tell(part / "card.md", release.version, version, len(found))
         seal(part)
         _write_json(part / "golden" / "golden.json", _golden(load_release(part), release))
@@ -60,12 +75,10 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
     return load_release(out / version)
 
 
-def _for_these(release: Release, photos: Photos) -> Classes:
-    """The release's classes with what these photos say."""
-    pixels = serving_pixels(photos)
-    scores = Predictor(release).scores(pixels)
+def _for_these(classes: Classes, photos: Photos, scores: Mapping[str, np.ndarray]) -> Classes:
+    """The classes with what these photos say."""
     labels = {head: photos.labels(head) for head in ("main", "sub", "background", "colour", "clothing")}
-    return calibrate(release.classes, scores, labels, groups=photos.groups(), weights=photos.weight)
+    return calibrate(classes, scores, labels, groups=photos.groups(), weights=photos.weight)
 
 
 def _golden(adapted: Release, parent: Release) -> dict[str, dict[str, str]]:
