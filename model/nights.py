@@ -25,9 +25,10 @@ CHOSEN: Final = 0.95
 """Nights that are drawn, the share of them in which a promise has to be kept, and the share asked for when a threshold is
 chosen: whoever chooses the lowest of many is lucky with some."""
 
-PRIOR: Final = 5
+PRIOR: Final = 20
 WORSE: Final = 2
-"""Photos that a class is taken to have filed beside those held out, and how many times as often as all they are wrong."""
+"""Photos that a class is taken to have filed beside those held out, and how many times as often as all they are wrong. With
+5, one stray photo in a class of 20 sent all photos of every class to a person."""
 
 ODD_NIGHT: Final = 100
 ODD_NIGHTS: Final = 10
