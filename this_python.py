@@ -5,6 +5,7 @@ A package's `__main__` imports it before anything that an old Python, or one wit
 
 import os
 import sys
+import typing
 
 VERSION = "0.2.0"
 """Of the program; CHANGELOG.md says what it brings."""
@@ -20,7 +21,7 @@ if sys.version_info < (3, 11):  # noqa: UP036 - whoever types `python3 -m batch`
     sys.exit(f"Nightsort needs Python 3.11 or newer, and {sys.executable} is older. {SCRIPT} looks for one.")
 
 
-def end_without(error: ImportError, package: str) -> None:
+def end_without(error: ImportError, package: str) -> "typing.NoReturn":
     """End with a sentence because a package that we need cannot be imported; a fault of our own is raised again."""
     name = (error.name or "this_python").split(".")[0]
     if any(os.path.exists(os.path.join(HERE, name + ending)) for ending in ("", ".py")):

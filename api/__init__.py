@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 def create_app(settings: "ApiSettings", engine: "Engine") -> "Flask":
     """Put the server together.
 
+    >>> from api.engine import Engine
+    >>> from api_settings import ApiSettings
+    >>> from settings import load
     >>> settings = load(ApiSettings)
     >>> create_app(settings, Engine(settings)).test_client().get("/health").status_code
     503

@@ -1,17 +1,20 @@
 """The command line of the sidecar: `python -m api --help`."""
 
-import argparse
 import ipaddress
 import logging
 import os
 import sys
+from collections.abc import Sequence
 
 import logformat
 import this_python
 from utf8 import use_utf8
 
 try:
+    import click
+
     from api_settings import ApiSettings
+    from command_line import Command, perform
     from settings import SettingError, documented, load, mistakes_in_file
 except ImportError as error:
     this_python.end_without(error, "api")
@@ -31,11 +34,44 @@ FOREIGN_SETTINGS = (
 """What Flask, gunicorn, Tornado and Prometheus' client would read, or be handed by systemd."""
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Serve until told to end; returns the exit code."""
-    chosen = _parser().parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what was typed; returns the exit code."""
+    return perform(api, "python -m api", arguments)
+
+
+@click.command(
+    cls=Command,
+    exit_codes={
+        0: "ended, as it was told to",
+        EXIT_FAULT: "the address is taken, or cannot be listened on",
+        EXIT_USAGE: "wrong usage or setting",
+    },
+)
+@click.option("--port", type=int, help="Listen here instead of API_PORT.")
+@click.option(
+    "--server",
+    type=click.Choice(["gunicorn", "tornado"]),
+    default="tornado" if sys.platform == "win32" else "gunicorn",
+    show_default=True,
+    help="tornado alone, or below gunicorn, which starts it again when it dies and does not run on Windows.",
+)
+@click.option(
+    "--until-stdin-closes",
+    is_flag=True,
+    help="End when standard input closes, so that no server outlives what started it.",
+)
+@click.version_option(this_python.VERSION, message="Nightsort %(version)s")
+def api(port: int | None, server: str, until_stdin_closes: bool) -> int:
+    """Serve the current model release over HTTP.
+
+    POST a photo to /predict, read /health, /classes, /stats, /metrics; /openapi.json describes it all. The night starts one
+    of its own; start this one by day, or on another machine (then set API_HOST and API_TOKEN). Example:
+
+      python -m api &
+      curl -F file=@photo.jpg http://127.0.0.1:5000/predict
+    """
     try:
-        settings = load(ApiSettings, **({} if chosen.port is None else {"api_port": chosen.port}))
+        settings = load(ApiSettings, **({} if port is None else {"api_port": port}))
         check_exposure(settings)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -45,7 +81,7 @@ def main(arguments: list[str] | None = None) -> int:
     output.setFormatter(logformat.formatter(settings.log_format))
     logging.basicConfig(level=logging.INFO, handlers=[output])
     logging.getLogger("tornado").setLevel(logging.ERROR)  # it has a line for each client that goes away
-    if not chosen.until_stdin_closes:  # the night that it is started by says so itself
+    if not until_stdin_closes:  # the night that it is started by says so itself
         for mistake in mistakes_in_file(ApiSettings, documented()):
             logging.getLogger("nightsort.api").warning("%s", mistake)
     forget_foreign_settings()
@@ -54,11 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
     except ImportError as error:
         this_python.end_without(error, "api")
 
-    if chosen.server == "gunicorn":
-        serve.serve_gunicorn(settings, until_stdin_closes=chosen.until_stdin_closes)
+    if server == "gunicorn":
+        serve.serve_gunicorn(settings, until_stdin_closes=until_stdin_closes)
         return 0
     try:
-        serve.serve_alone(settings, until_stdin_closes=chosen.until_stdin_closes)
+        serve.serve_alone(settings, until_stdin_closes=until_stdin_closes)
     except OSError as error:
         print(f"Cannot listen on {settings.api_host}:{settings.api_port}: {error}.", file=sys.stderr)
         return EXIT_FAULT
@@ -89,31 +125,6 @@ def check_exposure(settings: ApiSettings) -> None:
             f"API_HOST={settings.api_host}: other machines could use this server; set API_TOKEN too "
             "(a long random text), or leave API_HOST at 127.0.0.1."
         )
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m api",
-        description="Serve the current model release over HTTP: POST a photo to /predict, read /health, /classes,\n"
-        "/stats, /metrics; /openapi.json describes it all. The night starts one of its own; start this one\n"
-        "by day, or on another machine (then set API_HOST and API_TOKEN).",
-        epilog="example:\n  python -m api &\n  curl -F file=@photo.jpg http://127.0.0.1:5000/predict",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--port", type=int, help="listen here instead of API_PORT")
-    parser.add_argument(
-        "--server",
-        choices=("gunicorn", "tornado"),
-        default="tornado" if sys.platform == "win32" else "gunicorn",
-        help="tornado alone, or below gunicorn, which starts it again when it dies and does not run on Windows "
-        "(default: %(default)s)",
-    )
-    parser.add_argument(
-        "--until-stdin-closes",
-        action="store_true",
-        help="end when standard input closes, so that no server outlives what started it",
-    )
-    return parser
 
 
 if __name__ == "__main__":

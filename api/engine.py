@@ -13,10 +13,10 @@ import numpy as np
 
 from api_settings import ApiSettings
 from decoder import CodecError, Limits, PhotoError, Plan, require_codecs, samples
-from model.classes import ClassesError
-from model.predictor import Prediction, Predictor
-from model.preprocess import pixels_of, plan_photo
-from model.releases import ReleaseError, current
+from model.serving.classes import ClassesError
+from model.serving.predictor import Prediction, Predictor
+from model.serving.preprocess import pixels_of, plan_photo
+from model.serving.releases import ReleaseError, current
 
 log = logging.getLogger("nightsort.api")
 
@@ -49,9 +49,9 @@ class Answered:
 class Engine:
     """Reads photos and has the network answer them.
 
-    >>> engine = Engine(settings)
-    >>> engine.load()
-    >>> engine.answer([Path("photo.jpg").read_bytes()])
+    >>> engine = Engine(settings)  # doctest: +SKIP
+    >>> engine.load()  # doctest: +SKIP
+    >>> engine.answer([Path("photo.jpg").read_bytes()])  # doctest: +SKIP
     """
 
     def __init__(self, settings: ApiSettings) -> None:

@@ -16,7 +16,7 @@ from prometheus_client import (
 
 from api.engine import Answered
 from decoder import PhotoError
-from model.classes import HEADS
+from model.serving.classes import HEADS
 
 
 class Metrics:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from typing import Any
 
 from decoder import FORMATS
-from model.classes import HEADS, LOOKS
+from model.serving.classes import HEADS, LOOKS
 
 FILE = {"type": "string", "format": "binary"}
 PHOTO = {**FILE, "minLength": 1}

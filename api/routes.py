@@ -16,7 +16,7 @@ from api.openapi import document
 from api.upload import BATCH_PHOTOS, batch_bytes, many_photos, one_photo, photo_bytes
 from api_settings import ApiSettings
 from decoder import FORMATS, PhotoError
-from model.predictor import HeadAnswer, Predictor
+from model.serving.predictor import HeadAnswer, Predictor
 
 blueprint = Blueprint("routes", __name__)
 

@@ -1,76 +1,46 @@
 """The command line of the night: `python -m batch <command> --help` teaches each command."""
 
-import argparse
+from __future__ import annotations
+
 import sys
+from typing import TYPE_CHECKING
 
 import this_python
 from utf8 import use_utf8
 
 try:
-    from batch import config
-    from batch.commands import COMMANDS, Command, perform
-    from batch.exits import Exit
-    from batch.logs import set_up
+    from batch.commands import commands
+    from batch.exits import Exit, NotDoneError
+    from batch.lock import LockHeldError
+    from batch.logs import log
+    from command_line import perform
     from logformat import let_go
-    from settings import SettingError
 except ImportError as error:
     this_python.end_without(error, "batch")
 
+if TYPE_CHECKING:
+    from batch.settings import BatchSettings
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
-    given = _parser().parse_args(arguments)
+
+def main(arguments: list[str] | None = None, settings: BatchSettings | None = None) -> int:
+    """Run one command; returns its exit code. `settings`: others than those of the environment."""
     try:
-        return _do(given)
+        return perform(commands, "python -m batch", arguments, settings)
+    except LockHeldError as error:
+        log.error("Not done: %s. Try again when it has ended.", error)
+        return Exit.LOCKED
+    except NotDoneError as error:
+        log.error("Not done: %s", error)
+        return error.code
     except BrokenPipeError:  # `… | head` has read enough
         return 0
+    except OSError as error:
+        log.error("Not done: %s (%s).", error.strerror, error.filename)
+        return Exit.FAILED
+    except ImportError as error:
+        this_python.end_without(error, "batch")
     finally:
         let_go(sys.stdout)
-
-
-def _do(given: argparse.Namespace) -> int:
-    if given.command == "config":  # it looks at settings that may be too wrong to be loaded
-        return config.check()
-    try:
-        settings = config.of_night()
-        set_up(settings.log_dir, settings.log_format)
-    except SettingError as error:
-        print(error, file=sys.stderr)
-        return Exit.USAGE
-    except OSError as error:
-        print(f"The log cannot be written: {error}", file=sys.stderr)
-        return Exit.FAILED
-    command = next(command for command in COMMANDS if command.name == given.command)
-    return perform(command, settings, given)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m batch",
-        description="Sort the photos in data/incoming: one row each in data/predictions.csv, each filed in its folder.",
-        epilog=f"{this_python.SCRIPT} takes the same commands. Without one it runs the night, with the options of `run`\n"
-        "(--wait, --if-missed), or with --demo the demo.\n\n"
-        "`COMMAND --help` explains a command and its exit codes. Settings come from the environment and .env;\n"
-        ".env.example explains them.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--version", action="version", version=f"Nightsort {this_python.VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for command in COMMANDS:
-        one = commands.add_parser(
-            command.name,
-            help=command.line,
-            description=f"{command.line[:1].upper()}{command.line[1:]}.\n\n{command.text}",
-            epilog=_exit_codes(command),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command.options(one)
-    return parser
-
-
-def _exit_codes(command: Command) -> str:
-    lines = [f"  {code:<8} {words}" for code, words in command.codes.items()]
-    return "\n".join(["exit codes:", *lines])
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ NEW, OLD = ".venv.new-", ".venv.old-"
 STAMP = "made-from"
 
 MODULES = (
-    "apprise", "dotenv", "flask", "multipart", "numpy", "onnxruntime", "PIL", "pillow_heif", "prometheus_client",
+    "apprise", "click", "dotenv", "flask", "multipart", "numpy", "onnxruntime", "PIL", "pillow_heif", "prometheus_client",
     "pydantic_settings", "requests", "schedule", "tornado", "tqdm", "xlsxwriter",
     *(["gunicorn"] if sys.platform != "win32" else []),
     *(["psutil"] if sys.platform != "linux" else []),

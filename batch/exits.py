@@ -15,6 +15,12 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+class NotDoneError(Exception):
+    """A command cannot do what it is for: the message says why, `code` is what it ends with."""
+
+    code = Exit.FAILED
+
+
 def is_good(code: int | None) -> bool:
     """Whether a night did its work: all was swept, if not all of it could be read. None has not ended yet.
 

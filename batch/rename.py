@@ -1,12 +1,10 @@
-"""Renaming without ever replacing a file, in one step where the system can; and replacing one as a whole."""
+"""Renaming without ever replacing a file, in one step where the system can."""
 
-import contextlib
 import ctypes
 import errno
 import os
 import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 AT_FDCWD = -100
 RENAME_NOREPLACE = 1
@@ -40,26 +38,6 @@ def rename_new(source: StrPath, target: StrPath) -> None:
         os.replace(source, target)
     except BaseException:
         os.unlink(target)
-        raise
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Where to write what is to replace `path` once it is complete; who reads it meanwhile never sees a part.
-
-    What could not be completed is removed: a full disk needs the room.
-
-    >>> with replacing(Path("page.html")) as new:  # doctest: +SKIP
-    ...     new.write_text("<p>whole</p>")
-    """
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    try:
-        yield new
-        new.replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            new.unlink()
         raise
 
 

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
+from batch.exits import Exit, NotDoneError
 from settings import Address, ProjectPath, Settings, Token
 
 NETWORK_FILE_SYSTEMS = (
@@ -39,8 +40,10 @@ NOT_FOR_ARCHIVES = (*PHOTO_FOLDERS, "predictions", "reports", "demo")
 """Folders in DATA_DIR with a purpose of their own."""
 
 
-class ArchiveFolderError(Exception):
+class ArchiveFolderError(NotDoneError):
     """Photos cannot be archived in this folder; the message says why."""
+
+    code = Exit.USAGE
 
 
 class BatchSettings(Settings):

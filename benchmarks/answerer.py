@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import current
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import current
 from settings import ROOT
 
 BATCH = 16

@@ -13,10 +13,14 @@ from pathlib import Path
 
 import numpy as np
 
-from model import data, releases
-from model.evaluate import judge
-from model.export import judged_by_others, load_held_out, load_run, of_held_out, scores_of
-from model.kinds import as_table, by_kind
+from model.releasing.evaluate import judge
+from model.releasing.export import judged_by_others
+from model.releasing.kinds import as_table, by_kind
+from model.releasing.onnx_network import scores_of
+from model.serving import releases
+from model.training import data
+from model.training.held_out_scores import FILE, load_held_out, of_held_out
+from model.training.run import load_run
 from settings import ROOT
 
 
@@ -31,7 +35,7 @@ def main() -> None:
     parser.add_argument("--promise", type=float, default=0.97)
     chosen = parser.parse_args()
     run = load_run(chosen.run)
-    held_out = load_held_out(chosen.run / "held_out.npz", run.classes)
+    held_out = load_held_out(chosen.run / FILE, run.classes)
     photos, _ = of_held_out(held_out, data.load_all(chosen.data, classes=run.classes))
     for name in chosen.releases:
         folder = Path(name) if Path(name).is_dir() else ROOT / "model" / "releases" / name

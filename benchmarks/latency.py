@@ -22,9 +22,9 @@ import numpy as np
 
 from batch.server.sidecar import Sidecar
 from benchmarks import inputs, table
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import current
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import current
 from settings import ROOT
 
 CLIENTS = 64

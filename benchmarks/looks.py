@@ -1,7 +1,7 @@
 """Held-out answers about background and colour for a release that has learned from every photo.
 
     python -m benchmarks.looks model/releases/2026-11-25-1 --data clothing --extra clothing/extra \\
-        --learned clothing/labels.csv --learned model/extra_labels.csv --out runs/looks.npz
+        --learned clothing/labels.csv --learned model/training/extra_labels.csv --out runs/looks.npz
     python -m model export model/releases/2026-11-25-1 anew --held-out runs/looks.npz --data clothing
 
 Such a release has no photos left to set its numbers by. But its palette, which answers these two questions, reads only
@@ -19,15 +19,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model import data
-from model.classes import HEADS, OUTPUTS
-from model.export import save_scores
-from model.labels import UNKNOWN, Label, read_labels
 from model.network import load_release
-from model.recipe import Recipe
-from model.releases import load
-from model.settle import settle
-from model.train import raw_scores
+from model.serving.classes import HEADS, OUTPUTS
+from model.serving.releases import load
+from model.training import data
+from model.training.held_out_scores import save_scores
+from model.training.labels import UNKNOWN, Label, read_labels
+from model.training.palette import train_palette
+from model.training.recipe import Recipe
+from model.training.train import raw_scores
 
 FOLDS = 5
 
@@ -65,7 +65,7 @@ def main() -> None:
     } | {"clothing": np.zeros(len(photos), np.float32)}
     for number in range(FOLDS):
         learn, held_out = photos.fold(number, of=FOLDS)
-        with_palette = settle(copy.deepcopy(network), learned, learn, recipe, progress=False)
+        with_palette = train_palette(copy.deepcopy(network), learned, learn, recipe, progress=False)
         answers = raw_scores(with_palette, photos, held_out, size)
         for head in OUTPUTS:
             scores[head][held_out] = answers[head]

@@ -22,9 +22,9 @@ from api.engine import usable_cores
 from batch.records import csv_files
 from batch.records.ledger import Ledger
 from benchmarks import inputs, plain, table
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import current
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import current
 from settings import ROOT
 
 AT_A_TIME = 16

@@ -13,10 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.evaluate import chosen as given
-from model.export import judged_by_others, load_held_out, load_run
-from model.labels import UNKNOWN
-from model.nights import draw, fare
+from model.releasing.evaluate import chosen as given
+from model.releasing.export import judged_by_others
+from model.releasing.nights import draw, fare
+from model.training.held_out_scores import load_held_out
+from model.training.labels import UNKNOWN
+from model.training.run import load_run
 
 NIGHTS = 200
 SHARES = (0.0, 0.25, 0.5, 1.0)

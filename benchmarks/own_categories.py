@@ -15,12 +15,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from model.categories import learn, look
-from model.classes import FEATURES
-from model.data import Photos, load
-from model.recipe import Recipe
-from model.start import begin
-from model.train import raw_scores
+from model.serving.classes import FEATURES
+from model.training.categories import features_of_views, train_categories
+from model.training.data import Photos, load
+from model.training.recipe import Recipe
+from model.training.start import begin
+from model.training.train import raw_scores
 
 KINDS = (
     "watches",
@@ -55,14 +55,14 @@ def main() -> None:
     print(f"{'begins with':<14}" + "".join(f"{n:>16}" for n in NUMBERS))
     for name, init in (("the release", None), ("ImageNet", chosen.init)):
         network = begin(photos.classes, recipe, init=init).network.eval()
-        views = look(network, photos, recipe)
+        views = features_of_views(network, photos, recipe)
         whole = raw_scores(network, photos, np.arange(len(photos)), recipe.serve_size)[FEATURES]
         cells = []
         for number in NUMBERS:
             right = []
             for seed in range(chosen.draws):
                 learned, scored = _draw(photos, number, seed)
-                learn(network, views, photos, learned, recipe)
+                train_categories(network, views, photos, learned)
                 with torch.inference_mode():
                     given = network.sub(torch.from_numpy(whole[scored])).argmax(1).numpy()
                 right.append((given == photos.sub[scored]).mean())

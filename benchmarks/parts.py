@@ -34,10 +34,10 @@ from batch.records import csv_files
 from batch.records.ledger import Ledger, Row
 from batch.server.client import _answer, _Form
 from benchmarks import inputs
-from model.answers import decode
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import current
+from model.serving.answers import decode
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import current
 from settings import ROOT, load
 
 AT_A_TIME = sweep.PHOTOS_PER_REQUEST

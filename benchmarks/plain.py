@@ -26,7 +26,7 @@ def serve() -> None:
     from PIL import Image
 
     from model.network import load_release, normalise
-    from model.releases import current
+    from model.serving.releases import current
 
     release = current(ROOT / "model" / "releases")
     network = load_release(release.folder, release.classes)

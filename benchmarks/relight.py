@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from model import data, releases
-from model.answers import decode
-from model.predictor import Predictor
+from model.serving import releases
+from model.serving.answers import decode
+from model.serving.predictor import Predictor
+from model.training import data
 from settings import ROOT
 
 LAMPS = {

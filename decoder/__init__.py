@@ -1,8 +1,8 @@
 """Photos: the one place where a file's bytes become a picture, upright, in sRGB, on white.
 
-    >>> read(path.read_bytes(), square=224)   # for the network: the whole frame, squashed to a square
-    >>> read(path.read_bytes(), within=176)   # for people: in its proportions, no side longer
-    >>> read(path.read_bytes())               # at its own size
+    read(path.read_bytes(), square=224)   # for the network: the whole frame, squashed to a square
+    read(path.read_bytes(), within=176)   # for people: in its proportions, no side longer
+    read(path.read_bytes())               # at its own size
 
 What a photo may take is limited (`Limits`). What its header and counts say will need more is refused before anything
 is decoded; what they do not foretell is decoded in a process of its own, which can be ended. So a photo costs no other

@@ -1,8 +1,8 @@
 """Everything that learns or predicts.
 
-The serving half (`classes`, `preprocess`, `answers`, `releases`, `predictor`) needs NumPy, Pillow and ONNX
-Runtime; the training half (`data`, `network`, `teacher`, `train`, `evaluate`, `export`) needs torch as
-well and is never imported by the serving half. `python -m model --help` is the way in.
+`serving` answers photos and needs NumPy, Pillow and ONNX Runtime alone; `training` makes a run of photos, with PyTorch;
+`releasing` makes a release of a run and puts it to use; `lab` looks into backgrounds and colours. The way in is
+`python -m model --help`.
 """
 
 import telemetry  # noqa: F401 - before anything that would send some

@@ -3,7 +3,7 @@
 Main and sub category read the backbone's pooled features. Background quality and colour, which a
 backbone learns by heart from the rooms it has seen, read something simpler instead (`Palette`): the colours
 and the grain of the item and of what surrounds it, told apart by a small map that the network draws itself
-(`ground`).
+(`item_map`).
 A fifth score says whether there is any clothing at all.
 """
 
@@ -20,8 +20,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - everyone's name for it
 
-from model.classes import FEATURES, OUTPUTS, Classes, WeightsError
-from model.preprocess import INPUT_SIZE
+from model.serving.classes import FEATURES, OUTPUTS, Classes, WeightsError
+from model.serving.preprocess import INPUT_SIZE
 from model.torch_ops import torchvision
 
 MEAN: Final = (0.485, 0.456, 0.406)
@@ -40,17 +40,25 @@ COMMITTEE: Final = 5
 """How many small networks vote on background and colour."""
 
 
-class Scores(NamedTuple):
+class Outputs(NamedTuple):
     """The network's answers for N photos, before any softmax, and what they rest on; the last two serve training only."""
 
-    main: Tensor  # (N, mains)
-    sub: Tensor  # (N, subs)
-    background: Tensor  # (N, 2)
-    colour: Tensor  # (N, colours)
-    clothing: Tensor  # (N,)
-    features: Tensor  # (N, 512): layer4 pooled
-    ground: Tensor  # (N, 1, h / 8, w / 8): positive where the item is
-    anything: Tensor  # (N, 768): what `clothing` reads, pooled layer3 and layer4
+    main: Tensor
+    """(N, mains)."""
+    sub: Tensor
+    """(N, subs)."""
+    background: Tensor
+    """(N, 2)."""
+    colour: Tensor
+    """(N, colours)."""
+    clothing: Tensor
+    """(N,)."""
+    features: Tensor
+    """(N, 512): layer4 pooled."""
+    item_map: Tensor
+    """(N, 1, h / 8, w / 8): positive where the item is."""
+    clothing_features: Tensor
+    """(N, 768): what `clothing` reads, pooled layer3 and layer4."""
 
 
 class Network(nn.Module):
@@ -65,48 +73,48 @@ class Network(nn.Module):
         self.layer3, self.layer4 = body.layer3, body.layer4
         self.fine = nn.Conv2d(128, 32, 1)
         self.coarse = nn.Conv2d(256, 32, 1)
-        self.ground = nn.Conv2d(32, 1, 1)
+        self.item_map = nn.Conv2d(32, 1, 1)
         self.dropout = nn.Dropout(dropout)
         self.main = nn.Linear(512, len(classes.mains))
         self.sub = nn.Linear(512, len(classes.subs))
         self.clothing = nn.Linear(256 + 512, 1)
         self.palette = Palette(classes)
 
-    def forward(self, pixels: Tensor) -> Scores:
+    def forward(self, pixels: Tensor) -> Outputs:
         """Score N photos."""
         grain = self.grain(pixels)
         texture = self.layer2(grain)
         parts = self.layer3(texture)
         whole = self.layer4(parts)
-        ground = self._ground(texture, parts)
-        background, colour = self.palette(pixels, grain, ground)
+        item_map = self._item_map(texture, parts)
+        background, colour = self.palette(pixels, grain, item_map)
         pooled = whole.mean((2, 3))
         features = self.dropout(pooled)
-        anything = torch.cat([parts.mean((2, 3)), pooled], 1)
-        return Scores(
+        clothing_features = torch.cat([parts.mean((2, 3)), pooled], 1)
+        return Outputs(
             main=self.main(features),
             sub=self.sub(features),
             background=background,
             colour=colour,
-            clothing=self.clothing(anything)[:, 0],
+            clothing=self.clothing(clothing_features)[:, 0],
             features=pooled,
-            ground=ground,
-            anything=anything,
+            item_map=item_map,
+            clothing_features=clothing_features,
         )
 
-    def where(self, grain: Tensor) -> Tensor:
-        """Only the map of the item, (N, 1, h / 8, w / 8), from what `grain` saw: positive where the item is."""
+    def item_map_of(self, grain: Tensor) -> Tensor:
+        """The map of the item alone, (N, 1, h / 8, w / 8), from what `grain` saw: positive where the item is."""
         texture = self.layer2(grain)
-        return self._ground(texture, self.layer3(texture))
+        return self._item_map(texture, self.layer3(texture))
 
     def grain(self, pixels: Tensor) -> Tensor:
         """Edges, weave and pattern, with their colours: layer1's map, (N, 64, h / 4, w / 4)."""
         seen: Tensor = self.layer1(self.stem(pixels))
         return seen
 
-    def _ground(self, texture: Tensor, parts: Tensor) -> Tensor:
+    def _item_map(self, texture: Tensor, parts: Tensor) -> Tensor:
         coarse = F.interpolate(self.coarse(parts), scale_factor=2.0, mode="bilinear", align_corners=False)
-        seen: Tensor = self.ground(torch.relu(self.fine(texture) + coarse))
+        seen: Tensor = self.item_map(torch.relu(self.fine(texture) + coarse))
         return seen
 
 
@@ -143,23 +151,23 @@ class Palette(nn.Module):
                 nn.init.normal_(ramps.weight, generator=draw)
                 nn.init.uniform_(ramps.bias, -2.5, 2.5, generator=draw)
 
-    def forward(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, pixels: Tensor, grain: Tensor, item_map: Tensor) -> tuple[Tensor, Tensor]:
         """Scores of background and colour; see `see` for what they are made of."""
-        return self.judge(self.see(pixels, grain, ground))
+        return self.judge(self.see(pixels, grain, item_map))
 
-    def see(self, pixels: Tensor, grain: Tensor, ground: Tensor) -> Tensor:
+    def see(self, pixels: Tensor, grain: Tensor, item_map: Tensor) -> Tensor:
         """How colours, tints and grain are spread over the item and its surroundings, and tints over its core.
 
         (N, 2 × (PAINTS + GRAIN) + 3 × TINTS). pixels: normalised (N, 3, h, w). grain: (N, GRAIN, h / 4, w / 4).
-        ground: (N, 1, h / 8, w / 8).
+        item_map: (N, 1, h / 8, w / 8).
         """
         small = F.avg_pool2d(pixels, 4)
         spots = torch.cat([F.avg_pool2d(torch.relu(self.paint(small)), 2), F.avg_pool2d(grain, 2)], 1)
-        item = torch.sigmoid(ground)
+        item = torch.sigmoid(item_map)
         found = [mean_under(spots, item), mean_under(spots, 1 - item)]
         if self.tint is not None:
             tints = F.avg_pool2d(torch.relu(self.tint(relations(small))), 2)
-            core = torch.sigmoid(3 * (ground - 1))
+            core = torch.sigmoid(3 * (item_map - 1))
             found += [mean_under(tints, where) for where in (item, 1 - item, core)]
         return torch.cat(found, 1)
 
@@ -189,7 +197,7 @@ def relations(pixels: Tensor) -> Tensor:
     return torch.cat([2 * (red - green), 2 * (blue - green), lightness / 1.5 + 1.3], 1)
 
 
-def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
+def flip_averaged(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
     """OUTPUTS and FEATURES for normalised (N, 3, h, w) pixels: the means over each photo and its mirror image."""
     scores = network(torch.cat([pixels, pixels.flip(3)]))
     found: Iterator[Tensor] = (getattr(scores, name) for name in (*OUTPUTS, FEATURES))
@@ -197,7 +205,7 @@ def both_ways(network: Network, pixels: Tensor) -> tuple[Tensor, ...]:
 
 
 class Served(nn.Module):
-    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; what `both_ways` gives, in order.
+    """The network as it is served: uint8 (N, 224, 224, 3) pixels in, seen at `size`; what `flip_averaged` gives, in order.
 
     Computes in the precision of the network's weights.
     """
@@ -219,7 +227,7 @@ class Served(nn.Module):
         values = pixels.permute(0, 3, 1, 2).to(self.scale.dtype) * self.scale + self.shift
         if self.shrink.shape[0] < INPUT_SIZE:
             values = self.shrink @ values @ self.shrink.T
-        return both_ways(self.network, values)
+        return flip_averaged(self.network, values)
 
 
 def _shrinking(size: int) -> Tensor:
@@ -261,7 +269,7 @@ def load_backbone(network: Network, init: Path | None) -> list[str]:
             f"{init} is no ResNet-18 in torchvision's layout: it holds {strange[0] if strange else 'no layer of one'}."
         )
     result = network.load_state_dict({_our_name(name): body[name] for name in body}, strict=False)
-    own = ("fine", "coarse", "ground", "palette", "main", "sub", "clothing")
+    own = ("fine", "coarse", "item_map", "palette", "main", "sub", "clothing")
     return [name for name in result.missing_keys if not name.startswith(own)]
 
 
@@ -271,18 +279,25 @@ def load_release(folder: Path, classes: Classes) -> Network:
 
 
 def load_whole(classes: Classes, file: Path, *, dropout: float = 0.2) -> Network:
-    """The network whose weights a file holds, which may be from before there were tints.
+    """The network whose weights a file holds, which may be from before there were tints, or before names were what they are.
 
     Raises WeightsError when they are those of another network, or of other classes.
     """
-    network, weights = Network(classes, dropout=dropout), load_weights(file)
+    network = Network(classes, dropout=dropout)
+    weights = {_present_name(name): tensor for name, tensor in load_weights(file).items()}
     if "palette.tint.weight" not in weights:
         network.palette = Palette(classes, tints=False)
     try:
         network.load_state_dict(weights)
-    except RuntimeError as error:  # its text lists every tensor
+    except RuntimeError as error:
+        # its text lists every tensor
         raise WeightsError(f"{file} holds the weights of another network, or of other classes.") from error
     return network
+
+
+def _present_name(name: str) -> str:
+    """A tensor's name in a release or run → its name today."""
+    return f"item_map.{name.removeprefix('ground.')}" if name.startswith("ground.") else name
 
 
 def load_weights(file: Path) -> dict[str, Tensor]:

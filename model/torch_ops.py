@@ -36,7 +36,8 @@ def _declare_missing() -> torch.library.Library | None:
     return None
 
 
-_library = _declare_missing()  # kept alive: the declarations end with it
+# kept alive: the declarations end with it
+_library = _declare_missing()
 
 import torchvision  # noqa: E402
 

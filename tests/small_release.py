@@ -13,10 +13,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from model.classes import HEADS, Classes
-from model.predictor import Predictor
-from model.preprocess import read_photo
-from model.releases import load, promote, seal
+from model.releasing.promotion import promote
+from model.serving.classes import HEADS, Classes
+from model.serving.predictor import Predictor
+from model.serving.preprocess import read_photo
+from model.serving.releases import load, seal
 
 SUBS = ("pants", "shoes", "t-shirt")
 MAINS = ("bottomwear", "footwear", "upperwear")

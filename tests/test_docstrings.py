@@ -2,17 +2,20 @@
 
 import doctest
 import importlib
-import pkgutil
 
 import pytest
 
-import batch
+from settings import ROOT
 
-MODULES = [
-    *(found.name for found in pkgutil.walk_packages(batch.__path__, "batch.") if not found.ispkg),
-    "logformat",
-    "photo_formats",
+FILES = [
+    *ROOT.glob("*.py"),
+    *(path for package in ("api", "batch", "decoder", "model") for path in (ROOT / package).rglob("*.py")),
 ]
+MODULES = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in FILES
+    if ">>> " in path.read_text("utf-8")
+)
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -40,7 +40,7 @@ def test_an_old_python_is_told_which_one_is_needed(package: str) -> None:
 
 
 def test_a_fault_of_our_own_is_not_taken_for_a_missing_package() -> None:
-    program = "import sys; sys.modules['batch.config'] = None; import batch.__main__"
+    program = "import sys; sys.modules['batch.config'] = None; from batch.__main__ import main; main(['run'])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -51,7 +51,7 @@ def test_a_fault_of_our_own_is_not_taken_for_a_missing_package() -> None:
 def test_the_lab_without_its_packages_says_what_to_install() -> None:
     program = (
         "import sys; sys.modules['pandas'] = None\n"
-        "from model.__main__ import main; sys.exit(main(['lab', 'download', '--help']))"
+        "from model.__main__ import main; sys.exit(main(['lab', 'download', 'photos.csv', '--out', 'photos']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
@@ -59,5 +59,15 @@ def test_the_lab_without_its_packages_says_what_to_install() -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr
-        == "download: this command needs pandas: .venv/bin/python -m pip install -r requirements.txt\n"
+        == "python -m model lab: this command needs pandas: .venv/bin/python -m pip install -r requirements.txt\n"
     )
+
+
+def test_a_package_that_is_missing_only_when_a_command_runs_is_told_as_well() -> None:
+    program = "import sys; sys.modules['pydantic'] = None; from batch.__main__ import main; main(['history'])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "lacks what this program needs" in done.stderr

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from batch.exits import NotDoneError
 from batch.files import filing
 from batch.logs import log
 from batch.records import cells
@@ -25,7 +26,7 @@ LATEST = 100
 """So many of the photos that were filed last are looked for, to know a folder again that has no mark yet."""
 
 
-class StrangeFolderError(Exception):
+class StrangeFolderError(NotDoneError):
     """The data folder is not the one that the ledger belongs to; the message says what to do."""
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from types import FrameType
 
 import logformat
+from api_settings import ApiSettings
 from batch import config
 from batch.exits import Exit, is_good
 from batch.files import by_hand, filing
@@ -24,6 +25,10 @@ from batch.reporting.summary import Summary
 from batch.server.sidecar import Sidecar, SidecarDownError
 from batch.settings import BatchSettings
 from batch.upkeep import schedule, withdraw
+from settings import Settings, load
+
+ADDRESS = ("API_HOST", "API_PORT", "API_TOKEN")
+"""Settings that are for a server that others use, not for the one that a night starts for itself."""
 
 
 class NightError(Exception):
@@ -152,7 +157,7 @@ def _aside(what: str) -> Iterator[None]:
 
 def _run(settings: BatchSettings, ledger: Ledger, *, wait: bool) -> int:
     now = datetime.now(UTC)
-    run = Run(run_id=moments.stamp(now), started_at=moments.text_of(now), settings=without_secrets(settings))
+    run = Run(run_id=moments.stamp(now), started_at=moments.text_of(now), settings=told(settings))
     tally = Tally()
     problems: list[str] = []
     is_ours = False  # the data folder: nothing is written to one that is not the ledger's
@@ -399,8 +404,16 @@ def last_line(run: Run, tally: Tally, settings: BatchSettings, to_review: int = 
     return " ".join(filter(None, parts))
 
 
-def without_secrets(settings: BatchSettings) -> dict[str, str]:
-    """The settings as text, without secrets: a run remembers what it was told."""
+def told(settings: BatchSettings) -> dict[str, str]:
+    """What a run remembers that it was told, and the server that it starts, which is alone on its address."""
+    if settings.api_url:
+        return without_secrets(settings)
+    server = without_secrets(load(ApiSettings))
+    return {name: value for name, value in server.items() if name not in ADDRESS} | without_secrets(settings)
+
+
+def without_secrets(settings: Settings) -> dict[str, str]:
+    """The settings as text, without secrets."""
     values = settings.model_dump(mode="json")
     shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
     return {

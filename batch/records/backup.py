@@ -4,11 +4,10 @@ import sqlite3
 from pathlib import Path
 
 from batch.records.ledger import APPLICATION_ID, Ledger, LedgerError
-from batch.rename import replacing
-from batch.settings import BatchSettings
+from replacing import replacing
 
 
-def back_up(settings: BatchSettings, target: Path) -> Path:
+def back_up(ledger_path: Path, target: Path) -> Path:
     """Copy the ledger to a file, or into a folder under its own name; returns the file.
 
     A copy with `cp` may miss what SQLite keeps beside the file; this one is made by SQLite itself
@@ -18,11 +17,11 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
         LedgerError: there is no ledger, its copy is not sound, or it would replace anything but an earlier back-up.
         OSError: the copy cannot be written.
     """
-    if not settings.ledger_path.exists():
-        raise LedgerError(f"there is no ledger {settings.ledger_path} yet; nothing was copied.")
+    if not ledger_path.exists():
+        raise LedgerError(f"there is no ledger {ledger_path} yet; nothing was copied.")
     if target.is_dir():
-        target = target / settings.ledger_path.name
-    if target.exists() and (not target.is_file() or target.samefile(settings.ledger_path)):
+        target = target / ledger_path.name
+    if target.exists() and (not target.is_file() or target.samefile(ledger_path)):
         raise LedgerError(f"{target} is the ledger itself, or no plain file; nothing was copied.")
     if target.exists() and not _is_back_up(target):
         raise LedgerError(
@@ -30,11 +29,11 @@ def back_up(settings: BatchSettings, target: Path) -> Path:
             "another file."
         )
     try:
-        with replacing(target) as new, Ledger(settings.ledger_path, look=True) as ledger:
+        with replacing(target) as new, Ledger(ledger_path, look=True) as ledger:
             ledger.copy_to(new)
     except sqlite3.Error as error:
         raise LedgerError(
-            f"the copy of {settings.ledger_path} is not sound ({error}); nothing was replaced."
+            f"the copy of {ledger_path} is not sound ({error}); nothing was replaced."
         ) from error
     return target
 

@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
+from batch.exits import NotDoneError
 from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
 from batch.records.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
-from batch.rename import rename_new, replacing
+from batch.rename import rename_new
+from replacing import replacing
 
 ROWS_AT_ONCE = 1000
 _RUNS_NOTE = "run csvs"
 
 
-class ExportError(Exception):
+class ExportError(NotDoneError):
     """A CSV cannot be written; the ledger has everything, and the next export catches up."""
 
 
@@ -182,13 +184,11 @@ def text_of(rows: Iterator[Row]) -> Iterator[bytes]:
 
 
 def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
-    """Write rows as CSV text, down to the disk; returns the last row's id, 0 when there was none."""
+    """Write rows as CSV text; returns the last row's id, 0 when there was none."""
     last = 0
     while some := list(islice(rows, ROWS_AT_ONCE)):
         file.write(text_of_lines(map(cells, some)))
         last = some[-1].id or 0
-    file.flush()
-    os.fsync(file.fileno())
     return last
 
 

@@ -16,6 +16,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from batch.exits import NotDoneError
+
 VERSION = 3
 APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
 
@@ -25,7 +27,7 @@ Decision = Literal["", "accepted", "corrected"]
 """What a person said of the model's answer; nothing while nobody has."""
 
 
-class LedgerError(Exception):
+class LedgerError(NotDoneError):
     """The ledger cannot be used; the message says why and what to do."""
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from batch.logs import log
 from batch.records.ledger import CSV_COLUMNS, Row
-from batch.rename import replacing
+from replacing import replacing
 
 if TYPE_CHECKING:
     from xlsxwriter.worksheet import Worksheet

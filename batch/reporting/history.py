@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from batch.columns import columns
-from batch.exits import Exit
+from batch.exits import Exit, NotDoneError
 from batch.records import moments
 from batch.records.ledger import Ledger, Run
 from batch.reporting import summary
@@ -27,8 +27,10 @@ REMEMBERED = 120
 """Days that are looked back on to know what is usual: some thirty, or sixty, nights with photos are among them."""
 
 
-class NoSuchRunError(Exception):
+class NoSuchRunError(NotDoneError):
     """There is no such run; the message says which there are."""
+
+    code = Exit.USAGE
 
 
 def find_run(ledger: Ledger, run_id: str) -> Run:
@@ -39,14 +41,14 @@ def find_run(ledger: Ledger, run_id: str) -> Run:
     """
     newest = ledger.last_run()
     if newest is None:
-        raise NoSuchRunError("No night has run yet, so there is nothing to show.")
+        raise NoSuchRunError("no night has run yet, so there is nothing to show.")
     if run_id in ("last", newest.run_id):
         return newest
     for run in ledger.runs():
         if run.run_id == run_id:
             return run
     raise NoSuchRunError(
-        f"There is no run {run_id}. The last one is {newest.run_id}. `python -m batch history` lists them."
+        f"there is no run {run_id}. The last one is {newest.run_id}. `python -m batch history` lists them."
     )
 
 

@@ -1,10 +1,11 @@
 """Telling people: a ping to whoever watches that nights come, and a message after a night when it matters."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import requests
+from pydantic import SecretStr
 
 from batch.exits import is_good
 from batch.logs import log
@@ -67,19 +68,19 @@ def after_night(settings: BatchSettings, code: int) -> None:
         return
     page = settings.reports / f"{run.run_id}.html" if run else None
     send(
-        settings,
+        settings.notify_urls,
         title=_title(night, code, found),
         text=_text(night, found),
         attachment=str(page) if page and page.exists() else "",
     )
 
 
-def send(settings: BatchSettings, title: str, text: str, attachment: str = "") -> bool:
-    """Send one message to all of NOTIFY_URLS; whether all of them took it."""
+def send(urls: Iterable[SecretStr], title: str, text: str, attachment: str = "") -> bool:
+    """Send one message to all of NOTIFY_URLS (`urls`); whether all of them took it."""
     import apprise  # slow to load, and needed by few nights
 
     sent = True
-    for number, secret in enumerate(settings.notify_urls, 1):
+    for number, secret in enumerate(urls, 1):
         service = apprise.Apprise()
         if not service.add(secret.get_secret_value()):
             log.warning(

@@ -19,13 +19,13 @@ from markupsafe import Markup, escape
 from batch.exits import Exit, is_good
 from batch.records import moments
 from batch.records.ledger import STATUSES, Ledger, Row, Run
-from batch.rename import replacing
 from batch.reporting import charts, history, morning, nights, summary, waiting
 from batch.reporting.morning import Task
 from batch.reporting.summary import Summary
 from batch.settings import BatchSettings
 from batch.upkeep import schedule
 from logformat import printable
+from replacing import replacing
 
 NIGHTS = 30
 """So many nights before are what is usual."""

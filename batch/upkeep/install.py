@@ -17,7 +17,9 @@ from datetime import time
 from pathlib import Path, PurePath
 from xml.sax.saxutils import escape
 
+from batch.exits import NotDoneError
 from batch.settings import BatchSettings
+from logformat import printable
 from settings import ROOT
 
 EXAMPLE_ROOT = "/opt/nightsort"
@@ -28,7 +30,7 @@ TASK = "Nightsort"
 UNITS = Path("/etc/systemd/system")
 
 
-class InstallError(Exception):
+class InstallError(NotDoneError):
     """The schedule could not be changed; the message says why."""
 
 
@@ -47,7 +49,7 @@ class Plan:
         parts += [f"run: {shlex.join(command)}" for command in self.commands]
         if self.stdin:
             parts.append(f"which reads:\n{_indented(self.stdin)}")
-        return "\n".join(parts) or "nothing"
+        return printable("\n".join(parts)) or "nothing"
 
 
 def carry_out(plan: Plan) -> None:
@@ -56,6 +58,9 @@ def carry_out(plan: Plan) -> None:
     Raises:
         InstallError: a file cannot be written, or a command fails.
     """
+    for path, text in plan.files.items():
+        if re.search("[\ud800-\udfff]", text):
+            raise InstallError(f"{path} would name a folder whose name is not UTF-8 text; rename that folder")
     try:
         for path, text in plan.files.items():
             path.write_text(text, "utf-8")
@@ -286,7 +291,7 @@ def _ready(name: str) -> str:
 
 
 def _indented(text: str) -> str:
-    return "\n".join(f"    {line}" for line in text.splitlines())
+    return "\n".join(f"    {line.expandtabs()}" for line in text.splitlines())
 
 
 def needs_root(plan: Plan) -> bool:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from batch.exits import NotDoneError
 from batch.files import filing
 from batch.files.companions import Folder, Taken
 from batch.logs import log
@@ -25,7 +26,7 @@ AT_ONCE = 500
 INCOMING = "incoming"
 
 
-class NothingFitsError(Exception):
+class NothingFitsError(NotDoneError):
     """No photo is one that was named; the message says what was named."""
 
 
@@ -77,7 +78,7 @@ class Choice:
         words = " and ".join(f"{name} “{filing.readable(value)}”" for name, value in named.items() if value)
         if words and not rows:
             raise NothingFitsError(
-                f"No photo fits {words}: nothing was done. The names are in predictions.csv: a photo's in the column "
+                f"no photo fits {words}. The names are in predictions.csv: a photo's in the column "
                 "file_name or moved_to, an order's in order."
             )
         return rows

@@ -26,6 +26,9 @@ from settings import ROOT
 RELEASES: Final = ROOT / "model" / "releases"
 """Where the network's releases lie."""
 
+SENDER: Final = "sender"
+"""The column of the labels that says who took a photo, if there is one."""
+
 
 class LabError(UserError):
     """Something that the person at the keyboard can put right; the message is a whole sentence that says

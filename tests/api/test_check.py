@@ -10,8 +10,8 @@ from PIL import Image
 
 import decoder
 from decoder import FORMATS
-from model.predictor import Predictor
-from model.releases import ReleaseError
+from model.serving.predictor import Predictor
+from model.serving.releases import ReleaseError
 
 
 def check(client: FlaskClient, *formats: str) -> dict[str, object]:

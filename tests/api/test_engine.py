@@ -18,7 +18,7 @@ from api import engine
 from api.engine import EXIT_OVERDUE, Engine, SharedMemory
 from api_settings import ApiSettings
 from decoder import PhotoError
-from model.releases import seal
+from model.serving.releases import seal
 from settings import ROOT, load
 from tests import small_release
 from tests.api.conftest import picture

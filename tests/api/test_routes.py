@@ -255,7 +255,7 @@ def test_health_tells_starting_from_ready(
 def test_a_release_that_gets_a_golden_photo_wrong_is_never_ready(
     make_client: Callable[..., FlaskClient], tmp_path: Path
 ) -> None:
-    from model.releases import seal
+    from model.serving.releases import seal
 
     folder = small_release.make(tmp_path)
     (folder / "golden" / "golden.json").write_text('{"red.png": {"sub": "shoes"}}', "utf-8")

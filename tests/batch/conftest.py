@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from pathlib import Path
 import pytest
 
 from batch.__main__ import main
-from batch.commands import COMMANDS, perform
 from batch.night import run
 from batch.records.ledger import Ledger, Row
 from batch.settings import BatchSettings
@@ -120,8 +118,7 @@ def examine(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -
 
     def doctor(night: Night, *, fix: bool = False) -> tuple[int, str]:
         caplog.clear()
-        command = next(command for command in COMMANDS if command.name == "doctor")
-        code = perform(command, night.settings, Namespace(fix=fix, adopt=False))
+        code = main(["doctor", *(["--fix"] if fix else [])], night.settings)
         return code, caplog.text
 
     return doctor

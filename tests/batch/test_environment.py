@@ -22,7 +22,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from batch import environment
-from batch.commands import COMMANDS
+from batch.commands import commands
 from batch.lock import run_lock
 from settings import ROOT
 from tests.fake_sidecar import FakeSidecar, photo
@@ -161,10 +161,10 @@ def test_without_a_command_it_is_the_night_and_a_command_is_passed_on(typed: str
 
 
 def test_every_command_works_through_the_script(ready_clone: Path) -> None:
-    for command in COMMANDS:
-        done = start(ready_clone, command.name, "--help")
+    for name in commands.commands:
+        done = start(ready_clone, name, "--help")
         assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith(f"usage: python -m batch {command.name} "), command.name
+        assert done.stdout.startswith(f"Usage: python -m batch {name} "), name
     assert start(ready_clone, "history").stdout.startswith("run ")
     assert start(ready_clone, "health").returncode == 2  # as for Nagios: there is no release here
     assert start(ready_clone, "nonsense").returncode == 2

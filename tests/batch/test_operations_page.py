@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from batch.__main__ import _parser
-from batch.commands import COMMANDS, Command
+from batch.__main__ import main
+from batch.commands import commands
+from command_line import Command
 from settings import ROOT
+from tests.docs.typed import can_be_typed
 
 PAGE = re.sub(r"\s+", " ", (ROOT / "docs" / "operations.md").read_text("utf-8")).lower()
 SOURCES = [*sorted((ROOT / "batch").rglob("*.py")), ROOT / "settings.py", ROOT / "api" / "__main__.py"]
@@ -22,7 +24,7 @@ INTERNAL = {
     "ValueError",
     "OSError",
     "KeyError",
-    "argparse.ArgumentTypeError",
+    "click.UsageError",
     "sqlite3.DatabaseError",
 }
 """Caught and put into other words, or the help of an option."""
@@ -86,7 +88,7 @@ def commands_shown() -> set[str]:
         (ROOT / name).read_text("utf-8") for name in ("docs/operations.md", "crontab.example", ".env.example")
     ]
     texts += [path.read_text("utf-8") for path in (ROOT / "deploy").rglob("*.*")]
-    texts += [command.text for command in COMMANDS]
+    texts += [command.help or "" for command in commands.commands.values()]
     found = re.findall(r"python -m batch ([a-z][^`#\n|;]*?)(?:[`#\n|;]|&&|$)", "\n".join(texts))
     return {shown.strip() for shown in found}
 
@@ -97,19 +99,17 @@ def test_there_are_commands_to_try() -> None:
 
 @pytest.mark.parametrize("shown", sorted(commands_shown()))
 def test_every_command_that_is_shown_can_be_typed(shown: str) -> None:
-    words = shlex.split(shown.split(" > ")[0].split(" --help")[0].rstrip(")."))
-    _parser().parse_args(words)
+    can_be_typed(commands, shlex.split(shown.split(" > ")[0].split(" --help")[0].rstrip(").")))
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", commands.commands.values(), ids=lambda command: command.name)
 def test_the_help_of_each_command_ends_with_exit_codes_of_its_own(
     command: Command, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit):
-        _parser().parse_args([command.name, "--help"])
-    _, _, codes = capsys.readouterr().out.partition("\nexit codes:\n")
+    assert main([str(command.name), "--help"]) == 0
+    _, _, codes = capsys.readouterr().out.partition("\nExit codes:\n")
     told = dict(line.strip().split(maxsplit=1) for line in codes.replace(", 143", "").strip().splitlines())
-    assert list(told) == [str(code).removesuffix(", 143") for code in command.codes]
+    assert list(told) == [str(code).removesuffix(", 143") for code in command.exit_codes]
     assert {"0", "2"} <= told.keys()
     if command.name not in ("run", "sweep", "demo"):
         assert "3" not in told

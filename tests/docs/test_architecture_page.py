@@ -78,5 +78,5 @@ def test_what_stands_beside_the_packages_knows_none_of_them() -> None:
 
 
 def test_the_server_starts_without_pytorch() -> None:
-    code = "import sys, api.serve, model.predictor; sys.exit('torch' in sys.modules)"
+    code = "import sys, api.serve, model.serving.predictor; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0

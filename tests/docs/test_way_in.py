@@ -1,17 +1,25 @@
 """What somebody meets who comes anew: pages whose links lead somewhere, one version, the same checks everywhere."""
 
+import contextlib
 import re
+import shlex
 import tomllib
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
-import batch.__main__
 import in_use
 import this_python
+from api.__main__ import api
 from batch import environment
+from batch.commands import commands as night
+from model.commands import commands as model
+from model.lab.commands import lab
+from model.user_errors import UserError
 from settings import ROOT
+from tests.docs.typed import can_be_typed
 
 PAGES = sorted(
     [
@@ -110,4 +118,28 @@ def test_there_are_commands_of_the_script_to_try() -> None:
 def test_every_command_of_the_script_can_be_typed(typed: str) -> None:
     words = environment.command_of(typed.split())
     if typed != "--version":
-        batch.__main__._parser().parse_args(words)
+        can_be_typed(night, words)
+
+
+GROUPS = {"api": api, "batch": night, "model": model, "model.lab": lab}
+
+
+def commands_of_the_packages() -> set[str]:
+    """Every `python -m …` of ours in the pages; CONTRIBUTING.md has one that is an example of a new one."""
+    text = "\n".join(page.read_text("utf-8") for page in PAGES if page.name != "CONTRIBUTING.md")
+    found = re.findall(r"python -m ((?:model|api|batch)\b[^`#\n|;&>]*)", text.replace("\\\n", " "))
+    return {" ".join(words.split()).replace("model lab", "model.lab") for words in found if "…" not in words}
+
+
+def test_there_are_commands_of_the_packages_to_try() -> None:
+    assert len(commands_of_the_packages()) > 40
+
+
+@pytest.mark.parametrize("shown", sorted(commands_of_the_packages()))
+def test_every_command_of_the_packages_can_be_typed(shown: str) -> None:
+    package, *words = shlex.split(shown)
+    if words in ([], ["COMMAND"]):
+        return
+    # a command that is only named has no arguments, and the folder of an example is not here
+    with contextlib.suppress(click.MissingParameter, UserError):
+        can_be_typed(GROUPS[package], words)

@@ -23,7 +23,7 @@ import numpy as np
 import psutil
 from PIL import Image, ImageCms
 
-from model.preprocess import PhotoError, read_photo
+from model.serving.preprocess import PhotoError, read_photo
 
 MAX_MEGAPIXELS = 120
 OVERDUE_SECONDS = 30

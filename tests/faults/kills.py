@@ -29,7 +29,7 @@ from pathlib import Path
 import psutil
 from PIL import Image
 
-from batch.commands import COMMANDS, perform
+from batch.__main__ import main as batch
 from batch.files.companions import companions_of
 from batch.files.filing import NAME_BYTES
 from batch.logs import log
@@ -234,7 +234,7 @@ def _killed_night(
 def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figures) -> str:
     """A `requeue`, `prune` or `doctor --fix` that dies at one of its steps, or at a random moment; says which."""
     settings = _settings(folder, url)
-    name, command = chance.choice(_commands(settings, chance))
+    command = chance.choice(_commands(settings, chance))
     step = chance.choice(list(COMMAND_STEPS)) if chance.random() < 0.8 else None
     moment: Moment = chance.choice(("before", "after"))
     count = 1 + int(chance.expovariate(1 / 3))
@@ -244,7 +244,7 @@ def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figu
         withdraw.old_photos = lambda ledger, *_: ledger.matching("id % 10 = 3 AND moved_to != ''")
         if step:
             die_at(step, moment, count)
-        return perform(next(one for one in COMMANDS if one.name == name), settings, command)
+        return batch(command, settings)
 
     child = _forked(folder, work)
     if step is None:
@@ -252,29 +252,22 @@ def _killed_command(folder: Path, url: str, chance: random.Random, figures: Figu
         with contextlib.suppress(ProcessLookupError):
             os.kill(child, signal.SIGKILL)
     if _wait(child) == -signal.SIGKILL:
-        figures.kills[f"of {name}"] += 1
+        figures.kills[f"of {command[0]}"] += 1
         figures.at_command_steps.update([(step, moment)] if step else [])
-    return f"{name} killed {moment} {step}"
+    return f"{command[0]} killed {moment} {step}"
 
 
-def _commands(settings: BatchSettings, chance: random.Random) -> list[tuple[str, argparse.Namespace]]:
+def _commands(settings: BatchSettings, chance: random.Random) -> list[list[str]]:
     """What may be called on what the nights have filed so far."""
     with Ledger(settings.ledger_path) as ledger:
         runs = [run.run_id for run in ledger.runs()]
-    requeue = {"failed": False, "photo": "", "release": "", "below": None, "dry_run": False}
-    prune = {
-        "days": 90,
-        "status": ["processed", "duplicate", "review"],
-        "yes": True,
-        "delete": False,
-        "archive": None,
-    }
+    prune = ["prune", "--days=90", "--status=processed", "--status=duplicate", "--status=review", "--yes"]
     return [
-        ("requeue", argparse.Namespace(**{**requeue, "run": chance.choice(runs)})),
-        ("requeue", argparse.Namespace(**{**requeue, "run": "", "failed": True})),
-        ("prune", argparse.Namespace(**{**prune, "archive": Path("archive")})),
-        ("prune", argparse.Namespace(**{**prune, "delete": True})),
-        ("doctor", argparse.Namespace(fix=True, adopt=False)),
+        ["requeue", "--run", chance.choice(runs)],
+        ["requeue", "--failed"],
+        [*prune, "--archive"],
+        [*prune, "--delete"],
+        ["doctor", "--fix"],
     ]
 
 

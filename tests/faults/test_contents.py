@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import decoder
-from model.preprocess import PhotoError, read_photo
+from model.serving.preprocess import PhotoError, read_photo
 from settings import ROOT
 from tests.faults.fuzz_decoder import seeds
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from model.lab import LabError
-from model.lab.commands.filter import filter_store
+from model.lab.judging.filtering import filter_store
 from model.lab.photos.store import Store, file_key
 
 

@@ -39,9 +39,9 @@ def test_every_model_learns_the_drawn_backgrounds_and_comes_back_from_disk(
     facts = train(store, background, ["background"], name, PLAN)
     assert facts["cross_validation"]["balanced_accuracy"] > 0.85
     folder = model_folder(own_lab, "background", ["background"], name)
-    model, loaded = classical.load(folder)
+    model, loaded = classical.load_model(folder)
     rows = load_features(store, ["background"])[loaded["columns"]].to_numpy(float)
-    again = classical.class_probabilities(classical.load(folder)[0], rows, 2)
+    again = classical.class_probabilities(classical.load_model(folder)[0], rows, 2)
     assert np.allclose(classical.class_probabilities(model, rows, 2), again)
     assert np.allclose(again.sum(1), 1)
 
@@ -50,7 +50,7 @@ def test_the_small_cnn_learns_from_pictures_and_comes_back_from_disk(background:
     store = Store(own_lab)
     facts = train(store, background, ["picture"], "cnn", Plan(folds=2))
     assert facts["cross_validation"]["balanced_accuracy"] > 0.7
-    model, _ = classical.load(model_folder(own_lab, "background", ["picture"], "cnn"))
+    model, _ = classical.load_model(model_folder(own_lab, "background", ["picture"], "cnn"))
     rows = load_features(store, ["picture"]).to_numpy(float)
     assert model.predict_proba(rows).shape == (len(rows), 2)
 
@@ -142,7 +142,7 @@ def test_a_model_with_a_stranger_inside_is_not_loaded(background: Task, own_lab:
         for name, data in members.items():
             archive.writestr(name, data)
     with pytest.raises(LabError, match="subprocess"):
-        classical.load(folder)
+        classical.load_model(folder)
 
 
 def test_unsure_labels_and_dropped_answers_are_left_out(drawn: Path) -> None:
@@ -202,7 +202,7 @@ def test_every_search_leaves_a_table_of_what_it_tried(
     assert list(table.columns) == ["classifier", "photos", "C", "mean", "deviation", "rank"]
     assert set(table["photos"]) == {"all", "without fold 0", "without fold 1"}
     on_all = table[table["photos"] == "all"]
-    assert sorted(on_all["C"]) == sorted(classical.RECIPES["logistic"].grid["C"])
+    assert sorted(on_all["C"]) == sorted(classical.CLASSIFIERS["logistic"].grid["C"])
     assert on_all["mean"].between(0, 1).all()
     assert on_all["mean"].is_monotonic_decreasing
     facts = classical.load_facts(folder)

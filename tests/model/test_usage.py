@@ -1,19 +1,20 @@
 """Whatever a command is given, it ends with a sentence and 0 or 2: every argument missing, wrong and of another kind."""
 
-import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 import torch
 
-from model import runs
-from model.__main__ import _parser, main
+from model.__main__ import main
+from model.commands import commands as defined
+from model.training import runs
 from tests import small_release
 
 Make = Callable[..., Path]
 
-QUICK = ["--epochs=0", "--serve-size=32", "--views=1", "--settle-epochs=1", "--init=none", "--folds=2"]
+QUICK = ["--epochs=0", "--serve-size=32", "--views=1", "--palette-epochs=1", "--init=none", "--folds=2"]
 
 
 @pytest.fixture
@@ -64,17 +65,11 @@ def commands(tmp_path: Path, make_photos: Make, monkeypatch: pytest.MonkeyPatch)
     }
 
 
-def actions(name: str) -> Iterator[argparse.Action]:
-    """The arguments of a command."""
-    (subparsers,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    yield from (a for a in subparsers.choices[name]._actions if not isinstance(a, argparse._HelpAction))
-
-
-def with_argument(given: list[str], action: argparse.Action, value: str, position: int) -> list[str]:
+def with_argument(given: list[str], parameter: click.Parameter, value: str, position: int) -> list[str]:
     """The arguments with one of them replaced, or given as well."""
-    if not action.option_strings:
+    if not isinstance(parameter, click.Option):
         return [value if i == position else part for i, part in enumerate(given)]
-    option = action.option_strings[0]
+    option = parameter.opts[0]
     kept, skip = [], False
     for part in given:
         if not skip and part.partition("=")[0] != option:
@@ -82,16 +77,13 @@ def with_argument(given: list[str], action: argparse.Action, value: str, positio
         skip = not skip and part == option
     if option == "--start":
         kept = [part for part in kept if not part.startswith("--init")]
-    return [*kept, option] if action.nargs == 0 else [*kept, f"{option}={value}"]
+    return [*kept, option] if parameter.is_flag else [*kept, f"{option}={value}"]
 
 
 def ends(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """It does, with a sentence where it refuses; anything that is raised fails the test with its traceback."""
     capsys.readouterr()
-    try:
-        code = main(arguments)
-    except SystemExit as ended:
-        code = int(ended.code or 0)
+    code = main(arguments)
     said = capsys.readouterr()
     assert code in (0, 2), arguments
     assert "Traceback" not in said.err
@@ -99,8 +91,7 @@ def ends(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_every_command_is_walked_through(commands: dict[str, list[str]]) -> None:
-    (subparsers,) = [a for a in _parser()._actions if isinstance(a, argparse._SubParsersAction)]
-    assert set(commands) == set(subparsers.choices)
+    assert set(commands) == set(defined.commands)
 
 
 HALF_A_MINUTE = pytest.param("train", marks=pytest.mark.optional)
@@ -124,12 +115,13 @@ def test_a_wrong_argument_gets_a_sentence(
         ends([name, *given[:missing], *given[missing + 1 :]], capsys)
     ends([name, *given, "--unknown"], capsys)
     positionals = 0
-    for action in actions(name):
+    for parameter in defined.commands[name].params:
+        is_option = isinstance(parameter, click.Option)
         for kind, value in wrong.items():
-            if kind == "a way out" and action.option_strings:
+            if kind == "a way out" and is_option:
                 continue  # as a folder it is one: that of all tests
-            ends([name, *with_argument(given, action, value, positionals)], capsys)
-        positionals += not action.option_strings
+            ends([name, *with_argument(given, parameter, value, positionals)], capsys)
+        positionals += not is_option
 
 
 def _begun(ended: Callable[..., int]) -> Callable[..., int]:
@@ -149,10 +141,10 @@ def test_the_lab_without_its_packages_says_what_to_install(
 
 
 def test_a_fault_of_the_programs_own_shows_its_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(_: object) -> None:
+    def broken() -> None:
         raise ModuleNotFoundError("No module named 'model.nowhere'", name="model.nowhere")
 
-    monkeypatch.setattr("model.__main__.list_releases", broken)
+    monkeypatch.setattr(defined.commands["list"], "callback", broken)
     with pytest.raises(ModuleNotFoundError):
         main(["list"])
 

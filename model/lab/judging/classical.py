@@ -3,7 +3,7 @@
     model = fit("svc", rows, codes, groups, search="grid").model
     save(folder, model, facts); load(folder)
 
-A further model is one entry in `RECIPES`.
+A further model is one entry in `CLASSIFIERS`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_sample_weight
 
 from model.lab import LabError
-from model.lab.photos.store import replacing
+from replacing import replacing
 
 Codes = npt.NDArray[np.int64]
 Probabilities = npt.NDArray[np.float64]
@@ -57,7 +57,7 @@ class ScarceError(Exception):
         self.code, self.what = code, what
 
 
-class Recipe(NamedTuple):
+class Classifier(NamedTuple):
     """How to build a model from a seed, which settings a search tries, and what it is."""
 
     build: Callable[[int], Any]
@@ -87,18 +87,18 @@ def small_cnn(seed: int) -> Any:
     return SmallCnn(seed=seed)
 
 
-RECIPES: Final[dict[str, Recipe]] = {
-    "logistic": Recipe(
+CLASSIFIERS: Final[dict[str, Classifier]] = {
+    "logistic": Classifier(
         lambda seed: LogisticRegression(C=0.1, class_weight="balanced", max_iter=2000, random_state=seed),
         {"C": [0.003, 0.01, 0.03, 0.1, 0.3, 1, 3]},
         "logistic regression, L2",
     ),
-    "svc": Recipe(
+    "svc": Classifier(
         lambda seed: svc(seed, C=3, gamma="scale"),
         {"estimator__C": [1, 3, 10, 30]},
         "support vector machine, RBF kernel: the fast mode, one setting that does well",
     ),
-    "svc-full": Recipe(
+    "svc-full": Classifier(
         lambda seed: svc(seed, C=3, gamma="scale"),
         {
             "estimator__C": [0.3, 1, 3, 10, 30, 100],
@@ -107,14 +107,14 @@ RECIPES: Final[dict[str, Recipe]] = {
         },
         "support vector machine: the full mode, searched over C, gamma and kernel",
     ),
-    "forest": Recipe(
+    "forest": Classifier(
         lambda seed: RandomForestClassifier(
             300, min_samples_leaf=2, max_features="sqrt", class_weight="balanced", random_state=seed
         ),
         {"min_samples_leaf": [1, 2, 5, 10], "max_features": ["sqrt", 0.2, 0.5]},
         "random forest of 300 trees",
     ),
-    "boosting": Recipe(
+    "boosting": Classifier(
         lambda seed: HistGradientBoostingClassifier(
             max_iter=150,
             learning_rate=0.08,
@@ -131,19 +131,19 @@ RECIPES: Final[dict[str, Recipe]] = {
         },
         "histogram gradient boosting",
     ),
-    "mlp": Recipe(
+    "mlp": Classifier(
         lambda seed: BalancedMlp((64,), alpha=1.0, max_iter=300, random_state=seed),
         {"hidden_layer_sizes": [(32,), (64,), (64, 32)], "alpha": [0.1, 1.0, 10.0]},
         "multilayer perceptron, one hidden layer of 64",
     ),
-    "committee": Recipe(
+    "committee": Classifier(
         lambda seed: VotingClassifier(
-            [(name, RECIPES[name].build(seed)) for name in ("logistic", "svc", "forest")], voting="soft"
+            [(name, CLASSIFIERS[name].build(seed)) for name in ("logistic", "svc", "forest")], voting="soft"
         ),
         {"weights": [(1, 1, 1), (1, 2, 2), (0, 1, 1)]},
         "the mean of logistic, svc and forest",
     ),
-    "cnn": Recipe(
+    "cnn": Classifier(
         small_cnn, {"rate": [1e-3, 2e-3, 4e-3], "width": [16, 24]}, "small CNN on the set `picture`"
     ),
 }
@@ -159,14 +159,14 @@ def build(name: str, seed: int = 0) -> Pipeline:
         steps.append(("gaps", SimpleImputer(strategy="median", keep_empty_features=True)))
     if name in ("logistic", "svc", "svc-full", "mlp", "committee"):
         steps.append(("scale", StandardScaler()))
-    return Pipeline([*steps, ("model", recipe(name).build(seed))])
+    return Pipeline([*steps, ("model", classifier(name).build(seed))])
 
 
-def recipe(name: str) -> Recipe:
-    """Return the recipe of a model. Raises LabError for a name that is none of RECIPES."""
-    if name not in RECIPES:
-        raise LabError(f"There is no model {name!r}; there are: {', '.join(RECIPES)}.")
-    return RECIPES[name]
+def classifier(name: str) -> Classifier:
+    """Return how a model is built. Raises LabError for a name that is none of CLASSIFIERS."""
+    if name not in CLASSIFIERS:
+        raise LabError(f"There is no model {name!r}; there are: {', '.join(CLASSIFIERS)}.")
+    return CLASSIFIERS[name]
 
 
 class Fitted(NamedTuple):
@@ -196,7 +196,7 @@ def fit(
         warnings.filterwarnings("ignore", module="sklearn")
         if search == "none":
             return Fitted(model.fit(rows, codes), None)
-        grid = {f"model__{key}": values for key, values in RECIPES[name].grid.items()}
+        grid = {f"model__{key}": values for key, values in CLASSIFIERS[name].grid.items()}
         cuts = splits(codes, groups, INNER_FOLDS, seed)
         settings = {"scoring": "balanced_accuracy", "cv": cuts, "error_score": "raise"}
         if search == "grid":
@@ -250,7 +250,7 @@ def class_probabilities(model: Any, rows: npt.NDArray[np.float64], classes: int)
 def settings(model: Pipeline, name: str) -> dict[str, Any]:
     """Return the values of what a search may set."""
     values = model.get_params()
-    return {key: values[f"model__{key}"] for key in recipe(name).grid}
+    return {key: values[f"model__{key}"] for key in classifier(name).grid}
 
 
 def losses_when_shuffled(
@@ -286,7 +286,7 @@ def families(columns: Iterable[str]) -> dict[str, list[int]]:
     return together
 
 
-def save(folder: Path, model: Pipeline, facts: dict[str, Any]) -> None:
+def save_model(folder: Path, model: Pipeline, facts: dict[str, Any]) -> None:
     """Write the model (skops; safetensors for the CNN: neither can run code on loading) and its facts."""
     folder.mkdir(parents=True, exist_ok=True)
     last = model.steps[-1][1]
@@ -320,7 +320,7 @@ def load_facts(folder: Path) -> dict[str, Any]:
     return facts
 
 
-def load(folder: Path) -> tuple[Any, dict[str, Any]]:
+def load_model(folder: Path) -> tuple[Any, dict[str, Any]]:
     """Return a saved model and its facts.
 
     Raises LabError when there is none, or when it contains anything but classes of the packages in TRUSTED.

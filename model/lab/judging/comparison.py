@@ -16,7 +16,8 @@ from model.lab.judging.evaluation import judge_scores
 from model.lab.judging.judges import ClassicalJudge, Judge
 from model.lab.judging.tasks import Task
 from model.lab.photos.parallel import progress
-from model.lab.photos.store import Store, replacing
+from model.lab.photos.store import Store
+from replacing import replacing
 
 
 def compare(task: Task, judges: Sequence[Judge], store: Store, photos: Path, costs: Costs) -> pd.DataFrame:
@@ -74,6 +75,7 @@ class Costs:
                 judge, self._photos, files[: self._count], self._mask_model, self._releases
             )
             self._known[key] = measured._asdict()
+            self._path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(self._path) as scratch:
                 scratch.write_text(json.dumps(self._known, indent=1))
         return Cost(**self._known[key])

@@ -19,7 +19,7 @@ from model.lab.judging.judges import ClassicalJudge, Judge, NetworkJudge, open_n
 from model.lab.photos.files import open_photo
 from model.lab.photos.masks import item_mask, open_session
 from model.lab.photos.view import View
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 

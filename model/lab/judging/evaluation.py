@@ -10,9 +10,9 @@ import pandas as pd
 
 from model.lab import LabError
 from model.lab.judging.judges import ClassicalJudge, Judge
-from model.lab.judging.scores import Scores
 from model.lab.judging.tasks import Task
 from model.lab.photos.store import Store
+from model.scoring import Scores
 
 
 def judge_scores(judge: Judge, photos: Path | None, store: Store, task: Task) -> Scores:
@@ -49,12 +49,12 @@ def fold_scores(judge: Judge, task: Task) -> tuple[Scores, Sequence[str]]:
 
 def mistakes(scores: Scores, files: Sequence[str], count: int = 25) -> pd.DataFrame:
     """Return the wrong answers given with the most confidence."""
-    wrong = np.flatnonzero(scores.guesses != scores.truth)
+    wrong = np.flatnonzero(~scores.right)
     worst = wrong[np.argsort(-scores.confidence[wrong], kind="stable")][:count]
     return pd.DataFrame(
         {
-            "truth": [scores.classes[place] for place in scores.truth[worst]],
-            "answer": [scores.classes[place] for place in scores.guesses[worst]],
+            "truth": [scores.names[place] for place in scores.labels[worst]],
+            "answer": [scores.names[place] for place in scores.answers[worst]],
             "confidence": scores.confidence[worst],
         },
         index=pd.Index([files[place] for place in worst], name="file"),

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from in_use import CHECKSUMS
-from model.classes import HEADS, ClassesError
 from model.lab import RELEASES, LabError, existing_folder
 from model.lab.judging import classical
 from model.lab.numbers.features import FEATURE_SETS, load_features, view_numbers
@@ -23,9 +22,10 @@ from model.lab.photos.files import MAX_MEGAPIXELS, refusal
 from model.lab.photos.parallel import progress
 from model.lab.photos.store import Store
 from model.lab.photos.view import View
-from model.predictor import Prediction, Predictor
-from model.preprocess import INPUT_SIZE, PhotoError, read_photo
-from model.releases import Release, ReleaseError, current, load, versions
+from model.serving.classes import HEADS, ClassesError
+from model.serving.predictor import Prediction, Predictor
+from model.serving.preprocess import INPUT_SIZE, PhotoError, read_photo
+from model.serving.releases import Release, ReleaseError, current, load, versions
 
 NETWORK: Final = "network"
 
@@ -85,7 +85,7 @@ class ClassicalJudge:
     @cached_property
     def model(self) -> Any:
         """The model, loaded when it is first asked."""
-        return classical.load(self.folder)[0]
+        return classical.load_model(self.folder)[0]
 
 
 class ReleasedNetwork:
@@ -163,6 +163,19 @@ def find_judges(out: Path, task: str, releases: Path = RELEASES) -> list[Judge]:
 def network_judges(network: ReleasedNetwork) -> list[Judge]:
     """Return a judge for each head of the network that was trained."""
     return [NetworkJudge(network, head) for head in HEADS if network.release.classes.names(head)]
+
+
+def all_judges(out: Path, releases: Path = RELEASES) -> list[tuple[str, Judge]]:
+    """Return every judge there is, with its task."""
+    named = sorted({*tasks(out), "background", "colour"})
+    return [(task, judge) for task in named for judge in find_judges(out, task, releases)]
+
+
+def chosen_judge(out: Path, name: str, task: str | None, releases: Path = RELEASES) -> Judge:
+    """Return the judge that `name` means; its task may be left out where it has but one. Raises LabError: there is none."""
+    judges = open_judges(name, releases)
+    only = judges[0].task if len(judges) == 1 else "background"
+    return find_judge(out, task or only, name, releases)
 
 
 def find_judge(out: Path, task: str, name: str, releases: Path = RELEASES) -> Judge:

@@ -18,7 +18,7 @@ from model.lab.photos.files import find_photos, open_photo, refusal
 from model.lab.photos.masks import item_mask, open_session
 from model.lab.photos.parallel import in_parallel
 from model.lab.photos.view import View
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 
 class Asker:

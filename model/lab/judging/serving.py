@@ -24,7 +24,7 @@ from werkzeug.exceptions import HTTPException
 from model.lab import LabError
 from model.lab.judging.judges import Answers, Judge, NetworkJudge
 from model.lab.judging.predicting import Asker
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 MOST_BYTES: Final = 64_000_000
 """The largest body of a request."""

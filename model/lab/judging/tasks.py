@@ -18,13 +18,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from model.lab import LabError
+from model.lab import SENDER, LabError
 
 UNSURE: Final = "?"
 """The label of a photo on which people would differ: such photos are neither trained on nor scored."""
-
-SENDER: Final = "sender"
-"""The column that says who took a photo, if there is one."""
 
 BACKGROUND_NAMES: Final = {"1": "acceptable", "0": "unacceptable"}
 """How the labels CSV writes the answers of the task `background`."""

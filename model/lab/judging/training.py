@@ -26,11 +26,12 @@ import pandas as pd
 
 from model.lab import LabError
 from model.lab.judging import classical
-from model.lab.judging.scores import Scores
 from model.lab.judging.tasks import Task
 from model.lab.numbers.features import load_features
 from model.lab.photos.parallel import in_parallel
-from model.lab.photos.store import Store, replacing, write_csv
+from model.lab.photos.store import Store, write_csv
+from model.scoring import Scores
+from replacing import replacing
 
 LAYOUT: Final = 2
 """What a saved model looks like; a model of an earlier one is trained again."""
@@ -48,11 +49,13 @@ def chosen_models(names: str, sets: Sequence[str]) -> list[str]:
     pictures = list(sets) == ["picture"]
     if names == "all":
         return (
-            ["cnn"] if pictures else [name for name in classical.RECIPES if name not in ("cnn", "svc-full")]
+            ["cnn"]
+            if pictures
+            else [name for name in classical.CLASSIFIERS if name not in ("cnn", "svc-full")]
         )
     chosen = names.split(",")
     for name in chosen:
-        classical.recipe(name)
+        classical.classifier(name)
         if (name == "cnn") != pictures:
             raise LabError(
                 "The model cnn and the feature set picture belong together, and go with nothing else."
@@ -151,7 +154,7 @@ def train(
     (folder / "search.csv").unlink(missing_ok=True)
     if plan.search != "none":
         write_csv(folder / "search.csv", search_table(name, [whole, *folds]))
-    classical.save(folder, whole.model, facts)
+    classical.save_model(folder, whole.model, facts)
     shutil.rmtree(folder / "folds")
     log.info("cross-validation: %s", facts["cross_validation"])
     return facts
@@ -265,6 +268,7 @@ def train_piece(number: int) -> Piece:
 
 def write_fold(folder: Path, piece: Piece, fingerprint: str) -> None:
     """Keep a fold's result."""
+    folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{piece.number}.npz") as scratch, scratch.open("wb") as stream:
         np.savez(
             stream,

@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from sklearn.cluster import kmeans_plusplus
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from model.lab.numbers.cielab import chroma, hue, to_hsv, to_lab
 
@@ -98,27 +99,20 @@ def palette(view: View) -> dict[str, float]:
     }
 
 
-def main_colours(lab: Floats, count: int = CLUSTERS, rounds: int = 8) -> tuple[Floats, Floats]:
+def main_colours(lab: Floats, count: int = CLUSTERS) -> tuple[Floats, Floats]:
     """Return the main colours (count, 3) of pixels (n, 3) and their shares (count), the largest first.
 
-    k-means (Lloyd 1982) in CIELAB, begun by k-means++ (Arthur and Vassilvitskii 2007) with a fixed seed, so that the
-    same photo always gives the same palette. Of many pixels, CLUSTERED evenly spread ones are looked at.
+    k-means in CIELAB with a fixed seed, so that the same photo always gives the same palette. Of many pixels, CLUSTERED
+    evenly spread ones are looked at. Of fewer colours than `count` the first ones stand again, with a share of 0.
     """
     lab = lab[np.linspace(0, len(lab) - 1, min(CLUSTERED, len(lab))).astype(int)]
-    centres, _ = kmeans_plusplus(lab, min(count, len(lab)), random_state=0)
-    centres = np.resize(centres, (count, 3))
-    nearest = np.zeros(len(lab), int)
-    for _ in range(rounds):
-        nearest = np.square(lab[:, None] - centres[None]).sum(axis=-1).argmin(axis=1)
-        centres = np.array(
-            [
-                lab[nearest == place].mean(axis=0) if (nearest == place).any() else centres[place]
-                for place in range(count)
-            ]
-        )
-    shares = np.bincount(nearest, minlength=count) / len(lab)
+    number = min(count, len(np.unique(lab, axis=0)))
+    # so few pixels are divided sooner by one thread than shared among several
+    with threadpool_limits(1):
+        found = KMeans(number, n_init=1, random_state=0).fit(lab)
+    shares = np.bincount(found.labels_, minlength=count) / len(lab)
     order = np.argsort(-shares, kind="stable")
-    return centres[order], shares[order].astype(np.float32)
+    return np.resize(found.cluster_centers_[order[:number]], (count, 3)), shares[order].astype(np.float32)
 
 
 def _main_colours(lab: Floats) -> dict[str, float]:

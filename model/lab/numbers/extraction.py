@@ -22,7 +22,7 @@ from model.lab.photos.masks import is_item, item_mask, open_session
 from model.lab.photos.parallel import in_parallel
 from model.lab.photos.samples import mask_path
 from model.lab.photos.store import Row, Store, Writer, background_path, file_key, open_store, write_csv
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 if TYPE_CHECKING:
     from model.lab.photos.arrays import Mask, Pixels
@@ -47,11 +47,13 @@ def extract(photos: Path, out: Path, model: str, workers: int) -> tuple[int, lis
     Returns how many were done, and the refused ones with a reason each (also written to refused.csv).
     """
     writer = Writer(out, model)
-    files = sorted(set(find_photos(photos)) - writer.done(), key=file_key)  # half done is then a fair sample
+    # half done is then a fair sample
+    files = sorted(set(find_photos(photos)) - writer.done(), key=file_key)
     if not files:
         writer.finish()
         return 0, []
-    open_session(model, threads=1)  # fetches the network's file, and imports rembg for all forked workers
+    # fetches the network's file, and imports rembg for all forked workers
+    open_session(model, threads=1)
     refused: list[tuple[str, str]] = []
     with writer:
         for result in in_parallel(

@@ -30,7 +30,8 @@ JournalRow = dict[str, Any]
 
 
 def _grain(view: View) -> dict[str, float]:
-    from model.lab.numbers.grain import grain_numbers  # it loads torch, which the other sets do without
+    # it loads torch, which the other sets do without
+    from model.lab.numbers.grain import grain_numbers
 
     return grain_numbers(view)
 

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from PIL import Image
 
-from model.classes import ClassesError
 from model.lab import RELEASES, LabError
 from model.network import Network, load_release, mean_under, normalise
-from model.releases import ReleaseError, current
+from model.serving.classes import ClassesError
+from model.serving.releases import ReleaseError, current
 
 if TYPE_CHECKING:
     from model.lab.photos.view import View
@@ -49,5 +49,6 @@ def _network() -> Network:
         release = current(RELEASES)
     except (ReleaseError, ClassesError) as error:
         raise LabError(f"The grain needs the first layers of a release: {error}") from error
-    torch.set_num_threads(1)  # one process a core does the rest
+    # one process a core does the rest
+    torch.set_num_threads(1)
     return load_release(release.folder, release.classes)

@@ -8,9 +8,9 @@ import pandas as pd
 
 from model.lab.judging.evaluation import mistakes
 from model.lab.judging.judges import ClassicalJudge, Judge
-from model.lab.judging.scores import Scores
 from model.lab.pages import figures
 from model.lab.pages.page import Page
+from model.scoring import Scores
 
 
 def lines(judge: Judge, scores: Scores, on: str) -> list[str]:
@@ -26,9 +26,9 @@ def lines(judge: Judge, scores: Scores, on: str) -> list[str]:
         f"calibration error {summary['calibration_error']:.3f}",
         f"answered at 97 %  {scores.coverage_at(0.97):.3f} of the photos, the most confident first",
         "",
-        scores.per_class.to_string(float_format=lambda value: f"{value:.3f}"),
+        _classes(scores).to_string(float_format=lambda value: f"{value:.3f}"),
         "",
-        pd.DataFrame(scores.confusion, list(scores.classes), list(scores.classes)).to_string(),
+        pd.DataFrame(scores.confusion, list(scores.names), list(scores.names)).to_string(),
     ]
 
 
@@ -38,7 +38,7 @@ def page(judge: Judge, scores: Scores, files: Sequence[str], on: str) -> Page:
     for line in lines(judge, scores, on)[:6]:
         page.text(line)
     page.heading("Classes")
-    page.table(scores.per_class)
+    page.table(_classes(scores))
     page.figure(figures.confusion(scores))
     page.heading("Confidence")
     page.figure(figures.reliability(scores))
@@ -54,3 +54,8 @@ def page(judge: Judge, scores: Scores, files: Sequence[str], on: str) -> Page:
     page.heading("The most confident mistakes")
     page.table(mistakes(scores, files))
     return page
+
+
+def _classes(scores: Scores) -> pd.DataFrame:
+    """Precision, recall, F1 and photos, a row a class."""
+    return pd.DataFrame.from_dict(scores.per_class, orient="index")

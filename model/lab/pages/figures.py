@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from matplotlib.figure import Figure
 
+from model.drawing import draw_confusion, draw_coverage, draw_reliability, new_figure
 from model.lab.numbers.cielab import CREAM_CHROMA, CREAM_HUES, WHITE_CHROMA
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-    from model.lab.judging.scores import Scores
+    from model.scoring import Scores
 
 COLOURS: Final = {
     "black": "#111111",
@@ -37,64 +38,29 @@ COLOURS: Final = {
 """What each answer is drawn in."""
 
 
-def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, Any]:
-    """Return a figure of inches × inches and its axes, drawn without a screen."""
-    return new_grid(width, height, 1, columns)
-
-
-def new_grid(width: float, height: float, rows: int, columns: int) -> tuple[Figure, Any]:
-    """Return a figure and its axes in rows and columns."""
-    figure = Figure((width, height), layout="constrained")
-    return figure, figure.subplots(rows, columns)
-
-
 def confusion(scores: Scores) -> Figure:
-    """How often each truth (rows) got each answer (columns): counts, coloured by the row's share."""
-    size = 2.2 + 0.5 * len(scores.classes)
+    """How often each class got each answer."""
+    size = 2.2 + 0.5 * len(scores.names)
     figure, axes = new_figure(size + 0.8, size)
-    counts = scores.confusion
-    shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
-    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    places = range(len(scores.classes))
-    axes.set_xticks(places, scores.classes, rotation=60, ha="right")
-    axes.set_yticks(places, scores.classes)
-    for row in places:
-        for column in places:
-            if counts[row, column]:
-                shade = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(
-                    column, row, str(counts[row, column]), ha="center", va="center", color=shade, fontsize=8
-                )
-    axes.set(xlabel="answer", ylabel="truth")
+    draw_confusion(axes, scores)
     return figure
 
 
 def reliability(scores: Scores) -> Figure:
-    """Confidence against accuracy by bins, and how many photos each bin holds."""
+    """Probability against truth by bins, and how many photos have which probability."""
     figure, (left, right) = new_figure(8, 3.2, 2)
-    table = scores.calibration
-    left.plot([0, 1], [0, 1], color="#bbbbbb")
-    left.plot(table["confidence"], table["accuracy"], "o-")
-    left.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-    left.set_title(f"expected calibration error {scores.calibration_error:.3f}", fontsize=10)
-    bins = np.linspace(0, 1, 21)
-    hits = scores.guesses == scores.truth
-    right.hist(
-        [scores.confidence[hits], scores.confidence[~hits]], bins, stacked=True, label=["right", "wrong"]
-    )
-    right.set(xlabel="confidence", ylabel="photos")
+    draw_reliability(left, scores)
+    told = [scores.confidence[scores.right], scores.confidence[~scores.right]]
+    right.hist(told, np.linspace(0, 1, 21), stacked=True, label=["right", "wrong"])
+    right.set(xlabel="probability", ylabel="photos")
     right.legend(loc="upper left")
     return figure
 
 
 def coverage(scores: Scores) -> Figure:
-    """The accuracy of the most confident photos, against their share."""
+    """How wrong the surest photos are, against their share."""
     figure, axes = new_figure(5, 3.2)
-    order = np.argsort(-scores.confidence, kind="stable")
-    right = (scores.guesses == scores.truth)[order]
-    counts = np.arange(1, len(right) + 1)
-    axes.plot(counts / len(right), np.cumsum(right) / counts)
-    axes.set(xlabel="share of photos answered, most confident first", ylabel="accuracy", xlim=(0, 1))
+    draw_coverage(axes, scores)
     return figure
 
 

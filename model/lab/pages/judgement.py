@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
+from model.drawing import new_figure
 from model.lab import LabError
 from model.lab.judging.judges import Judge
 from model.lab.numbers.backgrounds import background_numbers
@@ -18,7 +19,7 @@ from model.lab.pages import figures
 from model.lab.photos.files import open_photo, refusal
 from model.lab.photos.masks import item_mask, open_session
 from model.lab.photos.view import View
-from model.preprocess import PhotoError
+from model.serving.preprocess import PhotoError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -58,7 +59,7 @@ def verdicts(view: View, judges: Sequence[Judge]) -> list[str]:
 
 def drawing(view: View, told: Sequence[str]) -> Figure:
     """Return the whole picture."""
-    figure, grid = figures.new_grid(15, 8.4 + 0.16 * max(0, len(told) - 16), 2, 3)
+    figure, grid = new_figure(15, 8.4 + 0.16 * max(0, len(told) - 16), 3, rows=2)
     (photo, mask, alone), (plane, colours, words) = grid
     for axes, title, picture in (
         (photo, view.path.name, view.pixels),

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from model.lab.photos.store import replacing
+from replacing import replacing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -65,6 +65,7 @@ class Page:
         head = (
             f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(self.title)}</title>'
         )
+        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as scratch:
             scratch.write_text(f"{head}<style>{STYLE}</style>\n" + "\n".join(self._parts), encoding="utf-8")
 

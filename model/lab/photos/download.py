@@ -9,7 +9,6 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urljoin, urlsplit
@@ -17,12 +16,15 @@ from urllib.robotparser import RobotFileParser
 
 import pandas as pd
 import requests
+from urllib3.exceptions import InvalidHeader, MaxRetryError
+from urllib3.util import Retry
 
 from model.lab import LabError
 from model.lab.photos.files import MAX_MEGAPIXELS
 from model.lab.photos.parallel import progress
-from model.lab.photos.store import replacing, write_csv
-from model.preprocess import PhotoError, read_photo
+from model.lab.photos.store import write_csv
+from model.serving.preprocess import PhotoError, read_photo
+from replacing import replacing
 
 AGENT: Final = "nightsort-lab/0.1 (+fetches listed photos only)"
 BUSY: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -149,20 +151,23 @@ def find_file(out: Path, name: str) -> Path | None:
 
 def fetch(row: Wanted, out: Path, hosts: Hosts, manners: Manners) -> str:
     """Fetch one photo, with as many tries as are allowed; return the reason of a failure, or nothing."""
-    for attempt in range(manners.tries):
+    retries = Retry(manners.tries - 1, backoff_factor=manners.backoff, backoff_max=LONGEST_WAIT)
+    while True:
         try:
             data = get(row.url, hosts, manners)
             check(data)
         except FetchError as error:
-            wait = max(error.wait, manners.backoff * 2**attempt)
-            if not error.later or attempt + 1 == manners.tries or wait > LONGEST_WAIT:
+            if not error.later or error.wait > LONGEST_WAIT:
                 return str(error)
-            time.sleep(wait)
-            continue
-        with replacing(out / f"{row.name}{suffix_of(data)}") as scratch:
-            scratch.write_bytes(data)
-        return ""
-    return "no try was allowed"
+            try:
+                retries = retries.increment(error=error)
+            except MaxRetryError:
+                return str(error)
+            time.sleep(max(error.wait, manners.backoff, retries.get_backoff_time()))
+        else:
+            with replacing(out / f"{row.name}{suffix_of(data)}") as scratch:
+                scratch.write_bytes(data)
+            return ""
 
 
 def get(url: str, hosts: Hosts, manners: Manners) -> bytes:
@@ -235,15 +240,9 @@ def suffix_of(data: bytes) -> str:
 
 def retry_after(value: str | None) -> float:
     """Return the seconds of a Retry-After header (RFC 9110, 10.2.3): a number or a date; 0 for none or nonsense."""
-    if not value:
-        return 0.0
     try:
-        return max(0.0, float(value))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except ValueError:
+        return Retry().parse_retry_after(value) if value else 0.0
+    except InvalidHeader:
         return 0.0
 
 
@@ -292,7 +291,8 @@ class Hosts:
                 urljoin(url, "/robots.txt"), headers={"User-Agent": AGENT}, timeout=self._manners.timeout
             )
         except requests.RequestException:
-            rules.parse([])  # unreachable: the photo's own request will say so
+            # unreachable: the photo's own request will say so
+            rules.parse([])
             return rules
         if answer.status_code >= 500:
             rules.parse(["User-agent: *", "Disallow: /"])

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from model.lab import LabError
-from model.preprocess import PhotoError, read_photo
+from model.serving.preprocess import PhotoError, read_photo
 
 if TYPE_CHECKING:
     from model.lab.photos.arrays import Pixels

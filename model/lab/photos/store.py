@@ -12,7 +12,6 @@ store.mask("train/hat/1.jpg")
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import os
@@ -27,6 +26,7 @@ import pandas as pd
 
 from model.lab import LabError
 from model.lab.photos.arrays import Mask
+from replacing import replacing
 
 MAPPING_COLUMNS: Final = ["key", "file", "background", "model"]
 Row = dict[str, str | float]
@@ -143,9 +143,8 @@ class Writer:
         number = max((int(path.stem) for path in parts(self.folder)), default=0) + 1
         part = self.folder / "parts" / f"{number:06d}"
         write_arrays(part.with_suffix(".npz"), self._masks.items())
-        write_csv(
-            part.with_suffix(".csv"), pd.DataFrame(self._rows)
-        )  # its presence says that the part is whole
+        # its presence says that the part is whole
+        write_csv(part.with_suffix(".csv"), pd.DataFrame(self._rows))
         self._masks, self._rows = {}, []
 
 
@@ -184,6 +183,7 @@ def write_arrays(path: Path, arrays: Iterable[tuple[str, Mask]]) -> None:
     more).
     """
     seen = set()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with (
         replacing(path) as scratch,
         zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
@@ -198,22 +198,9 @@ def write_arrays(path: Path, arrays: Iterable[tuple[str, Mask]]) -> None:
 
 def write_csv(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV (UTF-8, floats with 6 significant digits) in one step."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as scratch:
         table.to_csv(scratch, index=False, float_format="%.6g", encoding="utf-8")
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a scratch path to write to; it takes `path`'s place, on disk for good, when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        yield scratch
-        with scratch.open("rb+") as written:
-            os.fsync(written.fileno())
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def link(source: Path, target: Path) -> None:

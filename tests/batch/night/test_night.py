@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Response, jsonify
 
+from api_settings import ApiSettings
 from batch import logs
 from batch.__main__ import main
 from batch.files.scan import Scan
@@ -735,3 +736,17 @@ def test_a_summary_that_fails_takes_nothing_back(night: Night, monkeypatch: pyte
     monkeypatch.setattr(run, "_look_back", fail)
     assert night.run() == 0
     assert last_run(night).exit_code == 0
+
+
+def test_a_run_remembers_the_settings_of_the_server_that_it_starts_and_of_no_other(
+    make_night: Callable[..., Night], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ApiSettings.model_config, "env_file", None)
+    monkeypatch.setenv("REVIEW_PRECISION", "0.9")
+    monkeypatch.setenv("API_TOKEN", "hush")
+    own, others = make_night(api_url=None).settings, make_night().settings
+    told = run.told(own)
+    assert (told["REVIEW_PRECISION"], told["MAX_IMAGE_MB"], told["DEVICE"]) == ("0.9", "50.0", "auto")
+    assert "hush" not in str(told)
+    assert "API_PORT" not in told
+    assert "DEVICE" not in run.told(others)

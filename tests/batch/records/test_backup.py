@@ -31,7 +31,7 @@ def test_a_whole_installation_comes_back_from_its_back_up(night: Night, tmp_path
     night.run()
     saved = tmp_path / "saved"
     shutil.copytree(night.settings.data_dir, saved, ignore=shutil.ignore_patterns("ledger.sqlite3*"))
-    backup.back_up(night.settings, saved)
+    backup.back_up(night.settings.ledger_path, saved)
     before = night.csv()
 
     shutil.rmtree(night.settings.data_dir)
@@ -48,7 +48,7 @@ def test_a_whole_installation_comes_back_from_its_back_up(night: Night, tmp_path
 def test_an_older_ledger_takes_the_newer_photos_rows_from_the_csv(night: Night, tmp_path: Path) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
-    copy = backup.back_up(night.settings, tmp_path / "copy.sqlite3")
+    copy = backup.back_up(night.settings.ledger_path, tmp_path / "copy.sqlite3")
     night.drop("b.jpg", photo("b"))
     night.run()
     for part in night.settings.data_dir.glob("ledger.sqlite3*"):
@@ -74,7 +74,7 @@ def test_a_copy_made_while_rows_are_written_is_sound(night: Night, tmp_path: Pat
     writer.start()
     try:
         for number in range(5):
-            copy = backup.back_up(night.settings, tmp_path / f"{number}.sqlite3")
+            copy = backup.back_up(night.settings.ledger_path, tmp_path / f"{number}.sqlite3")
             with sqlite3.connect(copy) as db:
                 assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
             assert (rows_of(copy) - 1) % 100 == 0  # whole transactions only
@@ -85,21 +85,21 @@ def test_a_copy_made_while_rows_are_written_is_sound(night: Night, tmp_path: Pat
 
 def test_without_a_ledger_nothing_is_copied(night: Night, tmp_path: Path) -> None:
     with pytest.raises(LedgerError, match="there is no ledger"):
-        backup.back_up(night.settings, tmp_path)
+        backup.back_up(night.settings.ledger_path, tmp_path)
     assert list(tmp_path.glob("*.sqlite3")) == []
 
 
 def test_every_command_has_a_help_that_teaches() -> None:
-    from batch.commands import COMMANDS
+    from batch.commands import commands
 
     listed = subprocess.run(
         [sys.executable, "-m", "batch", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     page = (ROOT / "docs" / "operations.md").read_text("utf-8")
-    for command in COMMANDS:
-        assert f"  {command.name} " in listed
-        assert command.text
-        assert f"`{command.name}`" in page or f"batch {command.name}" in page, command.name
+    for name, command in commands.commands.items():
+        assert f"  {name} " in listed
+        assert command.help
+        assert f"`{name}`" in page or f"batch {name}" in page, name
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes in folders here")
@@ -110,7 +110,7 @@ def test_neither_a_device_nor_the_ledger_itself_is_replaced_by_the_copy(night: N
     before = night.settings.ledger_path.stat()
     for target in (tmp_path / "pipe", tmp_path / "link", night.settings.ledger_path, night.settings.data_dir):
         with pytest.raises(LedgerError, match="the ledger itself, or no plain file"):
-            backup.back_up(night.settings, target)
+            backup.back_up(night.settings.ledger_path, target)
     assert (tmp_path / "pipe").is_fifo()
     assert os.path.samestat(night.settings.ledger_path.stat(), before)
 
@@ -118,10 +118,10 @@ def test_neither_a_device_nor_the_ledger_itself_is_replaced_by_the_copy(night: N
 def test_an_earlier_back_up_is_replaced(night: Night, tmp_path: Path) -> None:
     night.drop("a.jpg", photo("a"))
     night.run()
-    copy = backup.back_up(night.settings, tmp_path / "copy.sqlite3")
+    copy = backup.back_up(night.settings.ledger_path, tmp_path / "copy.sqlite3")
     night.drop("b.jpg", photo("b"))
     night.run()
-    backup.back_up(night.settings, copy)
+    backup.back_up(night.settings.ledger_path, copy)
     assert rows_of(copy) == 2
 
 
@@ -156,7 +156,7 @@ def test_what_is_no_earlier_back_up_is_never_replaced(
     before = path.read_bytes()
     for target in (path, path.parent):
         with pytest.raises(LedgerError, match="is there already and is no back-up"):
-            backup.back_up(night.settings, target)
+            backup.back_up(night.settings.ledger_path, target)
     assert path.read_bytes() == before
     assert [entry.name for entry in path.parent.iterdir()] == ["ledger.sqlite3"]
 
@@ -164,4 +164,4 @@ def test_what_is_no_earlier_back_up_is_never_replaced(
 def test_an_empty_file_made_for_the_copy_is_filled(night: Night, tmp_path: Path) -> None:
     night.run()
     (tmp_path / "made by mktemp").touch()
-    assert rows_of(backup.back_up(night.settings, tmp_path / "made by mktemp")) == 0
+    assert rows_of(backup.back_up(night.settings.ledger_path, tmp_path / "made by mktemp")) == 0

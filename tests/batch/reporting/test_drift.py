@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import model.familiar
+import model.serving.familiar
 from batch.reporting import drift, health
 from batch.reporting.summary import Summary
 from tests.batch.conftest import Night
@@ -178,7 +178,7 @@ def unlike_training(tmp_path: Path, photos: int, *, far: int = 0, edge: int = 0)
 def test_a_night_of_photos_unlike_those_of_training_says_so_and_how_often_that_is_a_mistake(
     tmp_path: Path,
 ) -> None:
-    assert drift.UNLIKE == model.familiar.UNLIKE
+    assert drift.UNLIKE == model.serving.familiar.UNLIKE
     sentence = unlike_training(tmp_path, 200, far=20, edge=30)
     assert "25 % of the photos are unlike those that the release learned from" in sentence
     assert "1 % have more than 8 %" in sentence

@@ -134,6 +134,27 @@ def test_a_crontab_in_latin_1_is_shown_and_comes_back_byte_for_byte(
     assert crontab.read_bytes() == before
 
 
+def test_a_crontab_that_is_not_utf_8_can_be_shown_anywhere_and_steers_no_terminal(
+    night: Night, crontab: Path
+) -> None:
+    crontab.write_bytes(b"5\t5 * * * echo \xff\x1b[31m\n")
+    shown = str(install.cron(night.settings))
+    assert shown.encode()
+    assert "\x1b" not in shown
+    assert "echo \\udcff\\u001b[31m" in shown
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text there")
+def test_a_unit_that_would_not_be_text_is_refused(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "UNITS", tmp_path)
+    settings = night.settings.model_copy(update={"data_dir": tmp_path / "caf\udce9"})
+    with pytest.raises(install.InstallError, match="whose name is not UTF-8 text"):
+        install.carry_out(install.systemd(settings))
+    assert not list(tmp_path.glob("nightsort.*"))
+
+
 def test_a_line_without_a_line_break_is_not_glued_to_ours(night: Night, crontab: Path) -> None:
     crontab.write_text("5 5 * * * mine")
     install.carry_out(install.cron(night.settings))

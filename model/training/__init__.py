@@ -1,0 +1,1 @@
+"""What learns: photos and labels in, a run out."""
