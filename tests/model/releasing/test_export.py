@@ -20,7 +20,7 @@ from model.serving.familiar import Familiar
 from model.serving.predictor import Predictor
 from model.serving.releases import ReleaseError
 from model.training import data
-from model.training.held_out_scores import load_held_out, save_scores
+from model.training.held_out_scores import HeldOutScores, load_held_out, save_scores
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run, story
@@ -247,7 +247,7 @@ def test_thresholds_that_judge_a_held_out_photo_were_set_by_photos_of_other_grou
     held_out = HeldOutScores(scores, labels, kinds=np.full(count, "shop"), groups=groups)
     run = run_of(network, photos)
     _, filed = export.judged_by_others(run, held_out, 0.9)
-    assert 0.3 < filed.mean()
+    assert filed.mean() > 0.3
     wrong = (sub + 1) % len(classes.subs)
     for group in (0, 1):
         here = groups == group
