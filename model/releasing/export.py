@@ -44,7 +44,7 @@ from model.serving.releases import Release, ReleaseError, load, seal
 from model.training.data import Photos, serving_pixels
 from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
-from model.training.run import Run
+from model.training.run import Run, write_learned
 
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
@@ -137,6 +137,8 @@ def export(
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
+        if learned is not None:
+            write_learned(part, learned)
         served = scores_of(part / "model.onnx", serving_pixels(new))
         scores = judged or served
         told = decode(scores, classes, review_precision=PRECISION, familiar=familiar)

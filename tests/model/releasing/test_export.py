@@ -219,6 +219,7 @@ def test_photos_that_a_run_has_learned_from_are_no_test(
         make(photos.take(np.arange(20)))
     release = make(photos)
     assert release.metrics["test"] == {"photos": 4, "learned": 20, "crossed": False, "set_by": 4}
+    assert load_run(release.folder).learned == run.learned
     card = (release.folder / "card.md").read_text()
     assert "took no part in training" not in card
     assert "On 4 photos that it has not learned from" in card
