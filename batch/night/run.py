@@ -258,16 +258,17 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs(since=moments.days_before(run.started_at, history.REMEMBERED))
     verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
-    sentences = verdict.sentences
+    sentences, unlike = verdict.sentences, ""
     if run.model_version:
-        sentences += drift.against_release(
-            seen, in_use.folder(settings.model_dir, run.model_version) / "metrics.json"
-        )
+        metrics = in_use.folder(settings.model_dir, run.model_version) / "metrics.json"
+        unlike = drift.unlike_training(seen, metrics)
+        sentences += [*filter(None, [unlike]), *drift.against_release(seen, metrics)]
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,
         "unusual_measures": verdict.measures,
         "unusual_since": str(verdict.since or ""),
+        "unlike": unlike,
     }
     ledger.end_run(run)
 

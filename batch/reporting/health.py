@@ -218,6 +218,8 @@ def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
         since = latest.get("unusual_since", "")
         streak = since and since < str(by_night[-1][0])
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+    if latest.get("unlike"):
+        yield Finding(WARNING, "unlike training", latest["unlike"])
 
 
 def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:

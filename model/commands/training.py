@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -149,8 +150,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(epochs=Recipe.epochs if epochs is None else epochs, **others)
-    photos = data.load_all(folders, masks=masks)
-    division = runs.divide(photos, folds=folds, fold=fold, leave_out=leave_out)
+    collections = data.load_each(folders, masks=masks)
+    division = runs.divide(collections, folds=folds, fold=fold, leave_out=leave_out)
+    photos = reduce(data.Photos.joined, collections)
     if extra:
         first = masks[0] if masks else None
         added = data.load_extra(extra, photos.classes, masks=first, labels=extra_labels)
