@@ -54,7 +54,7 @@ def register(app: Flask, settings: BatchSettings) -> None:
     """Give the app what pages share."""
     app.extensions["nightsort"] = settings
     app.extensions["ledgers"] = threading.local()
-    app.extensions["pictures"] = Pictures(settings.max_bytes, _limits())
+    app.extensions["pictures"] = Pictures(int(settings.max_image_mb * 1024 * 1024), _limits())
     app.jinja_env.undefined = StrictUndefined
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
