@@ -144,6 +144,19 @@ def test_a_missing_or_damaged_model_is_critical(
     assert "model.onnx has changed" in found.text
 
 
+def test_of_several_servers_one_is_enough_and_each_is_named(
+    make_night: Callable[..., Night], sidecar: FakeSidecar
+) -> None:
+    night = make_night(api_url=f"{sidecar.url},http://me:hush@127.0.0.1:9")
+    found = finding(night, "model")
+    assert found.level == WARNING
+    assert f"release fake-1 at {sidecar.url}" in found.text
+    assert "http://127.0.0.1:9" in found.text
+    assert "hush" not in found.text
+    sidecar.health.update(status="broken", detail="the release is damaged")
+    assert finding(night, "model").level == CRITICAL
+
+
 @pytest.mark.parametrize("file", ["IN_USE", "CURRENT", "r1/SHA256SUMS"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\0b\n", b"..\n", b"\x1b[31mred\n", b"x" * 300])
 def test_a_damaged_name_or_list_of_a_release_is_one_finding(
