@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
@@ -9,6 +10,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 
@@ -250,7 +252,21 @@ class Watchdog:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use: its affinity, not what the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use: its affinity and a container's limit, not what the machine has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cores_allowed())))
+
+
+def cores_allowed(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """How many cores the control group of a container leaves it (`docker run --cpus`, `resources.limits.cpu`).
+
+    The files are those of cgroup v2 and v1, as a container sees its own group.
+    """
+    v1 = root / "cpu"
+    for files in ([root / "cpu.max"], [v1 / "cpu.cfs_quota_us", v1 / "cpu.cfs_period_us"]):
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            # ValueError: "max", no limit
+            quota, period = map(int, " ".join(file.read_text() for file in files).split())
+            if quota > 0:
+                return quota / period
+    return math.inf

@@ -22,10 +22,11 @@ def photo(
     doubt: bool = False,
     broken: bool = False,
     unsupported: bool = False,
+    doubts: str = "",
 ) -> bytes:
-    """Bytes that begin like a JPEG and tell the fake sidecar what to answer."""
+    """Bytes that begin like a JPEG and tell the fake sidecar what to answer; `doubts` are those that move nothing."""
     state = "broken" if broken else "unsupported" if unsupported else ""
-    return JPEG + f"{text}|{sub}|{'doubt' if doubt else ''}|{state}".encode()
+    return JPEG + "|".join([text, sub, "doubt" if doubt else "", state, doubts]).encode()
 
 
 class FakeSidecar:
@@ -119,13 +120,13 @@ CLASSES = {
 def _result(content: bytes) -> dict[str, Any]:
     if not content.startswith(JPEG):
         return {"error": {"status": 415, "detail": "This is no photo."}}
-    _, sub, doubt, state, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
+    _, sub, doubt, state, doubts, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
     if state.startswith("broken"):
         return {"error": {"status": 422, "detail": "The photo is damaged."}}
     if state.startswith("unsupported"):
         return {"error": {"status": 415, "detail": "This kind of JPEG is not supported."}}
-    doubts = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
-    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, **doubts)}
+    review = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
+    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, doubts=doubts, **review)}
 
 
 def prediction(sub: str = "t-shirt", probability: float = 0.9, /, **changes: Any) -> dict[str, Any]:

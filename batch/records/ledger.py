@@ -586,6 +586,15 @@ class Ledger:
         found = self.read("SELECT * FROM runs WHERE started_at >= ? ORDER BY started_at, rowid", since)
         return [_run(row) for row in found]
 
+    def runs_before(self, moment: str, number: int) -> list[Run]:
+        """So many runs that started before this moment (or simply the last ones), newest first."""
+        found = self.read(
+            "SELECT * FROM runs WHERE started_at < ? ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            moment or "9999",
+            number,
+        )
+        return [_run(row) for row in found]
+
     def last_run(self) -> Run | None:
         """The run that started last."""
         found = self.read("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")

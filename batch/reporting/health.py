@@ -218,6 +218,8 @@ def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
         since = latest.get("unusual_since", "")
         streak = since and since < str(by_night[-1][0])
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+    if latest.get("unlike"):
+        yield Finding(WARNING, "unlike training", latest["unlike"])
 
 
 def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:
@@ -290,7 +292,7 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     except in_use.InUseError as error:
         yield Finding(CRITICAL, "model", printable(str(error)))
         return
-    if problem := in_use.damage(settings.model_dir / version):
+    if problem := in_use.damage(in_use.folder(settings.model_dir, version)):
         yield Finding(
             CRITICAL,
             "model",

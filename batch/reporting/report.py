@@ -454,15 +454,16 @@ def _without_numbers(sentence: str) -> str:
 
 
 def _links(settings: BatchSettings, report: Report) -> list[tuple[str, str]]:
-    """Where people go on from the page, as far as it is there: the folders, the CSV."""
+    """Where people go on from the page, as far as it is there: the pages, the folders, the CSV."""
     csv = f"predictions/{report.name}.csv"
+    pages = [("review in the browser", str(settings.pages_url))] if settings.pages_url else []
     places = [
         ("photos to decide", "review"),
         ("unreadable files", "failed"),
         ("filed photos", "processed"),
         ("duplicates", "duplicates"),
     ]
-    found = [
+    found = pages + [
         (words, _address(f"{place}/")) for words, place in places if (settings.data_dir / place).is_dir()
     ]
     if not report.is_period and (settings.data_dir / csv).is_file():
