@@ -741,7 +741,7 @@ def test_a_run_remembers_the_settings_of_the_server_that_it_starts_and_of_no_oth
     monkeypatch.setitem(ApiSettings.model_config, "env_file", None)
     monkeypatch.setenv("REVIEW_PRECISION", "0.9")
     monkeypatch.setenv("API_TOKEN", "hush")
-    own, others = make_night(api_url=None).settings, make_night().settings
+    own, others = make_night(api_url=()).settings, make_night().settings
     told = run.told(own)
     assert (told["REVIEW_PRECISION"], told["MAX_IMAGE_MB"], told["DEVICE"]) == ("0.9", "50.0", "auto")
     assert "hush" not in str(told)
