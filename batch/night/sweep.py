@@ -249,7 +249,9 @@ class Sweep:
                 if request.is_full:
                     self._launch(request)
                     request = _Request()
+                    self._finish_answered(progress)
                     while self._has_enough_in_flight():
+                        self._wait_for_room()
                         self._finish_answered(progress)
             if not self.stop.is_set():
                 self._launch(request)
@@ -319,14 +321,17 @@ class Sweep:
     def _unanswered(self) -> list[Future[list[Answered]]]:
         return [future for _, future in self._in_flight if not future.done()]
 
-    def _finish_answered(self, progress: "tqdm[NoReturn]") -> None:
-        """Wait for an answer, and finish the oldest requests as far as they have theirs.
+    def _wait_for_room(self) -> None:
+        """Wait for an answer that lets more photos be read.
 
-        A slow server that has the oldest one holds the others up only when their photos take too much memory.
+        A slow server that has the oldest request holds the others up only when their photos take too much memory.
         """
         unanswered = self._unanswered()
         memory_is_full = len(unanswered) < REQUESTS_IN_FLIGHT * len(self._servers)
         self._wait_for(self._in_flight[0][1:] if memory_is_full else unanswered)
+
+    def _finish_answered(self, progress: "tqdm[NoReturn]") -> None:
+        """Finish the oldest requests as far as they have their answers."""
         while self._in_flight and self._in_flight[0][1].done():
             self._finish_oldest(progress)
 
