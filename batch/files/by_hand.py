@@ -145,7 +145,8 @@ def answers_of_model(settings: BatchSettings, ledger: Ledger) -> Answers:
 def _release(model_dir: Path) -> dict[str, Any]:
     """The classes of the release in use, where there is one on this machine."""
     try:
-        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
+        folder = in_use.folder(model_dir, in_use.version(model_dir))
+        content = json.loads((folder / "classes.json").read_text("utf-8"))
     except (in_use.InUseError, OSError, ValueError):
         return {}
     is_sound = isinstance(content, dict) and isinstance(content.get("main_of"), dict)

@@ -64,11 +64,18 @@ def folder_of(row: Row) -> str:
     if row.status == "processed" and row.decision == Decision.NO_CLOTHING:
         folder = f"processed/{NO_CLOTHING}"
     elif row.status == "processed":
-        folder = f"processed/{_component(row.main_category)}/{_component(row.sub_category)}"
+        folder = f"processed/{component(row.main_category)}/{component(row.sub_category)}"
     else:
         folder = {"review": "review", "failed": "failed", "duplicate": "duplicates"}[row.status]
     parent = os.path.dirname(os.fsdecode(row.source))  # Path would normalise the name
     return "/".join([folder, *(_numbered(part, 1) for part in readable(parent).split("/") if part)])
+
+
+def component(name: str) -> str:
+    """A class name as a folder name; it comes from the sidecar, so it may not lead anywhere else."""
+    if not name or name in (".", "..") or re.search(r"[/\\:\x00-\x1f]", name):
+        raise FilingError(f"the model server answered a class {name!r}, which cannot be a folder's name")
+    return name
 
 
 def choose_name(data_dir: Path, row: Row, reserved: Collection[str], look: Look | None = None) -> str:
@@ -459,13 +466,6 @@ def _is_reservation(target: Path, mtime_ns: int) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return stat.S_ISREG(facts.st_mode) and facts.st_size == 0 and facts.st_mtime_ns != mtime_ns
-
-
-def _component(name: str) -> str:
-    """A class name as a folder name; it comes from the sidecar, so it may not lead anywhere else."""
-    if not name or name in (".", "..") or re.search(r"[/\\:\x00-\x1f]", name):
-        raise FilingError(f"the model server answered a class {name!r}, which cannot be a folder's name")
-    return name
 
 
 def _numbered(name: str, number: int, photo: str = "", companions: Iterable[str] = ()) -> str:

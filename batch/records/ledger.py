@@ -84,6 +84,8 @@ class Row:
     """Every class's probability of every head, as JSON."""
     measures: str = ""
     """What the sidecar measured while it answered (seconds, brightness, contrast), as JSON."""
+    thresholds: str = ""
+    """The probabilities that the heads needed for the photo to be filed without a person, as JSON."""
     model_answer: str = ""
     """What the model had answered, as JSON (`MODEL_ANSWER`), once a person has decided otherwise or the same."""
     sketch: bytes = b""
@@ -395,6 +397,44 @@ class Ledger:
             )
         )
 
+    def last_promise(self) -> tuple[str, str]:
+        """The release of the last run that asked one, and what it promised (REVIEW_PRECISION); nothing before there is."""
+        found = self.read(
+            "SELECT model_version, json_extract(settings, '$.REVIEW_PRECISION') FROM runs"
+            " WHERE model_version != '' ORDER BY started_at DESC, rowid DESC LIMIT 1"
+        )
+        release, promise = found[0] if found else ("", "")
+        return (str(release), str(promise)) if promise else ("", "")
+
+    def promises(self) -> list[tuple[str, str]]:
+        """Every release, with each promise that it made (REVIEW_PRECISION)."""
+        found = self.read(
+            "SELECT DISTINCT model_version, json_extract(settings, '$.REVIEW_PRECISION') AS promise FROM runs"
+            " WHERE model_version != '' AND promise IS NOT NULL"
+        )
+        return [(str(release), str(promise)) for release, promise in found]
+
+    def sample(self, release: str, promise: str) -> Iterator[tuple[int, str, bool]]:
+        """The sure photos that people check, of a release and its promise: each one's id and decision, and whether main
+        and sub-category are still what the model said.
+
+        They come night by night, and within one by checksum. One that was put back counts if it was answered before,
+        one that is deleted, too.
+        """
+        was = "coalesce(json_extract(nullif(model_answer, ''), '$.{0}'), {0})"
+        found = self.read(
+            f"SELECT id, decision, main_category = {was.format('main_category')}"
+            f" AND sub_category = {was.format('sub_category')} FROM photos"
+            " WHERE instr(review_reason, 'audit') AND model_version = ? AND filed"
+            " AND coalesce(json_extract(nullif(model_answer, ''), '$.status'), '') != 'duplicate'"
+            " AND status IN ('processed', 'review') AND (decision != '' OR (moved_to != '' AND NOT superseded))"
+            " AND run_id IN (SELECT run_id FROM runs WHERE json_extract(settings, '$.REVIEW_PRECISION') = ?)"
+            " ORDER BY run_id, sha256",
+            release, promise,
+        )  # fmt: skip
+        for number, decision, is_same in found:
+            yield int(number), str(decision), bool(is_same)
+
     def has_rows(self) -> bool:
         """Whether any photo was ever recorded."""
         return bool(self.read("SELECT 1 FROM photos LIMIT 1"))
@@ -544,6 +584,15 @@ class Ledger:
     def runs(self, since: str = "") -> list[Run]:
         """All runs, or those that started at this moment (as `started_at` has it) or later; oldest first."""
         found = self.read("SELECT * FROM runs WHERE started_at >= ? ORDER BY started_at, rowid", since)
+        return [_run(row) for row in found]
+
+    def runs_before(self, moment: str, number: int) -> list[Run]:
+        """So many runs that started before this moment (or simply the last ones), newest first."""
+        found = self.read(
+            "SELECT * FROM runs WHERE started_at < ? ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            moment or "9999",
+            number,
+        )
         return [_run(row) for row in found]
 
     def last_run(self) -> Run | None:

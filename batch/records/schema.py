@@ -161,7 +161,7 @@ END;
 ADDED = {
     "photos": {
         **dict.fromkeys(
-            ("measures", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), "''"
+            ("measures", "thresholds", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"), "''"
         ),
         "sketch": "x''",
     },

@@ -10,6 +10,7 @@ from batch.records import moments
 from batch.records.ledger import Ledger, Run
 from batch.reporting import summary
 from logformat import entry, printable
+from settings import addresses_in
 
 OUTCOMES: dict[int | None, str] = {
     Exit.ALL_SWEPT: "done",
@@ -124,8 +125,9 @@ def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
     unused = {name for name, needed in NEEDED.items() if needed not in settings}
     if "API_URL" in settings:  # that server has a release of its own
         unused.add("MODEL_DIR")
-    if "@" in settings.get("API_URL", ""):  # user and password are sent in the place of the token
-        unused.add("API_TOKEN")
+    addresses = addresses_in(settings.get("API_URL", ""))
+    if addresses and all("@" in address for address in addresses):
+        unused.add("API_TOKEN")  # user and password are sent in its place
     return {name: value for name, value in settings.items() if name not in unused}
 
 
