@@ -1,5 +1,6 @@
 """Disks that are full, read-only, slow to tell, or not ours to write to; CSVs that somebody has open."""
 
+import codecs
 import errno
 import itertools
 import os
@@ -13,9 +14,8 @@ from typing import Any, NoReturn
 
 import pytest
 
-from batch.files import filing
+from batch.files import filing, reading
 from batch.logs import FEW
-from batch.night import sweep
 from batch.records import csv_files
 from batch.records.ledger import Ledger
 from batch.rename import StrPath, rename_new
@@ -471,6 +471,8 @@ def plain_user(make_night: Callable[..., Night]) -> Iterator[Callable[[], Night]
     def become() -> Night:
         if os.geteuid() == 0:
             os.chown(folder, NOBODY, NOBODY)
+            # nobody may read no library of root's: a codec that is looked up in vain then is never found again
+            codecs.lookup("utf-16-le")
             os.seteuid(NOBODY)
         return make_night(data_dir=folder / "data", log_dir=folder / "logs")
 
@@ -812,8 +814,8 @@ def test_a_photo_over_the_size_limit_that_cannot_be_read_stays_too(
     night.drop("big.jpg", photo("x" * 1000))
     night.drop("small.jpg", photo("a"))
     with monkeypatch.context() as patch:
-        patch.setattr(sweep, "digest", lambda path: os.open(path / "x", os.O_RDONLY))  # not a directory
-        refusing(patch, sweep, "digest", lambda path: path.endswith("big.jpg"), errno.EIO)
+        patch.setattr(reading, "digest", lambda path: os.open(path / "x", os.O_RDONLY))  # not a directory
+        refusing(patch, reading, "digest", lambda path: path.endswith("big.jpg"), errno.EIO)
         assert night.run() == 1
     assert [row["file_name"] for row in night.csv()] == ["small.jpg"]
     assert night.waiting() == ["big.jpg"]
