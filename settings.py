@@ -91,11 +91,11 @@ class Explained:
     problem: str = ""
 
 
-OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
+OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS", "PUID", "PGID")
 """Names that may stand in `.env` for other programs."""
 
 SECRETS = ("API_TOKEN", "PING_URL", "NOTIFY_URLS")
-"""Settings that are never shown. API_URL is, without its password."""
+"""Settings that are never shown. API_URL is, without passwords."""
 
 S = TypeVar("S", bound=Settings)
 
@@ -160,6 +160,16 @@ def documented() -> set[str]:
     return {name.upper() for name in dotenv_values(path, encoding="utf-8")} if path.is_file() else set()
 
 
+def addresses_in(text: str) -> list[str]:
+    """The addresses in a list; a comma in a password parts nothing.
+
+    >>> addresses_in("http://a:5000, http://me:x,y@b:5000,")
+    ['http://a:5000', 'http://me:x,y@b:5000']
+    """
+    parts = re.split(r",\s*(?=[A-Za-z][A-Za-z0-9+.-]*://)", text.strip().rstrip(","))
+    return [part.strip() for part in parts if part.strip()]
+
+
 def without_secrets(address: str) -> str:
     """An address, right or wrong, without what may be a user and a password: all that stands before its last `@`."""
     return re.sub(r"^([A-Za-z][A-Za-z0-9+.-]*://)?.*@", r"\1…@", address, flags=re.DOTALL)
@@ -204,4 +214,4 @@ def _sentence(problem: Any) -> str:
 def _masked(name: str, value: str) -> str:
     if name in SECRETS:
         return "(set)" if value else ""
-    return without_secrets(value) if name == "API_URL" else value
+    return ", ".join(map(without_secrets, addresses_in(value))) if name == "API_URL" else value

@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EXIT_USAGE: "wrong usage or setting",
     },
 )
-@click.option("--port", type=int, help="Listen here instead of API_PORT.")
+@click.option("--port", type=int, help="Listen here instead of on API_PORT, or PORT.")
 @click.option(
     "--server",
     type=click.Choice(["gunicorn", "tornado"]),
@@ -71,7 +71,7 @@ def api(port: int | None, server: str, until_stdin_closes: bool) -> int:
       curl -F file=@photo.jpg http://127.0.0.1:5000/predict
     """
     try:
-        settings = load(ApiSettings, **({} if port is None else {"api_port": port}))
+        settings = settings_with(port)
         check_exposure(settings)
     except SettingError as error:
         print(error, file=sys.stderr)
@@ -99,6 +99,23 @@ def api(port: int | None, server: str, until_stdin_closes: bool) -> int:
         print(f"Cannot listen on {settings.api_host}:{settings.api_port}: {error}.", file=sys.stderr)
         return EXIT_FAULT
     return 0
+
+
+def settings_with(port: int | None = None) -> ApiSettings:
+    """The settings. It listens on `--port`, else on API_PORT, else on PORT, as Cloud Run, Heroku and the like set it.
+
+    Raises:
+        SettingError: one of them is wrong.
+    """
+    if port is not None:
+        return load(ApiSettings, api_port=port)
+    found = load(ApiSettings)
+    given = os.environ.get("PORT", "")
+    if not given or "api_port" in found.model_fields_set:
+        return found
+    if not (given.isascii() and given.isdigit() and 1 <= int(given) <= 65535):
+        raise SettingError(f"PORT={given}: it has to be a number from 1 to 65535; API_PORT beats it.")
+    return load(ApiSettings, api_port=int(given))
 
 
 def forget_foreign_settings() -> None:

@@ -1,6 +1,5 @@
 """Errors as `application/problem+json` (RFC 9457), without a stack trace or a path in any of them."""
 
-import json
 import logging
 from http import HTTPStatus
 
@@ -8,6 +7,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 
 from api.engine import BusyError
+from api_answers import Problem, written
 
 log = logging.getLogger("nightsort.api")
 
@@ -23,14 +23,14 @@ HOW = {
 RETRY_SECONDS = 1
 
 
-def problem(status: int, detail: str) -> dict[str, object]:
+def problem(status: int, detail: str) -> Problem:
     """What is wrong, as RFC 9457 has it."""
-    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
+    return Problem(title=HTTPStatus(status).phrase, status=status, detail=detail)
 
 
 def problem_response(status: int, detail: str) -> Response:
     """A problem as a whole answer."""
-    return Response(json.dumps(problem(status, detail)), status, content_type="application/problem+json")
+    return Response(written(problem(status, detail)), status, content_type="application/problem+json")
 
 
 def register(app: Flask) -> None:

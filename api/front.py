@@ -8,7 +8,6 @@ A client that is slow, silent or dripping costs a place in the loop for some sec
 import asyncio
 import contextlib
 import enum
-import json
 import logging
 import socket
 import sys
@@ -38,6 +37,7 @@ from tornado.tcpserver import TCPServer
 from tornado.wsgi import WSGIContainer
 
 from api.errors import busy, fault, problem, problem_response
+from api_answers import written
 
 if sys.platform != "win32":
     import resource
@@ -495,7 +495,7 @@ def _call(app: Any, environ: dict[str, Any]) -> Answer:
 
 def _alone(status: int, detail: str) -> bytes:
     """A problem as a whole HTTP answer, after which the connection closes."""
-    body = json.dumps(problem(status, detail)).encode()
+    body = written(problem(status, detail)).encode()
     head = (
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: application/problem+json\r\n"
         f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"

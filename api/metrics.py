@@ -15,6 +15,7 @@ from prometheus_client import (
 )
 
 from api.engine import Answered
+from api_answers import Stats
 from decoder import PhotoError
 from model.serving.classes import HEADS
 
@@ -95,18 +96,19 @@ class Metrics:
         self._release.labels(release).set(bool(release))
         return generate_latest(self._registry)
 
-    def totals(self) -> dict[str, dict[str, int] | dict[str, dict[str, int]]]:
+    def totals(self, uptime_seconds: float) -> Stats:
         """The counts that people ask for."""
         heads: dict[str, dict[str, int]] = {head: {} for head in HEADS}
         for labels, value in _values(self._classes):
             heads[labels["head"]][labels["name"]] = value
-        return {
-            "requests": {
+        return Stats(
+            uptime_seconds=uptime_seconds,
+            requests={
                 f"{labels['path']} {labels['status']}": value for labels, value in _values(self.requests)
             },
-            "photos": {labels["outcome"]: value for labels, value in _values(self._photos)},
-            "predictions": heads,
-        }
+            photos={labels["outcome"]: value for labels, value in _values(self._photos)},
+            predictions=heads,
+        )
 
 
 def register(app: Flask) -> None:

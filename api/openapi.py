@@ -1,14 +1,24 @@
-"""The interface, described in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0)."""
+"""The interface, described in OpenAPI 3.1 (spec.openapis.org/oas/v3.1.0); what is answered, by `api_answers`."""
 
 import functools
-from collections.abc import Collection
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
+from api_answers import Answer, Answers, Classes, Health, Problem, Routes, Soundness, Stats
 from decoder import FORMATS
-from model.serving.classes import HEADS, LOOKS
+
+REFERENCE = "#/components/schemas/{model}"
 
 FILE = {"type": "string", "format": "binary"}
 PHOTO = {**FILE, "minLength": 1}
+
+SKETCH: dict[str, Any] = {
+    "name": "sketch",
+    "in": "query",
+    "description": "Whether to answer what a photo looks like, too",
+    "schema": {"type": "boolean", "default": False},
+}
 
 ALWAYS = (400, 413, 431, 500)
 """What any request may be answered: it is malformed, too large, its header is too large, or the server has a fault."""
@@ -42,6 +52,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict": {
                 "post": {
                     "summary": "What is on one photo",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _one_photo()},
                     "responses": {
                         "200": _json("The answer of every head", "Answer"),
@@ -52,6 +63,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict/batch": {
                 "post": {
                     "summary": f"What is on up to {batch_photos} photos",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _many_photos()},
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),
@@ -98,81 +110,10 @@ def _get(summary: str, answer: dict[str, Any], *more_problems: int) -> dict[str,
 
 
 def _schemas() -> dict[str, Any]:
-    probability = {"type": "number", "minimum": 0, "maximum": 1}
-    choice = _object({"class": {"type": "string"}, "probability": probability})
-    head = _object(
-        {
-            **choice["properties"],
-            "top": {"type": "array", "items": choice, "maxItems": 3},
-            "probabilities": {"type": "object", "additionalProperties": probability},
-        }
-    )
-    prediction = {
-        **dict.fromkeys(HEADS, _ref("Head")),
-        "needs_review": {"type": "boolean"},
-        "review_reason": {
-            "type": "string",
-            "description": "Why a person has to decide; reasons part at `, `",
-        },
-        "doubts": {"type": "string", "description": "Doubts that send no photo to a person"},
-        "measures": _object(
-            {name: {"type": "number", "minimum": 0} for name in ("seconds", "brightness", "contrast")}
-        ),
-    }
-    version = {"model_version": {"type": "string"}}
-    result = {
-        "oneOf": [_object({"prediction": _ref("Prediction")}), _object({"error": _ref("Problem")})],
-    }
-    return {
-        "Head": head,
-        "Prediction": _object(prediction, LOOKS),
-        "Answer": _object({**version, **prediction}, LOOKS),
-        "Answers": _object({**version, "results": {"type": "array", "items": result}}),
-        "Classes": _object(
-            {
-                **version,
-                "heads": _object(
-                    {head: {"type": "array", "items": {"type": "string"}} for head in HEADS}, LOOKS
-                ),
-                "main_of": {"type": "object", "additionalProperties": {"type": "string"}},
-            }
-        ),
-        "Routes": _object(
-            {
-                "routes": {"type": "object", "additionalProperties": {"type": "string"}},
-                "description": {"type": "string"},
-                "documentation": {"type": "string"},
-            }
-        ),
-        "Health": _object(
-            {
-                "status": {"enum": ["ready", "starting", "broken"]},
-                **version,
-                "network": {"enum": ["as released", "signed weights", "float", ""]},
-                "detail": {"type": "string"},
-                "instance": {"type": "string"},
-                "uptime_seconds": {"type": "number"},
-            }
-        ),
-        "Formats": _object({"formats": {"type": "array", "items": {"enum": list(FORMATS)}}}),
-        "Soundness": _object({"sound": {"type": "boolean"}, "detail": {"type": "string"}}),
-        "Stats": _object(
-            {
-                "uptime_seconds": {"type": "number"},
-                "requests": {"type": "object"},
-                "photos": {"type": "object"},
-                "predictions": {"type": "object"},
-            }
-        ),
-        "Problem": _object(
-            {
-                "type": {"type": "string"},
-                "title": {"type": "string"},
-                "status": {"type": "integer"},
-                "detail": {"type": "string"},
-            }
-        ),
-    }
+    answers = (Routes, Health, Classes, Answer, Answers, Soundness, Stats, Problem)
+    _, found = models_json_schema([(kind, "serialization") for kind in answers], ref_template=REFERENCE)
+    formats = _object({"formats": {"type": "array", "items": {"enum": list(FORMATS)}}})
+    return {**found["$defs"], "Formats": formats}
 
 
 def _one_photo() -> dict[str, Any]:
@@ -197,13 +138,12 @@ def _many_photos() -> dict[str, Any]:
     return {"multipart/form-data": {"schema": _object({"files": files})}}
 
 
-def _object(properties: dict[str, Any], optional: Collection[str] = ()) -> dict[str, Any]:
-    required = [name for name in properties if name not in optional]
-    return {"type": "object", "properties": properties, "required": required}
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "required": list(properties)}
 
 
 def _ref(name: str) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{name}"}
+    return {"$ref": REFERENCE.format(model=name)}
 
 
 def _json(text: str, schema: str) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class _LogFile(RotatingFileHandler):
         if not isinstance(error, OSError):
             super().handleError(record)
         elif not self._has_complained:
-            self._has_complained = True  # before it is said, which comes back here
+            # before it is said, which comes back here
+            self._has_complained = True
             log.warning(
                 "The log %s cannot be written (%s); what it should hold is shown here only.",
                 self.baseFilename, error.strerror or error,
@@ -92,7 +93,8 @@ def lines_of_run(log_dir: Path, run_id: str) -> list[str]:
         time = ""
         for line in _lines(log_dir, name):
             started = _beginning(line)
-            if started:  # otherwise it goes on from the line before
+            # otherwise it goes on from the line before
+            if started:
                 time, run = started
             if run == run_id:
                 found.append((time, line))

@@ -6,17 +6,18 @@ import re
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import time
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from batch.exits import Exit, NotDoneError
-from settings import Address, ProjectPath, Settings, Token
+from settings import Address, ProjectPath, Settings, Token, addresses_in
 
 NETWORK_FILE_SYSTEMS = (
     "nfs*", "cifs", "smb*", "afpfs", "afs", "coda", "ncp*", "webdav", "davfs*", "autofs",
@@ -54,7 +55,7 @@ class BatchSettings(Settings):
     model_dir: ProjectPath = Field(Path("model/releases"), validate_default=True)
     """Only looked at: the sidecar is who loads a release."""
     ledger: ProjectPath | None = None
-    api_url: Address | None = None
+    api_url: Annotated[tuple[Address, ...], NoDecode] = ()
     api_token: Token | None = None
     max_image_mb: float = Field(50, gt=0, le=1024)
     settle_seconds: float = Field(10, ge=0, le=86400)
@@ -69,6 +70,11 @@ class BatchSettings(Settings):
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
+    pages_host: str = Field("127.0.0.1", min_length=1)
+    pages_port: int = Field(8000, ge=1, le=65535)
+    pages_url: HttpUrl | None = None
+    pages_plain_http: Literal["yes", "no"] = "no"
+    pages_secrets: ProjectPath = Field(Path("pages-secrets.json"), validate_default=True)
 
     @field_validator("ledger", "metrics_file")
     @classmethod
@@ -91,12 +97,31 @@ class BatchSettings(Settings):
             raise ValueError("it has to begin with http:// or https://")
         return value
 
+    @field_validator("pages_url")
+    @classmethod
+    def _is_a_plain_address(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value and (value.username or value.password or value.query or value.fragment):
+            raise ValueError("it has to be like https://photos.example.org or https://example.org/photos")
+        return value
+
     @field_validator("ignore", "notify_urls", mode="before")
     @classmethod
     def _split_list(cls, value: object) -> object:
         return (
             [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
         )
+
+    @field_validator("api_url", mode="before")
+    @classmethod
+    def _split_addresses(cls, value: object) -> object:
+        return addresses_in(value) if isinstance(value, str) else value
+
+    @field_validator("api_url")
+    @classmethod
+    def _is_each_once(cls, value: tuple[Address, ...]) -> tuple[Address, ...]:
+        if twice := [str(one) for one, count in Counter(value).items() if count > 1]:
+            raise ValueError(f"{', '.join(twice)} stands twice; name each server once")
+        return value
 
     @field_validator("ignore")
     @classmethod
@@ -154,11 +179,6 @@ class BatchSettings(Settings):
     def reports(self) -> Path:
         """What people read in the morning."""
         return self.data_dir / "reports"
-
-    @property
-    def max_bytes(self) -> int:
-        """The largest photo file that is read, in bytes."""
-        return int(self.max_image_mb * 1024 * 1024)
 
     def make_folders(self) -> None:
         """Create what is missing: `incoming`, the logs' folder and the ledger's.

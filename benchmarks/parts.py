@@ -9,7 +9,6 @@ wait for each other, the kernel's part of HTTP) is what is missing to the whole 
 import argparse
 import functools
 import hashlib
-import json
 import tempfile
 import time
 from collections import deque
@@ -25,14 +24,15 @@ import numpy as np
 
 from api import create_app
 from api.engine import Engine
+from api_answers import Answers, Predicted, Prediction, read
 from api_settings import ApiSettings
-from batch.files import filing
+from batch.files import filing, reading
 from batch.files.companions import Taken
 from batch.files.scan import Found, Scan
 from batch.night import sweep
 from batch.records import csv_files
 from batch.records.ledger import Ledger, Row
-from batch.server.client import _answer, _Form
+from batch.server.client import _Form
 from benchmarks import inputs
 from model.serving.answers import decode
 from model.serving.predictor import Predictor
@@ -96,21 +96,23 @@ def _server(photos: list[bytes]) -> Callable[[], Any]:
 
 
 def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
-    answer = json.loads(_server(photos)().data)
+    answer = _server(photos)().data
+    predictions = [
+        result.prediction for result in read(Answers, answer).results if isinstance(result, Predicted)
+    ]
     incoming, data = scratch / "incoming", scratch
     incoming.mkdir()
     for index, photo in enumerate(photos):
         (incoming / f"{index:06}.jpg").write_bytes(photo)
     found = list(Scan(incoming, 0))
-    rows = [_row(one, answer["results"][i % AT_A_TIME]["prediction"]) for i, one in enumerate(found)]
-    text = json.dumps(answer).encode()
+    rows = [_row(one, predictions[i % AT_A_TIME]) for i, one in enumerate(found)]
     with Ledger(scratch / "ledger.sqlite3") as ledger:
         requests = [rows[i : i + AT_A_TIME] for i in range(0, len(rows), AT_A_TIME)]
         return {
             "scan": _ms(lambda: list(Scan(incoming, 0))) / len(found),
             "read, checksum": _each(lambda one: _read(incoming, one), found),
-            "client: forms, JSON": _ms(lambda: _talk(photos[:AT_A_TIME], text)) / AT_A_TIME,
-            "rows": _each(lambda one: _row(one, answer["results"][0]["prediction"]), found),
+            "client: forms, JSON": _ms(lambda: _talk(photos[:AT_A_TIME], answer)) / AT_A_TIME,
+            "rows": _each(lambda one: _row(one, predictions[0]), found),
             "ledger": _each(ledger.record, requests) / AT_A_TIME,
             "file moves": _ms(lambda: _move(rows, incoming, data, ledger), repeat=1) / len(rows),
             "CSV": _ms(lambda: csv_files.write_csv(iter(rows), scratch / "a.csv")) / len(rows),
@@ -118,12 +120,12 @@ def _of_the_batch(photos: list[bytes], scratch: Path) -> dict[str, float]:
 
 
 def _read(incoming: Path, found: Found) -> str:
-    content = sweep._read_unchanged(str(incoming / found.name), found)
+    content = reading.read_unchanged(str(incoming / found.name), found)
     assert content is not None
     return hashlib.sha256(content).hexdigest()
 
 
-def _row(found: Found, prediction: dict[str, Any]) -> Row:
+def _row(found: Found, prediction: Prediction) -> Row:
     row = Row(
         file_name=found.name,
         source=found.name.encode(),
@@ -141,8 +143,7 @@ def _row(found: Found, prediction: dict[str, Any]) -> Row:
 def _talk(photos: list[bytes], answer: bytes) -> None:
     """What the client does beside waiting."""
     deque(_Form(photos), maxlen=0)
-    for result in json.loads(answer)["results"]:
-        _answer(result, "")
+    read(Answers, answer)
 
 
 def _move(rows: list[Row], incoming: Path, data: Path, ledger: Ledger) -> None:

@@ -27,6 +27,7 @@ import psutil
 import requests
 
 from api.engine import usable_cores
+from api_answers import Predicted
 from batch.server.sidecar import Sidecar
 from benchmarks import inputs, night, table
 from benchmarks.answerer import PORT
@@ -78,7 +79,7 @@ def _nightsort(photos: list[bytes], logs: Path) -> float:
         batches = [photos[i : i + 64] for i in range(0, len(photos), 64)]
         started = time.perf_counter()
         for answers in threads.map(sidecar.client.predict, batches):
-            assert all(answer.prediction for answer in answers)
+            assert all(isinstance(result, Predicted) for result in answers.results)
         return len(photos) / (time.perf_counter() - started)
 
 

@@ -22,26 +22,35 @@ def photo(
     doubt: bool = False,
     broken: bool = False,
     unsupported: bool = False,
+    doubts: str = "",
 ) -> bytes:
-    """Bytes that begin like a JPEG and tell the fake sidecar what to answer."""
+    """Bytes that begin like a JPEG and tell the fake sidecar what to answer; `doubts` are those that move nothing."""
     state = "broken" if broken else "unsupported" if unsupported else ""
-    return JPEG + f"{text}|{sub}|{'doubt' if doubt else ''}|{state}".encode()
+    return JPEG + "|".join([text, sub, "doubt" if doubt else "", state, doubts]).encode()
 
 
 class FakeSidecar:
     """Answers like the real one. `behaviour`, when set, may answer a request for photos in its place.
 
-    `check_behaviour` may do so for `/check`; `soundness` is what that answers otherwise.
+    `check_behaviour` may do so for a `/check` about formats; `soundness` is what that answers otherwise.
+    `golden_behaviour` may do so for one about the golden photos alone, which comes before each time at work.
     """
 
     def __init__(self, port: int = 0) -> None:
         self.asked: list[list[bytes]] = []
         self.behaviour: Behaviour | None = None
         self.checked: list[list[str]] = []
-        """The formats of each `/check`."""
+        """The formats of each `/check` about some."""
         self.check_behaviour: CheckBehaviour | None = None
+        self.golden_checks = 0
+        self.golden_behaviour: CheckBehaviour | None = None
         self.soundness: dict[str, Any] = {"sound": True, "detail": ""}
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
+        self.health["review_precision"] = 0.97
+        self.sketch: object = None
+        """What every photo looks like, where that is asked for."""
+        self.release = "fake-1"
+        """What it answers with."""
         self.token = ""
         app = Flask("fake")
         app.add_url_rule("/health", view_func=lambda: jsonify(self.health))
@@ -74,6 +83,10 @@ class FakeSidecar:
 
     def _check(self) -> Response:
         formats = list(request.get_json()["formats"])
+        if not formats:
+            self.golden_checks += 1
+            golden = self.golden_behaviour(formats) if self.golden_behaviour else None
+            return golden or jsonify(sound=True, detail="")
         self.checked.append(formats)
         answer = self.check_behaviour(formats) if self.check_behaviour else None
         return answer or jsonify(self.soundness)
@@ -82,7 +95,11 @@ class FakeSidecar:
         photos = [file.read() for file in request.files.getlist("files")]
         self.asked.append(photos)
         answer = self.behaviour(photos) if self.behaviour else None
-        return answer or jsonify(model_version="fake-1", results=[_result(photo) for photo in photos])
+        results = [_result(photo) for photo in photos]
+        for result in results:
+            if request.args.get("sketch") == "true" and "prediction" in result:
+                result["prediction"]["sketch"] = self.sketch
+        return answer or jsonify(model_version=self.release, results=results)
 
 
 MAIN_OF = {"t-shirt": "upperwear", "pants": "bottomwear", "shoes": "footwear"}
@@ -103,21 +120,28 @@ CLASSES = {
 def _result(content: bytes) -> dict[str, Any]:
     if not content.startswith(JPEG):
         return {"error": {"status": 415, "detail": "This is no photo."}}
-    _, sub, doubt, state, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
+    _, sub, doubt, state, doubts, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
     if state.startswith("broken"):
         return {"error": {"status": 422, "detail": "The photo is damaged."}}
     if state.startswith("unsupported"):
         return {"error": {"status": 415, "detail": "This kind of JPEG is not supported."}}
+    review = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
+    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, doubts=doubts, **review)}
+
+
+def prediction(sub: str = "t-shirt", probability: float = 0.9, /, **changes: Any) -> dict[str, Any]:
+    """All that is said of a photo, but for the changes."""
     return {
-        "prediction": {
-            "main": _head(MAIN_OF[sub], 0.9876),
-            "sub": _head(sub, 0.5 if doubt else 0.9),
-            "background": _head("acceptable", 0.75),
-            "colour": _head("red", 0.6666),
-            "needs_review": bool(doubt),
-            "review_reason": "category uncertain (50 %)" if doubt else "",
-        }
-    }
+        "main": _head(MAIN_OF[sub], 0.9876),
+        "sub": _head(sub, probability),
+        "background": _head("acceptable", 0.75),
+        "colour": _head("red", 0.6666),
+        "needs_review": False,
+        "review_reason": "",
+        "doubts": "",
+        "thresholds": {"main": 0.4, "sub": 0.6},
+        "measures": {"seconds": 0.003, "brightness": 170.2, "contrast": 84.3},
+    } | changes
 
 
 def _head(name: str, probability: float) -> dict[str, Any]:

@@ -36,7 +36,8 @@ COLOURS: dict[str, Rgb] = {
     "purple": (124, 58, 140),
     "pink": (226, 122, 156),
 }
-_FILL = {"hat": 0.66, "shoes": 0.78, "skirt": 0.8, "shorts": 0.84}  # how much of the frame, if not 0.9
+# how much of the frame, if not 0.9
+_FILL = {"hat": 0.66, "shoes": 0.78, "skirt": 0.8, "shorts": 0.84}
 _OFF_WHITES: tuple[Rgb, ...] = ((0.93, 0.92, 0.90), (0.93, 0.91, 0.86), (0.95, 0.95, 0.95))
 _BLANKETS = ((0.62, 0.06, 0.08), (0.13, 0.17, 0.30), (0.16, 0.30, 0.22), (0.30, 0.27, 0.26))
 _WOODS = ((0.72, 0.52, 0.30), (0.50, 0.32, 0.18), (0.62, 0.55, 0.47))
@@ -84,7 +85,8 @@ _DEMO: list[tuple[str, str, str, str, tuple[int, int]]] = [
     ("order-1042/shoes.heic", "shoes", "brown", "acceptable", (640, 480)),
     ("order-1042/t-shirt.png", "t-shirt", "blue", "acceptable", (600, 800)),
 ]
-_TURNED = "IMG_2012.jpg"  # stored lying on its side, with an EXIF orientation that says so
+# stored lying on its side, with an EXIF orientation that says so
+_TURNED = "IMG_2012.jpg"
 _COPIED = ("IMG_2004.jpg", "IMG_2004 (copy).jpg")
 
 
@@ -136,7 +138,8 @@ def _save(photo: Image.Image, path: Path, *, quality: int, turned: bool = False)
     if turned:
         photo = photo.transpose(Image.Transpose.ROTATE_90)
         exif[0x0112] = 6
-    if path.suffix == ".png":  # with rounded, transparent corners
+    # with rounded, transparent corners
+    if path.suffix == ".png":
         corners = Image.new("L", photo.size)
         ImageDraw.Draw(corners).rounded_rectangle((0, 0, *photo.size), photo.width / 25, fill=255)
         photo.putalpha(corners)
@@ -311,7 +314,8 @@ def _paint(cloth: Cloth, x: Array, y: Array, rng: Rng) -> Array:
     """Return the cloth's colour at each spot: the design, then the grain of its weave."""
     base = np.array(cloth.colours, np.float32)
     paint = base[_design(cloth.design, x, y, len(base))] if cloth.design else base[0]
-    if cloth.weave == "denim":  # washed out
+    # washed out
+    if cloth.weave == "denim":
         paint = 0.7 * paint + 0.3 * paint.mean(axis=-1, keepdims=True)
     grained: Array = paint * _grain(cloth.weave, x.shape, rng)[..., None]
     return grained
@@ -348,7 +352,8 @@ def _design(name: str, x: Array, y: Array, colours: int) -> NDArray[np.intp]:
         return (y % 5 < 2.3).astype(np.intp) * (colours - 1)
     if name == "checks":
         return (x % 4 < 1.6).astype(np.intp) + (y % 4 < 1.6)
-    column, row = np.floor(x / 5), np.floor(y / 5)  # flowers: one in every square of 5 cm
+    # flowers: one in every square of 5 cm
+    column, row = np.floor(x / 5), np.floor(y / 5)
     chance = np.abs(np.sin(column * 127.1 + row * 311.7) * 43758.5) % 1
     right, down = x - (column + 0.4 + 0.2 * chance) * 5, y - (row + 0.6 - 0.2 * chance) * 5
     petals = 2.0 + 0.5 * np.cos(5 * np.arctan2(down, right) + 6 * chance)

@@ -49,11 +49,14 @@ class Piece:
     outline: Points
     cloth: Cloth
     line: float = 0.0
-    lift: float = 1.0  # how far it stands out of what lies below
+    # how far it stands out of what lies below
+    lift: float = 1.0
     creases: int = 0
-    lean: float = 90.0  # the way its creases run, in degrees: 90 is down the garment
+    # the way its creases run, in degrees: 90 is down the garment
+    lean: float = 90.0
     stitched: bool = False
-    words: str = ""  # printed in letters as high as `line`
+    # printed in letters as high as `line`
+    words: str = ""
 
 
 _T_SHIRT = """
@@ -239,7 +242,8 @@ _SNEAKER = """
     seam dye=cord line=0.45: 0 11.5, 3.5 10, 4 12.5, 0.4 11.8, -3.6 9.5, -4 12, 0 11.5
 """
 
-CUTS: dict[str, tuple[tuple[str, str], ...]] = {  # the cuts of a sub category, each with a design
+# the cuts of a sub category, each with a design
+CUTS: dict[str, tuple[tuple[str, str], ...]] = {
     "dress": ((_DRESS, ""),),
     "hat": ((_BEANIE, ""), (_CAP, "")),
     "longsleeve": ((_SWEATER, ""), (_SWEATER, "hoops")),

@@ -61,9 +61,11 @@ class Emptied:
 
     def _is_young(self, folder: str) -> bool:
         if folder not in self._changed:
-            return True  # not seen in this night
+            # not seen in this night
+            return True
         age = time.time_ns() - self._changed[folder]
-        return 0 <= age < self._settle_ns  # the future is a wrong clock
+        # the future is a wrong clock
+        return 0 <= age < self._settle_ns
 
 
 def _is_empty(folder: Path) -> bool:

@@ -59,6 +59,7 @@ def inode_of(facts: os.stat_result) -> Inode | None:
 def _opened(paths: Iterable[str]) -> Iterator[int]:
     """Handles of those of the files that have other names: they lead to the file wherever it is moved."""
     for path in paths:
-        with contextlib.suppress(OSError):  # the move will say what is wrong with it
+        # the move will say what is wrong with it
+        with contextlib.suppress(OSError):
             if inode_of(os.lstat(path)):
                 yield os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)

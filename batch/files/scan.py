@@ -124,7 +124,8 @@ class Scan:
         except OSError as error:
             if not folder:
                 raise
-            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):  # taken away meanwhile: fine
+            # what was taken away meanwhile needs no word
+            if not isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 self.unreadable[folder] = error.strerror or str(error)
 
     def _work(self, name: str, facts: os.stat_result, folder: Folder) -> Found | None:
@@ -158,7 +159,8 @@ class Scan:
         """Whether a photo and its companions are complete."""
         if not self.settle_seconds:
             return True
-        restless = [name for name, facts in group.items() if self._is_restless(name, facts)]  # looks at each
+        # a list, since each of them has to be looked at
+        restless = [name for name, facts in group.items() if self._is_restless(name, facts)]
         if any(self._is_young(facts) for facts in group.values()):
             self.young += 1
         elif restless:

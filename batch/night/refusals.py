@@ -72,7 +72,8 @@ class Refusals:
         if not isinstance(cause, OSError):
             cause = OSError(errno.EIO, str(error))
         if self._is_targets(row, cause):
-            if cause.errno in filing.FULL_DISK and cause.errno != errno.EROFS:  # which a single mount may be
+            # a single mount may be read-only, and its disk writable elsewhere
+            if cause.errno in filing.FULL_DISK and cause.errno != errno.EROFS:
                 with contextlib.suppress(OSError):
                     self._full.add(_nearest(self._target(row)).stat().st_dev)
             return Refusal(f"could not be moved to {self._named_target(row, cause)} {_why(cause)}", False)
@@ -117,7 +118,8 @@ class Refusals:
     def _is_targets(self, row: Row, error: OSError) -> bool:
         source = os.path.join(self._incoming, os.fsdecode(row.source))
         if error.filename is not None and error.filename2 is None and os.fsdecode(error.filename) == source:
-            return False  # looking at it, reading it, or removing it once it was copied
+            # looking at it, reading it, or removing it once it was copied
+            return False
         return error.errno in _TARGETS_OWN or not self._takes(self._target(row))
 
     def _takes(self, folder: Path) -> bool:

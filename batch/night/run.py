@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
 
+import in_use
 import logformat
 from api_settings import ApiSettings
 from batch import config
@@ -22,7 +23,8 @@ from batch.records import csv_files, moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import drift, history, morning, nights, notify, prometheus, report, summary, waiting
 from batch.reporting.summary import Summary
-from batch.server.sidecar import Sidecar, SidecarDownError
+from batch.server.pool import Pool, pool_of
+from batch.server.sidecar import SidecarDownError
 from batch.settings import BatchSettings
 from batch.upkeep import schedule, withdraw
 from settings import Settings, load
@@ -245,6 +247,7 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
     """Sum up what the run saw, and compare it with the nights before and with what the release was measured on."""
     seen = summary.sum_up(ledger.filed_rows(run_id=run.run_id))
     run.summary = seen.to_json() if seen.swept else {}
+    run.model_version = ", ".join(seen.releases) or run.model_version
     ledger.end_run(run)
     if not seen.predicted:
         return
@@ -255,14 +258,17 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs(since=moments.days_before(run.started_at, history.REMEMBERED))
     verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
-    sentences = verdict.sentences
+    sentences, unlike = verdict.sentences, ""
     if run.model_version:
-        sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
+        metrics = in_use.folder(settings.model_dir, run.model_version) / "metrics.json"
+        unlike = drift.unlike_training(seen, metrics)
+        sentences += [*filter(None, [unlike]), *drift.against_release(seen, metrics)]
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,
         "unusual_measures": verdict.measures,
         "unusual_since": str(verdict.since or ""),
+        "unlike": unlike,
     }
     ledger.end_run(run)
 
@@ -302,6 +308,11 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
             ledger.end_run(earlier)
     if moved := by_hand.follow(settings, ledger):
         log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
+    if knows_all and csv_files.lag(ledger).changes:  # what people have decided by day
+        try:
+            csv_files.update_csv(ledger, settings.csv_path)
+        except csv_files.ExportError as error:
+            log.warning("%s", error)  # the night's end tries again
     return problems
 
 
@@ -314,28 +325,38 @@ def _sweep(
     *,
     wait: bool,
 ) -> None:
-    sidecar = Sidecar(
-        log_dir=settings.log_dir,
-        url=str(settings.api_url.get_secret_value()) if settings.api_url else "",
+    servers = pool_of(
+        [str(url.get_secret_value()) for url in settings.api_url],
         token=settings.api_token.get_secret_value() if settings.api_token else "",
+        log_dir=settings.log_dir,
         run_id=run.run_id,
     )
-    sweep = Sweep(settings, ledger, sidecar, run, tally)
+    sweep = Sweep(settings, ledger, servers, run, tally)
     interrupted.on_signal(sweep.stop.set)
     try:
         if not _is_work(settings, tally, wait=wait):
             return  # no need to start a server
-        with sidecar:
-            run.model_version = sidecar.model_version
-            with _aside("Asking the model server for its categories"):
-                ledger.set_note(by_hand.CATEGORIES, json.dumps(sidecar.client.main_of()))
+        with servers:
+            run.model_version = servers.versions[0]
+            if len(servers.promises) == 1:
+                (run.settings["REVIEW_PRECISION"],) = map("{:g}".format, servers.promises)
+            _note_categories(ledger, servers)
             started = time.monotonic()
             try:
                 sweep.all_photos(wait=wait)
             finally:
                 run.seconds = time.monotonic() - started - sweep.waited
+                if servers.versions[1:]:
+                    _note_categories(ledger, servers)
     except (SidecarDownError, SweepError, LedgerError) as error:
         raise NightError(f"Stopped: {error}") from error
+
+
+def _note_categories(ledger: Ledger, servers: Pool) -> None:
+    """Remember the categories of all releases that took part, for folders that no photo has gone to yet."""
+    with _aside("Asking the model server for its categories"):
+        known = json.loads(ledger.note(by_hand.CATEGORIES) or "{}") if servers.versions[1:] else {}
+        ledger.set_note(by_hand.CATEGORIES, json.dumps(known | servers.main_of()))
 
 
 def _is_work(settings: BatchSettings, tally: Tally, *, wait: bool) -> bool:
@@ -410,9 +431,13 @@ def told(settings: BatchSettings) -> dict[str, str]:
 
 
 def without_secrets(settings: Settings) -> dict[str, str]:
-    """The settings as text, without secrets."""
+    """The settings as text, without secrets, and without those of the pages, which are of no use to a night."""
     values = settings.model_dump(mode="json")
-    shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
+    shown = {
+        name.upper(): value
+        for name, value in values.items()
+        if value not in (None, [], "") and not name.startswith("pages_")
+    }
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()
     }

@@ -1,90 +1,61 @@
 """One sweep: every photo in `incoming` is read, asked about, recorded and filed, many in flight at once.
 
 The main thread reads and hashes photos, gathers them into requests, and takes the answers in the order it
-asked, so that of two equal photos the first one is always recorded first. Threads only wait for answers.
+asked, so that of two equal photos the first one is always recorded first. Threads only wait for answers (`asking`).
 """
 
 import contextlib
 import functools
-import hashlib
-import json
 import os
-import stat
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, wait
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from pathlib import Path
+from http import HTTPStatus
 from typing import NoReturn, TypeVar
 
+from pydantic_core import to_json
 from tqdm import tqdm
 
-from batch.checksum import digest
-from batch.files import filing
+from api_answers import Failed, Predicted, Prediction
+from batch.files import filing, reading
 from batch.files.companions import Taken
 from batch.files.emptied import Emptied
 from batch.files.scan import Found, Memory, Scan, complaints
 from batch.logs import log
+from batch.night.asking import Asking
 from batch.night.budget import ErrorBudget
 from batch.night.refusals import Refusals, in_words, words_of_unread
-from batch.records import moments
+from batch.records import moments, sketches
 from batch.records.ledger import Ledger, Row, Run
-from batch.server.client import (
-    Answer,
-    Client,
-    RefusedError,
-    SidecarBusyError,
-    SidecarError,
-    SidecarHangsError,
-    Soundness,
-)
-from batch.server.sidecar import Sidecar, SidecarDownError
+from batch.server.pool import Answered, Member, Pool
+from batch.server.sidecar import SidecarDownError
 from batch.settings import BatchSettings
-from photo_formats import BEGINNING, RAW_EXTENSIONS, format_of
 
 T = TypeVar("T")
 
 PHOTOS_PER_REQUEST = 64
 BYTES_PER_REQUEST = 6_000_000
 REQUESTS_IN_FLIGHT = 2 * (os.cpu_count() or 1)
+"""So many for each server."""
+
 BYTES_IN_FLIGHT = 256_000_000
 """No further photo is read while so many bytes of them wait for an answer: MAX_IMAGE_MB may allow large ones."""
-
-UNSUPPORTED = 415
-"""The status of what is no photo that the sidecar reads: it is not damaged, and says nothing about the sidecar."""
 
 PLACES_NAMED = 5
 """A night that leaves photos behind names so many of the folders that they lie in or cannot go to."""
 
-BUSY_SECONDS = 600
-"""How long an overloaded sidecar is waited for."""
-
 SYNC_SECONDS = 1.0
 """So often the folders that photos were moved between are brought to disk, and the moves marked as done."""
-
-TRIES_ALONE = 2
-"""So often a photo is asked about by itself before it fails: the sidecar may have died of something else."""
-
-PROBE_PAUSES = (0, 1, 2, 4, 8)
-"""After a failed request the sidecar is probed so often, with these pauses in seconds, until it is given up."""
-
-PROBE_SECONDS = 30
-"""How long a probe's answer may take: the photos of other clients may stand before it."""
 
 EMPTYING = "emptying"
 """The ledger's note of the runs that may have left folders in `incoming` which they emptied."""
 
 END_SECONDS = 20
 """How long an interrupted night waits for the answers to what is in flight."""
-
-PROBE = bytes.fromhex(
-    "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de"
-    "0000000c49444154789c63f8ffff3f0005fe02fe0def46b80000000049454e44ae426082"
-)
-"""A white PNG of one pixel, which every sound sidecar answers."""
 
 
 class SweepError(Exception):
@@ -162,29 +133,29 @@ class _Request:
 class Sweep:
     """A pass, or several, over `incoming`.
 
-    >>> Sweep(settings, ledger, sidecar, run, Tally()).all_photos()  # doctest: +SKIP
+    >>> Sweep(settings, ledger, servers, run, Tally()).all_photos()  # doctest: +SKIP
     """
 
     def __init__(
-        self, settings: BatchSettings, ledger: Ledger, sidecar: Sidecar, run: Run, tally: Tally
+        self, settings: BatchSettings, ledger: Ledger, servers: Pool, run: Run, tally: Tally
     ) -> None:
         """`tally` is filled in on the way, so that it says what was done whatever ends the sweep."""
         self.tally = tally
-        self.stop = sidecar.interrupted
+        self.stop = servers.interrupted
         """Set it to end early: what is in flight is recorded and filed, the rest stays."""
         self.waited = 0.0
         """Seconds in which it had nothing to do but to wait for photos to settle."""
         self._settings = settings
         self._ledger = ledger
-        self._sidecar = sidecar
+        self._servers = servers
+        self._asking = Asking(servers)
         self._run = run
-        self._gate = _Gate()
         self._emptied = Emptied(settings.incoming, settings.settle_seconds)
         self._memory = Memory(folders=self._emptied)
         self._taken = functools.cache(Taken)
         """The names in the filing folders; each is looked at once, until a photo does not come to lie where it was to."""
         self._restless = 0
-        self._in_flight: deque[tuple[_Request, Future[list[Answer]]]] = deque()
+        self._in_flight: deque[tuple[_Request, Future[list[Answered]]]] = deque()
         self._asked: set[str] = set()
         """Checksums of photos in flight."""
         self._refusals = Refusals(settings.incoming, settings.data_dir)
@@ -203,7 +174,8 @@ class Sweep:
         self._synced_at = time.monotonic()
         self._filed: list[int] = []
         """Rows whose photos are moved for good, to be marked with the next transaction."""
-        self._budget = ErrorBudget(settings.error_budget)
+        self._budgets: dict[Member, ErrorBudget] = defaultdict(lambda: ErrorBudget(settings.error_budget))
+        """Of each server: one that is sick may be hidden by others that are not."""
 
     def all_photos(self, *, wait: bool = False) -> None:
         """Sweep until nothing is left to do; with `wait` also what is still too young at first.
@@ -216,7 +188,8 @@ class Sweep:
             try:
                 self._passes(progress, wait)
             finally:
-                self.stop.set()  # threads that wait to ask again end
+                # threads that wait to ask again end
+                self.stop.set()
                 self.tally.left_behind = Counter(self._left.values()) + self._refusals.skipped()
                 self._sync()
                 self._ledger.record([], filed=self._filed)
@@ -276,11 +249,8 @@ class Sweep:
                 if request.is_full:
                     self._launch(request)
                     request = _Request()
-                    while (
-                        len(self._in_flight) >= REQUESTS_IN_FLIGHT
-                        or self._bytes_in_flight() > BYTES_IN_FLIGHT
-                    ):
-                        self._finish_oldest(progress)
+                    while self._has_enough_in_flight():
+                        self._finish_answered(progress)
             if not self.stop.is_set():
                 self._launch(request)
             while self._in_flight:
@@ -315,57 +285,76 @@ class Sweep:
             companions=found.companions,
             run_id=self._run.run_id,
         )
-        if not found.regular:
-            row.error = "This is no file but a link or a device; it was not opened."
-            return _Item(row)
-        if found.size == 0:
-            row.error, row.sha256 = "The file is empty.", hashlib.sha256().hexdigest()
-            return _Item(row)
-        path = os.path.join(self._settings.incoming, found.name)
         try:
-            if found.size > self._settings.max_bytes:
-                row.error = f"The file is larger than MAX_IMAGE_MB ({self._settings.max_image_mb:g} MB)."
-                row.sha256 = digest(Path(path))
-                return _Item(row)
-            photo = _read_unchanged(path, found)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
+            read = reading.read(self._settings.incoming, found, self._settings.max_image_mb)
         except OSError as error:
             self._complain(found.name, in_words(error))
             return None
         except MemoryError:
             self._complain(found.name, "too little memory")
             return None
-        if photo is None:
+        if read is None:
             return None
-        row.sha256 = hashlib.sha256(photo).hexdigest()
+        row.sha256, row.error = read.sha256, read.error
+        if read.photo is None:
+            return _Item(row)
         if why := self._left_with.get((row.sha256, os.path.dirname(found.name))):
             self._left[found.name] = why
             return None
         if row.sha256 in self._asked or row.sha256 in self._failed or self._first(row.sha256):
             return _Item(row)
         self._asked.add(row.sha256)
-        is_raw = found.name.lower().endswith(RAW_EXTENSIONS)
-        return _Item(row, photo, "" if is_raw else format_of(photo[:BEGINNING]))
+        return _Item(row, read.photo, read.format)
 
     def _launch(self, request: _Request) -> None:
         if request.items:
             photos = request.photos
-            self._in_flight.append((request, _in_background(lambda: self._ask(photos))))
+            self._in_flight.append((request, _in_background(lambda: self._asking.about(photos))))
 
-    def _bytes_in_flight(self) -> int:
-        return sum(request.size for request, _ in self._in_flight)
+    def _has_enough_in_flight(self) -> bool:
+        """Whether no more photos are read for now. What has been answered takes memory only, and occupies no server."""
+        size = sum(request.size for request, _ in self._in_flight)
+        return len(self._unanswered()) >= REQUESTS_IN_FLIGHT * len(self._servers) or size > BYTES_IN_FLIGHT
+
+    def _unanswered(self) -> list[Future[list[Answered]]]:
+        return [future for _, future in self._in_flight if not future.done()]
+
+    def _finish_answered(self, progress: "tqdm[NoReturn]") -> None:
+        """Wait for an answer, and finish the oldest requests as far as they have theirs.
+
+        A slow server that has the oldest one holds the others up only when their photos take too much memory.
+        """
+        unanswered = self._unanswered()
+        memory_is_full = len(unanswered) < REQUESTS_IN_FLIGHT * len(self._servers)
+        self._wait_for(self._in_flight[0][1:] if memory_is_full else unanswered)
+        while self._in_flight and self._in_flight[0][1].done():
+            self._finish_oldest(progress)
 
     def _finish_oldest(self, progress: "tqdm[NoReturn]") -> None:
         """Wait for the oldest request's answers, record its photos, file them."""
         request, future = self._in_flight.popleft()
-        self._wait_for(future)
+        self._wait_for([future])
         try:
-            answers = iter(future.result())
-        except (SidecarDownError, RefusedError) as error:
+            answers = future.result()
+        except SidecarDownError as error:
             raise SweepError(str(error)) from error
-        rows = list(self._decide(request, answers))
-        self._check_budget()
+        rows = list(self._decide(request, iter(answers)))
+        if not all(self._is_sound(member) for member in {answer.term.member for answer in answers}):
+            rows = self._forget(rows)
+        if rows:
+            self._record(rows)
+        self._asked.difference_update(item.row.sha256 for item in request.items)
+        progress.update(len(rows))
+
+    def _forget(self, rows: list[Row]) -> list[Row]:
+        """Leave photos to the next pass, which asks another server about them."""
+        for row in rows:
+            self._failed.pop(row.sha256, None)
+        self._again = True
+        return []
+
+    def _record(self, rows: list[Row]) -> None:
+        """Write rows down, and move their photos."""
         reserved: set[str] = set()
         try:
             for row in rows:
@@ -377,17 +366,15 @@ class Sweep:
         self._ledger.record(rows, filed=self._filed)
         self._filed = []
         self._file(rows, reserved)
-        self._asked.difference_update(item.row.sha256 for item in request.items)
-        progress.update(len(rows))
 
-    def _wait_for(self, future: "Future[T]") -> None:
-        """Return when there is an answer; an interrupted night does not wait for long."""
-        while not self.stop.is_set() and not future.done():
-            wait([future], timeout=0.2)
-        if not wait([future], timeout=END_SECONDS).done:
+    def _wait_for(self, futures: "Sequence[Future[T]]") -> None:
+        """Return when one of them has an answer; an interrupted night does not wait for long."""
+        while not self.stop.is_set() and not any(future.done() for future in futures):
+            wait(futures, timeout=0.2, return_when=FIRST_COMPLETED)
+        if not wait(futures, timeout=END_SECONDS, return_when=FIRST_COMPLETED).done:
             raise SweepError(f"interrupted, and the model server gave no answer within {END_SECONDS} s")
 
-    def _decide(self, request: _Request, answers: Iterator[Answer]) -> Iterator[Row]:
+    def _decide(self, request: _Request, answers: Iterator[Answered]) -> Iterator[Row]:
         """What becomes of each photo of a request, in order."""
         decided: dict[str, Row] = {}
         now = moments.now()
@@ -396,20 +383,28 @@ class Sweep:
             row.processed_at = now
             if item.photo is not None:
                 answer = next(answers)
-                row.model_version = answer.model_version
-                if answer.prediction is None:
-                    row.error = answer.error
-                    self._failed[row.sha256] = row
-                else:
-                    fill_in(row, answer.prediction, self._settings.audit_share)
+                if answer.term.is_void:
+                    self._again = True
+                    continue
+                self._fill_in(row, answer)
                 decided[row.sha256] = row
-                if item.format and answer.status != UNSUPPORTED:
-                    self._budget.count(item.format, failed=row.status == "failed")
-                item.photo = None  # free the memory
+                if item.format and not _is_unsupported(answer.result):
+                    self._budgets[answer.term.member].count(item.format, failed=row.status == "failed")
+                # free the memory
+                item.photo = None
             elif not row.error and not self._copy_first(row, decided):
-                self._again = True  # the first one was not filed after all: ask about this one
+                # the first one was not filed after all: ask about this one
+                self._again = True
                 continue
             yield row
+
+    def _fill_in(self, row: Row, answer: Answered) -> None:
+        row.model_version = answer.model_version
+        if isinstance(answer.result, Predicted):
+            fill_in(row, answer.result.prediction, self._settings.audit_share)
+        else:
+            row.error = answer.result.error.detail
+            self._failed[row.sha256] = row
 
     def _copy_first(self, row: Row, decided: dict[str, Row]) -> bool:
         """Give a photo with known bytes the answers of the first one with these bytes."""
@@ -427,26 +422,30 @@ class Sweep:
     def _first(self, sha256: str) -> Row | None:
         return filing.first_copy(self._ledger, self._settings.data_dir, sha256)
 
-    def _check_budget(self) -> None:
-        """When too many photos fail, have the sidecar check itself before any more is filed.
+    def _is_sound(self, member: Member) -> bool:
+        """Whether what a server answers can be filed: when too many photos fail, it has to show that it is sound.
 
         Raises:
-            SweepError: it is not sound, or nobody can tell; then a whole day's photos might be filed as failed.
+            SweepError: it does not, and there is no other; a whole day's photos might be filed as failed.
         """
-        if not self._budget.is_exceeded:
-            return
-        budget = self._budget
+        budget = self._budgets[member]
+        if not budget.is_exceeded:
+            return True
         too_many = f"{budget.failed} of {budget.photos} photos failed, more than ERROR_BUDGET ({budget.share:g}) allows"
-        checked = _in_background(lambda: self._check_sidecar(budget.formats))
-        self._wait_for(checked)
+        formats = budget.formats
+        checked = _in_background(lambda: self._servers.doubt(member, formats))
+        self._wait_for([checked])
         try:
-            answer = checked.result()
-        except (SidecarError, SidecarDownError, RefusedError) as error:
-            answer = Soundness(False, str(error))
-        if not answer.sound:
+            problem = checked.result()
+        except SidecarDownError as error:
+            problem = str(error)
+        budget.renew()
+        if problem and self._servers.has_others(member):
+            log.warning("%s, and %s. Its last photos are asked about anew.", too_many, problem)
+            return False
+        if problem:
             raise SweepError(
-                f"{too_many}, and the model server does not pass its own check: {answer.detail}. "
-                f"The rest stays in incoming; see {self._settings.log_dir / 'sidecar.log'}"
+                f"{too_many}, and {problem}. The rest stays in incoming; see {self._settings.log_dir / 'sidecar.log'}"
             )
         if not self.tally.remark:
             log.warning("%s. The model server passed its own check: the night goes on.", too_many)
@@ -454,7 +453,7 @@ class Sweep:
             f"More photos failed than ERROR_BUDGET ({budget.share:g}) allows. The model server passed its own check, "
             "so the files themselves are at fault; `error` in predictions.csv says why for each"
         )
-        budget.renew()
+        return True
 
     def _file(self, rows: list[Row], reserved: set[str]) -> None:
         """Move recorded photos; a row whose photo could not be moved is withdrawn.
@@ -489,7 +488,8 @@ class Sweep:
         if withdrawn:
             self._ledger.withdraw(withdrawn)
         if any(row.companions for row in withdrawn) or any(row.moved_to not in reserved for row in moved):
-            self._taken.cache_clear()  # what lies there now is not what was meant to
+            # what lies there now is not what was meant to
+            self._taken.cache_clear()
         self._emptied.took_from(map(_folder_of, moved))
         data_dir, incoming = self._settings.data_dir, self._settings.incoming
         self._moved_to.update(os.path.dirname(os.path.join(data_dir, row.moved_to)) for row in moved)
@@ -549,106 +549,6 @@ class Sweep:
             self._left_with[row.sha256, _folder_of(row)] = refusal.words
         log.warning("%s %s; it is left in incoming.", row.file_name, refusal.words)
 
-    def _ask(self, photos: list[bytes]) -> list[Answer]:
-        """Get an answer for every photo, through restarts of the sidecar if need be (runs in a thread).
-
-        Raises:
-            SidecarDownError: there is no sidecar to be had.
-            RefusedError: it will not work for us.
-        """
-        if not photos:
-            return []
-        with self._gate.shared():
-            try:
-                return self._ask_patiently(photos)
-            except SidecarError as error:
-                log.info("A request failed (%s); trying again.", error)
-        with self._gate.alone():  # what fails now has itself to blame, and no neighbour
-            self._make_sound()
-            return self._ask_alone(photos)
-
-    def _check_sidecar(self, formats: list[str]) -> Soundness:
-        """Have the sidecar check itself; once more when it does not answer (runs in a thread).
-
-        Raises:
-            SidecarError, SidecarDownError, RefusedError: it gives no answer.
-        """
-        with self._gate.shared():
-            try:
-                return self._patiently(lambda client: client.check(formats))
-            except SidecarError as error:
-                log.info("A request failed (%s); trying again.", error)
-        with self._gate.alone():
-            self._make_sound()
-            return self._patiently(lambda client: client.check(formats))
-
-    def _ask_alone(self, photos: list[bytes]) -> list[Answer]:
-        """Ask again; if that fails too, about each photo by itself, so that one which the sidecar cannot bear is found.
-
-        One by one, not by halves: an answer takes milliseconds, the start of a sidecar that has died seconds, and
-        with many such photos in a request nearly every half of it would hold one.
-        """
-        if len(photos) > 1:
-            try:
-                return self._ask_patiently(photos)
-            except SidecarError:
-                self._make_sound()
-        return [self._ask_about_one(photo) for photo in photos]
-
-    def _ask_about_one(self, photo: bytes) -> Answer:
-        """Ask about one photo, alone; it fails once it has been too much for the sidecar so often.
-
-        The sidecar is sound before each attempt, so that it is the photo's fault, and goes on to the next one.
-        """
-        for _ in range(TRIES_ALONE):
-            try:
-                return self._ask_patiently([photo])[0]
-            except SidecarError as error:
-                problem = error
-            self._make_sound()
-        log.warning("The model server fails on one photo (%s).", problem)
-        return Answer(error=f"The model server fails on this photo: {problem}.")
-
-    def _ask_patiently(self, photos: list[bytes], seconds: float | None = None) -> list[Answer]:
-        return self._patiently(lambda client: client.predict(photos, seconds))
-
-    def _patiently(self, ask: Callable[[Client], T]) -> T:
-        """Ask; wait while the sidecar is overloaded or still loading. One that hangs is ended."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        while True:
-            client = self._sidecar.client
-            try:
-                answer = ask(client)
-            except SidecarBusyError as busy:
-                if time.monotonic() > deadline or self.stop.wait(busy.seconds):
-                    raise SidecarDownError(str(busy)) from busy
-                self._sidecar.make_ready()
-            except SidecarHangsError:
-                self._sidecar.kill(client)
-                raise
-            else:
-                self._sidecar.worked()
-                return answer
-
-    def _make_sound(self) -> None:
-        """Return when the sidecar answers a photo that every sound one answers; start it again if need be.
-
-        Raises:
-            SidecarDownError: it does not.
-        """
-        problem: SidecarError | None = None
-        for pause in PROBE_PAUSES:
-            if self.stop.wait(pause):
-                raise SidecarDownError("interrupted")
-            self._sidecar.make_ready()
-            try:
-                self._ask_patiently([PROBE], PROBE_SECONDS)
-            except SidecarError as error:
-                problem = error
-            else:
-                return
-        raise SidecarDownError(f"the model server answers no photo at all: {problem}")
-
     @contextlib.contextmanager
     def _progress(self) -> "Iterator[tqdm[NoReturn]]":
         """A bar on a terminal; nothing elsewhere."""
@@ -685,106 +585,53 @@ def _in_background(work: Callable[[], T]) -> "Future[T]":
     return future
 
 
-class _Gate:
-    """Many requests at a time, or one alone."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._inside = 0
-        self._one_is_alone = False
-
-    @contextlib.contextmanager
-    def shared(self) -> Iterator[None]:
-        """Enter beside others."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._one_is_alone)
-            self._inside += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._inside -= 1
-                self._changed.notify_all()
-
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Enter when nobody is inside, and keep others out."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._one_is_alone and not self._inside)
-            self._one_is_alone = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._one_is_alone = False
-                self._changed.notify_all()
-
-
 _ANSWERS = (
     "main_category", "main_category_probability", "sub_category", "sub_category_probability",
     "background_quality", "background_quality_probability", "colour", "colour_probability",
-    "needs_review", "review_reason", "doubts", "model_version", "probabilities",
+    "needs_review", "review_reason", "doubts", "model_version", "probabilities", "thresholds",
 )  # fmt: skip
 
 
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
+_COLUMNS = {
+    "main": "main_category",
+    "sub": "sub_category",
+    "background": "background_quality",
+    "colour": "colour",
+}
+"""The column of each head."""
 
 
-def fill_in(row: Row, prediction: dict[str, object], audit_share: float) -> None:
+def fill_in(row: Row, prediction: Prediction, audit_share: float) -> None:
     """Write the sidecar's answer into the row, and mark the share of sure photos that people check."""
-    heads = {
-        "main": "main_category",
-        "sub": "sub_category",
-        "background": "background_quality",
-        "colour": "colour",
-    }
-    everything = {}
-    for head, column in heads.items():
-        if head not in prediction:  # a release that has not learned it answers nothing
-            continue
-        answer = prediction[head]
-        assert isinstance(answer, dict)  # the client has checked
-        setattr(row, column, answer["class"])
-        setattr(row, f"{column}_probability", answer["probability"])
-        everything[head] = answer.get("probabilities", {})
-    row.probabilities = _as_json(everything)
-    if isinstance(measures := prediction.get("measures"), dict):
-        row.measures = _as_json(measures)
-    row.needs_review = prediction.get("needs_review") is True
-    row.review_reason = str(prediction.get("review_reason", ""))
-    row.doubts = str(prediction.get("doubts", ""))
+    heads = prediction.heads()
+    for name, head in heads.items():
+        setattr(row, _COLUMNS[name], head.name)
+        setattr(row, f"{_COLUMNS[name]}_probability", head.probability)
+    row.probabilities = as_json({name: head.probabilities for name, head in heads.items()})
+    row.measures = as_json(prediction.measures)
+    row.thresholds = as_json(prediction.thresholds)
+    row.needs_review = prediction.needs_review
+    row.review_reason = prediction.review_reason
+    row.doubts = prediction.doubts
     row.status = "review" if row.needs_review else "processed"
+    if row.needs_review and prediction.sketch:
+        row.sketch = sketches.decoded(prediction.sketch)
     if not row.needs_review and is_audited(row.sha256, audit_share):
         row.review_reason = ", ".join(filter(None, [row.review_reason, "audit"]))
+
+
+def as_json(value: object) -> str:
+    """A part of an answer as the ledger keeps it."""
+    return to_json(value).decode()
+
+
+def _is_unsupported(result: Failed | Predicted) -> bool:
+    return isinstance(result, Failed) and result.error.status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
 
 def is_audited(sha256: str, share: float) -> bool:
     """Whether a photo belongs to the share that people check although it is sure; repeats by checksum."""
     return int(sha256[:8], 16) < share * 0x1_0000_0000
-
-
-def _read_unchanged(path: str, found: Found) -> bytes | None:
-    """The file's bytes, or None when it is not the file that was found any more."""
-    # what was a file a moment ago may be a link or a pipe now: follow nothing, wait for nothing
-    flags = (
-        os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    )
-    with open(os.open(path, flags), "rb", buffering=0) as file:  # a descriptor, not a path
-        if not _is_as_found(file.fileno(), found):
-            return None
-        content = file.read(found.size + 1)
-        while content and len(content) <= found.size and (more := file.read(found.size + 1 - len(content))):
-            content += more
-        return content if len(content) == found.size and _is_as_found(file.fileno(), found) else None
-
-
-def _is_as_found(handle: int, found: Found) -> bool:
-    facts = os.fstat(handle)
-    return stat.S_ISREG(facts.st_mode) and (facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns) == (
-        found.size,
-        found.mtime_ns,
-        found.ctime_ns,
-    )
 
 
 def _folder_of(row: Row) -> str:

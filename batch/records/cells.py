@@ -66,7 +66,8 @@ def read(path: Path) -> Iterator[dict[str, str]]:
     if not is_ours(path):
         return
     content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]  # what follows is torn
+    # what follows is torn
+    whole = content[: content.rfind(b"\n") + 1]
     lines = csv.reader(io.StringIO(whole.decode("utf-8", "replace"), newline=""))
     columns = next(lines)
     undo = _unquote if columns == CSV_COLUMNS else _unquote_old

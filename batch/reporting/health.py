@@ -15,11 +15,12 @@ from batch.files.scan import Scan
 from batch.lock import LockHeldError, refuse_if_at_work
 from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Run
-from batch.reporting import history, nights, summary, waiting
-from batch.server.client import Client, RefusedError, SidecarError
+from batch.reporting import audit, history, nights, summary, waiting
+from batch.server.client import Client, SidecarError
 from batch.settings import BatchSettings
 from batch.upkeep import install, schedule
 from logformat import entry, printable
+from settings import Address
 
 OK, WARNING, CRITICAL = 0, 1, 2
 WORDS = ("OK", "WARNING", "CRITICAL")
@@ -65,7 +66,7 @@ def findings(settings: BatchSettings, now: datetime | None = None) -> list[Findi
     try:
         with Ledger(settings.ledger_path, look=True) as ledger:
             runs = _runs(ledger, now)
-            found.append(_of_review(settings, ledger))
+            found += [_of_review(settings, ledger), *_of_audit(ledger)]
     except (LedgerError, OSError) as error:
         found.append(Finding(CRITICAL, "ledger", str(error)))
     else:
@@ -116,6 +117,14 @@ def _of_review(settings: BatchSettings, ledger: Ledger) -> Finding:
     oldest = moments.local(since)
     photos = "1 photo waits" if count == 1 else f"{count} photos wait"
     return Finding(OK, "to review", f"{photos}, the oldest since {oldest:%a %d %b}", count)
+
+
+def _of_audit(ledger: Ledger) -> Iterator[Finding]:
+    """Whether the photos filed without a person are as right as promised, as far as people have checked."""
+    found = audit.current(ledger)
+    if found and found.answered:
+        level = WARNING if found.is_broken else OK
+        yield Finding(level, "audit", audit.statement(found), found.share)
 
 
 def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Iterator[Finding]:
@@ -209,6 +218,8 @@ def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
         since = latest.get("unusual_since", "")
         streak = since and since < str(by_night[-1][0])
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+    if latest.get("unlike"):
+        yield Finding(WARNING, "unlike training", latest["unlike"])
 
 
 def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:
@@ -274,14 +285,14 @@ def _of_incoming(settings: BatchSettings, now: datetime) -> Iterator[Finding]:
 
 def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     if settings.api_url:
-        yield _of_server(str(settings.api_url.get_secret_value()), settings)
+        yield _of_servers(settings)
         return
     try:
         version = in_use.version(settings.model_dir)
     except in_use.InUseError as error:
         yield Finding(CRITICAL, "model", printable(str(error)))
         return
-    if problem := in_use.damage(settings.model_dir / version):
+    if problem := in_use.damage(in_use.folder(settings.model_dir, version)):
         yield Finding(
             CRITICAL,
             "model",
@@ -291,15 +302,24 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
         yield Finding(OK, "model", f"release {version}, every file as it was released")
 
 
-def _of_server(url: str, settings: BatchSettings) -> Finding:
+def _of_servers(settings: BatchSettings) -> Finding:
+    """How those at API_URL are, of which the night needs one."""
+    found = [_of_server(address, settings) for address in settings.api_url]
+    ready = sum(is_ready for is_ready, _ in found)
+    level = OK if ready == len(found) else WARNING if ready else CRITICAL
+    return Finding(level, "model", "; ".join(text for _, text in found))
+
+
+def _of_server(address: Address, settings: BatchSettings) -> tuple[bool, str]:
+    """Whether it is ready, and how it is."""
     token = settings.api_token.get_secret_value() if settings.api_token else ""
     try:
-        health = Client(url, token).health()
-    except (SidecarError, RefusedError) as error:
-        return Finding(CRITICAL, "model", str(error))
-    if health.ready:
-        return Finding(OK, "model", f"release {health.model_version} at {settings.api_url}")
-    return Finding(CRITICAL, "model", f"the server at {settings.api_url} is not ready: {health.detail}")
+        health = Client(str(address.get_secret_value()), token).health()
+    except SidecarError as error:
+        return False, str(error)
+    if health.status == "ready":
+        return True, printable(f"release {health.model_version} at {address}")
+    return False, printable(f"the server at {address} is not ready: {health.detail}")
 
 
 def _existing(folder: Path) -> Path:

@@ -10,6 +10,7 @@ from batch.records import moments
 from batch.records.ledger import Ledger, Run
 from batch.reporting import summary
 from logformat import entry, printable
+from settings import addresses_in
 
 OUTCOMES: dict[int | None, str] = {
     Exit.ALL_SWEPT: "done",
@@ -96,7 +97,13 @@ def in_full(ledger: Ledger, run: Run) -> str:
         parts += ["", "Failed photos", *(f"  {line}" for line in failed[:50])]
         if len(failed) > 50:
             parts.append(f"  and {len(failed) - 50} more; predictions/{run.run_id}.csv has all")
-    words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
+    words = {
+        "requeue": "put back into incoming",
+        "archive": "archived",
+        "delete": "deleted",
+        "decide": "decided by people",
+        "by hand": "moved by hand",
+    }
     parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
     parts += _block("Settings", settings_used(run.settings))
     return "\n".join(map(entry, parts))
@@ -118,8 +125,9 @@ def settings_used(settings: Mapping[str, str]) -> dict[str, str]:
     unused = {name for name, needed in NEEDED.items() if needed not in settings}
     if "API_URL" in settings:  # that server has a release of its own
         unused.add("MODEL_DIR")
-    if "@" in settings.get("API_URL", ""):  # user and password are sent in the place of the token
-        unused.add("API_TOKEN")
+    addresses = addresses_in(settings.get("API_URL", ""))
+    if addresses and all("@" in address for address in addresses):
+        unused.add("API_TOKEN")  # user and password are sent in its place
     return {name: value for name, value in settings.items() if name not in unused}
 
 

@@ -44,7 +44,7 @@ def _numbers(run: Run) -> CollectorRegistry:
     subs = Gauge("nightsort_night_category_photos", "Photos by sub-category", ["name"], registry=registry)
     for name, count in seen.subs.items():
         subs.labels(name).set(count)
-    Gauge("nightsort_night_release", "1 for the release in use", ["version"], registry=registry).labels(
-        run.model_version
-    ).set(1)
+    release = Gauge("nightsort_night_release", "1 for each release in use", ["version"], registry=registry)
+    for version in run.model_version.split(", "):
+        release.labels(version).set(1)
     return registry

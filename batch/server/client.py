@@ -6,13 +6,16 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 from urllib.parse import unquote_to_bytes, urlsplit
 
 import requests
 import urllib3
+
+from api_answers import Answers, Classes, Health, Sent, Soundness, read
+
+S = TypeVar("S", bound=Sent)
 
 CONNECT_SECONDS = 5
 ANSWER_SECONDS = 120
@@ -42,42 +45,11 @@ class RefusedError(Exception):
     """The sidecar refuses to work for us (a wrong token, a wrong address); asking again does not help."""
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What the sidecar says of one photo: `prediction` as `/predict` gives it, or the reason it has none."""
-
-    prediction: dict[str, Any] | None = None
-    error: str = ""
-    status: int = 0
-    """The error's HTTP status: 415 for what is no photo that is supported; 0 without an error of the sidecar's."""
-    model_version: str = ""
-
-
-@dataclass(frozen=True)
-class Health:
-    """What `/health` says."""
-
-    ready: bool
-    broken: bool
-    """It will not become ready by waiting: the release is unsound."""
-    instance: str
-    model_version: str
-    detail: str
-
-
-@dataclass(frozen=True)
-class Soundness:
-    """What `/check` says: whether golden photos and a sample of each format in question are answered rightly."""
-
-    sound: bool
-    detail: str
-
-
 class Client:
     """A connection to one sidecar; may be used from several threads.
 
-    >>> Client("http://127.0.0.1:5000").health().ready  # doctest: +SKIP
-    True
+    >>> Client("http://127.0.0.1:5000").health().status  # doctest: +SKIP
+    'ready'
     """
 
     def __init__(self, url: str, token: str = "") -> None:
@@ -98,17 +70,11 @@ class Client:
         Raises:
             SidecarError: no answer, or none of our server's.
         """
-        found = _content(self._send("GET", "/health", seconds))
+        content = self._send("GET", "/health", seconds).body
         try:
-            return Health(
-                ready=found["status"] == "ready",
-                broken=found["status"] == "broken",
-                instance=_text(found.get("instance", "")),
-                model_version=_text(found["model_version"]),
-                detail=_text(found.get("detail", "")),
-            )
-        except (KeyError, TypeError, ValueError) as error:
-            raise SidecarError(f"{self.url} does not answer as a model server does ({error!r})") from error
+            return read(Health, content)
+        except ValueError as error:
+            raise SidecarError(f"{self.url} does not answer as a model server does ({error})") from error
 
     def main_of(self) -> dict[str, str]:
         """The main category of each sub-category that the release in use tells apart.
@@ -116,13 +82,17 @@ class Client:
         Raises:
             SidecarError: no answer, or none of our server's.
         """
-        found = _content(self._send("GET", "/classes", CONNECT_SECONDS)).get("main_of")
-        if not isinstance(found, dict):
-            raise SidecarError(f"{self.url} does not say which categories there are")
-        return {_text(sub): _text(main) for sub, main in found.items()}
+        try:
+            return read(Classes, self._send("GET", "/classes", CONNECT_SECONDS).body).main_of
+        except ValueError as error:
+            raise SidecarError(f"{self.url} does not say which categories there are ({error})") from error
 
-    def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> list[Answer]:
-        """Ask about photos (the files' bytes); answers come in the same order, one for each.
+    def predict(
+        self, photos: Sequence[bytes], seconds: float | None = None, *, sketch: bool = False
+    ) -> Answers:
+        """Ask about photos (the files' bytes); results come in the same order, one for each.
+
+        With `sketch` also what each looks like, of a server that can say it.
 
         Raises:
             SidecarBusyError: it asks us to wait.
@@ -131,35 +101,30 @@ class Client:
             RefusedError: it will never answer this client.
         """
         form = _Form(photos)
-        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
+        path = "/predict/batch?sketch=true" if sketch else "/predict/batch"
+        response = self._send("POST", path, seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
         self._require_success(response)
-        found = _content(response)
-        try:
-            answers = [_answer(result, _text(found["model_version"])) for result in found["results"]]
-        except (KeyError, TypeError, AttributeError, ValueError) as error:
-            raise SidecarError(f"the model server's answer is not in the agreed form ({error!r})") from error
-        if len(answers) != len(photos):
-            raise SidecarError(f"the model server answered {len(answers)} results for {len(photos)} photos")
+        answers = _read(Answers, response)
+        if len(answers.results) != len(photos):
+            raise SidecarError(
+                f"the model server answered {len(answers.results)} results for {len(photos)} photos"
+            )
         return answers
 
-    def check(self, formats: Sequence[str]) -> Soundness:
+    def check(self, formats: Sequence[str], seconds: float | None = None) -> Soundness:
         """Have it answer its golden photos again, and a sample of each of these formats.
 
         Raises:
             SidecarBusyError, SidecarHangsError, SidecarError, RefusedError: as `predict` does.
         """
         question = json.dumps({"formats": list(formats)}).encode()
-        response = self._send("POST", "/check", ANSWER_SECONDS, question, "application/json")
+        response = self._send("POST", "/check", seconds or ANSWER_SECONDS, question, "application/json")
         if response.status in (404, 405):
-            return Soundness(False, "it is of an older version, which cannot be asked to check itself")
+            return Soundness(
+                sound=False, detail="it is of an older version, which cannot be asked to check itself"
+            )
         self._require_success(response)
-        found = _content(response)
-        if not isinstance(found.get("sound"), bool):
-            raise SidecarError("the model server's answer is not in the agreed form")
-        try:
-            return Soundness(found["sound"], _text(found.get("detail", "")))
-        except (TypeError, ValueError) as error:
-            raise SidecarError(f"the model server's answer is not in the agreed form ({error!r})") from error
+        return _read(Soundness, response)
 
     def _require_success(self, response: "_Response") -> None:
         if response.status in (429, 503):
@@ -184,7 +149,8 @@ class Client:
         deadline = time.monotonic() + seconds
         try:
             with requests.Session() as session:
-                session.trust_env = False  # photos go to no proxy that the environment happens to name
+                # photos go to no proxy that the environment happens to name
+                session.trust_env = False
                 response = session.request(
                     method,
                     self.url + path,
@@ -247,44 +213,11 @@ def _body(response: requests.Response, deadline: float) -> bytes:
     return bytes(body)
 
 
-def _content(response: _Response) -> dict[str, Any]:
+def _read(kind: type[S], response: _Response) -> S:
     try:
-        found = json.loads(response.body)
-    except (ValueError, RecursionError) as error:
-        raise SidecarError("the model server's answer is no JSON") from error
-    if not isinstance(found, dict):
-        raise SidecarError("the model server's answer is not in the agreed form")
-    return found
-
-
-def _answer(result: dict[str, Any], model_version: str) -> Answer:
-    if "error" in result:
-        problem = result["error"]
-        return Answer(
-            error=_text(problem["detail"]), status=_status(problem["status"]), model_version=model_version
-        )
-    heads = result["prediction"]
-    for head in ("main", "sub", *(name for name in ("background", "colour") if name in heads)):
-        _text(heads[head]["class"])
-        if not 0 <= heads[head]["probability"] <= 1:
-            raise ValueError(f"the probability of {head}")
-    _text(heads["review_reason"])
-    _text(heads.get("doubts", ""))
-    return Answer(prediction=heads, model_version=model_version)
-
-
-def _text(value: object) -> str:
-    """A text that the ledger can keep (JSON may hold halves of characters, which UTF-8 cannot)."""
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
-    value.encode()
-    return value
-
-
-def _status(value: object) -> int:
-    if not isinstance(value, int) or not 400 <= value <= 599:
-        raise TypeError(f"{value!r} is no HTTP status of an error")
-    return value
+        return read(kind, response.body)
+    except ValueError as error:
+        raise SidecarError(f"the model server's answer is not in the agreed form ({error})") from error
 
 
 def _seconds(text: str) -> float:

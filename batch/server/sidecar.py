@@ -1,4 +1,4 @@
-"""The sidecar's life: start the model server beside the night, wait until it is ready, bring it back, stop it."""
+"""The life of our own model server: start it beside the night, wait until it is ready, bring it back, stop it."""
 
 import contextlib
 import os
@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 from typing import IO
 
+from api_answers import Health
 from batch.logs import log, tail
-from batch.server.client import Client, RefusedError, SidecarError
+from batch.server.client import Client, SidecarError
 from settings import ROOT
 
 START_SECONDS = 60
@@ -33,17 +34,17 @@ class SidecarDownError(Exception):
 
 
 class Sidecar:
-    """A model server: our own, started on a free loopback port, or one that somebody else runs at `url`.
+    """A model server of our own, on a free loopback port.
 
     >>> with Sidecar(log_dir=Path("logs")) as sidecar:  # doctest: +SKIP
     ...     sidecar.client.predict([Path("photo.jpg").read_bytes()])
     """
 
-    def __init__(self, *, log_dir: Path, url: str = "", token: str = "", run_id: str = "") -> None:
-        self.is_ours = not url
-        self.model_version = ""
-        self.interrupted = Flag()
-        """Set it to have nobody wait for the server any longer."""
+    def __init__(
+        self, *, log_dir: Path, token: str = "", run_id: str = "", interrupted: "Flag | None" = None
+    ) -> None:
+        self.client = Client("", token)
+        self._interrupted = interrupted or Flag()
         self._log = log_dir / "sidecar.log"
         self._run_id = run_id
         self._token = token
@@ -53,7 +54,6 @@ class Sidecar:
         self._starts = 0
         """Since its last answer."""
         self._lock = threading.Lock()
-        self.client = Client(url, token)
 
     def __enter__(self) -> "Sidecar":
         """Start it and wait until it is ready.
@@ -71,36 +71,37 @@ class Sidecar:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def make_ready(self) -> None:
-        """Return when the server answers that it is ready; start it (again) when it is ours and is not alive.
+    def make_ready(self) -> Health:
+        """Return when the server answers that it is ready; start it (again) when it is not alive.
 
         Raises:
             SidecarDownError: it does not get ready, or has died too often.
         """
-        with self._lock:  # several requests may notice at once that it is gone
+        with self._lock:
             deadline = time.monotonic() + START_SECONDS
             problem = ""
             while time.monotonic() < deadline:
-                if self.is_ours and (self._process is None or self._process.poll() is not None):
+                if self._interrupted.is_set():
+                    raise SidecarDownError("interrupted")
+                if self._process is None or self._process.poll() is not None:
                     self._start()
                     deadline = time.monotonic() + START_SECONDS
                 try:
                     health = self.client.health()
-                except (SidecarError, RefusedError) as error:
+                except SidecarError as error:
                     problem = str(error)
                 else:
-                    if self.is_ours and health.instance != self._nonce:
+                    if health.instance != self._nonce:
                         problem = f"another program answers at {self.client.url}"
-                        self._end_process()  # and take another port
-                    elif health.broken:
+                        # the next start takes another port
+                        self._end_process()
+                    elif health.status == "broken":
                         raise SidecarDownError(f"the model cannot be used: {health.detail}")
-                    elif health.ready:
-                        self.model_version = health.model_version
-                        return
+                    elif health.status == "ready":
+                        return health
                     else:
                         problem = health.detail or "it is still loading"
-                if self.interrupted.wait(0.05 if self.is_ours else 0.5):
-                    raise SidecarDownError("interrupted")
+                self._interrupted.wait(0.05)
             raise SidecarDownError(
                 f"the model server did not get ready within {START_SECONDS} s: {problem}.{self._last_words()}"
             )
@@ -110,18 +111,20 @@ class Sidecar:
         self._starts = 0
 
     def kill(self, hanging: Client) -> None:
-        """End our server at once, if it is still the one that hangs; `make_ready` starts another."""
+        """End it at once, if it is still the one that hangs; `make_ready` starts another."""
         with self._lock:
             if self._process is not None and self.client is hanging:
                 log.warning("The model server hangs; ending it.")
                 self._kill_process()
 
     def stop(self) -> None:
-        """End our server, whatever state it is in; somebody else's is left alone."""
-        self._end_process()
-        if self._output:
-            self._output.close()
-            self._output = None
+        """End it, whatever state it is in, for good."""
+        self._interrupted.set()
+        with self._lock:
+            self._end_process()
+            if self._output:
+                self._output.close()
+                self._output = None
 
     def _start(self) -> None:
         if self._starts == len(PAUSES):
@@ -131,7 +134,7 @@ class Sidecar:
         if self._process is not None:
             log.warning("The model server ended; starting it again.")
         self._end_process()
-        self.interrupted.wait(PAUSES[self._starts])
+        self._interrupted.wait(PAUSES[self._starts])
         self._starts += 1
         self._nonce = secrets.token_hex(16)
         port = _free_port()
@@ -145,16 +148,19 @@ class Sidecar:
             [*COMMAND, "--port", str(port), "--until-stdin-closes"],
             cwd=ROOT,
             env=environment,
-            stdin=subprocess.PIPE,  # closes when this process ends, however it ends; then the server ends too
+            # closes when this process ends, however it ends; then the server ends too
+            stdin=subprocess.PIPE,
             stdout=self._open_log(),
             stderr=subprocess.STDOUT,
-            start_new_session=os.name == "posix",  # Ctrl-C ends the night, which then ends its server
+            # Ctrl-C ends the night, which then ends its server
+            start_new_session=os.name == "posix",
         )
 
     def _end_process(self) -> None:
         if self._process is None:
             return
-        assert self._process.stdin is not None  # always started with a pipe
+        # always started with a pipe
+        assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
         self._process.terminate()
@@ -165,12 +171,15 @@ class Sidecar:
 
     def _kill_process(self) -> None:
         """End it and what it started: a worker that hangs outlives the master that is killed."""
-        assert self._process is not None  # asked by those who have looked
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # gone (macOS: a zombie)
+        # asked by those who have looked
+        assert self._process is not None
+        # it may be gone already (on macOS: a zombie)
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             if sys.platform == "win32":
                 self._process.kill()
             else:
-                os.killpg(self._process.pid, signal.SIGKILL)  # it leads a session of its own
+                # it leads a session of its own
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def _open_log(self) -> IO[bytes]:
@@ -181,7 +190,7 @@ class Sidecar:
         return self._output
 
     def _last_words(self) -> str:
-        words = tail(self._log) if self.is_ours else ""
+        words = tail(self._log)
         return f" Its last words, the rest in {self._log}:\n{words}" if words else ""
 
 

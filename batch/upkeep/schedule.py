@@ -94,9 +94,10 @@ class _Keeper:
         self._night = subprocess.Popen(
             [sys.executable, "-m", "batch", "run"],
             cwd=ROOT,
-            stdin=subprocess.DEVNULL,  # nobody waits for it
-            start_new_session=os.name
-            == "posix",  # Ctrl-C comes to it once, through us: a second one is "at once"
+            # nobody waits for it
+            stdin=subprocess.DEVNULL,
+            # Ctrl-C comes to it once, through us: a second one is "at once"
+            start_new_session=os.name == "posix",
         )
         code = self._night.wait()
         self._night = None

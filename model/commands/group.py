@@ -13,6 +13,7 @@ import click
 from click.core import ParameterSource
 from pydantic import Field
 
+import in_use
 from command_line import ExitCodes, Group
 from model.user_errors import INSTALL, UserError
 from settings import ProjectPath, Settings, load
@@ -90,7 +91,9 @@ def release_of(named: str | None) -> Release:
 
     if named is None:
         return releases.current(model_dir())
-    return releases.load(Path(named) if "/" in named or Path(named).is_dir() else model_dir() / named)
+    return releases.load(
+        Path(named) if "/" in named or Path(named).is_dir() else in_use.folder(model_dir(), named)
+    )
 
 
 def entered() -> str:

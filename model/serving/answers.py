@@ -7,7 +7,7 @@ answers[0].sub.name, answers[0].needs_review, answers[0].review_reason
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -32,14 +32,16 @@ class HeadAnswer:
 
     def top(self, k: int = 3) -> list[tuple[str, float]]:
         """The k most probable classes, best first."""
-        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:k]
+        names = sorted(self.probabilities, key=self.probabilities.__getitem__, reverse=True)[:k]
+        return [(name, self.probabilities[name]) for name in names]
 
 
 @dataclass(frozen=True)
 class Prediction:
     """Everything said about one photo; a head that was not trained says nothing.
 
-    `review_reason` names only what sends it to a person, `doubts` what moves nothing.
+    `review_reason` names only what sends it to a person, `doubts` what moves nothing; `thresholds` are the
+    probabilities that main and sub needed, at the precision that is promised and for photos of this kind.
     """
 
     main: HeadAnswer
@@ -49,6 +51,7 @@ class Prediction:
     needs_review: bool
     review_reason: str
     doubts: str = ""
+    thresholds: Mapping[str, float] = field(default_factory=dict)
 
     def answers(self) -> dict[str, HeadAnswer]:
         """The answers of the heads that were trained: head → answer."""
@@ -84,7 +87,7 @@ def _of_one_kind(
     """Answers for photos that the same temperatures and thresholds hold for."""
     probable = probabilities(scores, classes)
     told = {head: probable[head].tolist() for head in classes.heads}
-    limits = {head: classes.threshold(head, review_precision) for head in ("sub", "main")}
+    limits = {head: classes.threshold(head, review_precision) for head in ("main", "sub")}
     even = equally_likely(probable["sub"])
     answers = []
     for i, clothing in enumerate(probable["clothing"]):
@@ -102,6 +105,7 @@ def _of_one_kind(
                 needs_review=bool(reasons),
                 review_reason=", ".join(reasons),
                 doubts=", ".join(filter(None, doubts)),
+                thresholds=limits,
             )
         )
     return answers

@@ -106,8 +106,9 @@ def test_the_logs_of_a_run_are_not_taken_in_by_a_forged_line(
 def test_a_night_with_a_forging_name_tells_it_in_the_log_and_in_every_command_on_lines_of_its_own(
     night: Night, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("data_dir", "log_dir", "api_url"):
+    for name in ("data_dir", "log_dir"):
         monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
+    monkeypatch.setenv("API_URL", str(night.settings.api_url[0]))
     monkeypatch.setenv("SETTLE_SECONDS", "0")
     name = "a\x1b[31m\nDone. 99 files.jpg"
     night.drop(name, photo("a", broken=True))
@@ -170,7 +171,7 @@ def test_the_command_prints_the_logs_of_the_last_run(
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
     monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
-    monkeypatch.setenv("API_URL", str(night.settings.api_url))
+    monkeypatch.setenv("API_URL", str(night.settings.api_url[0]))
     monkeypatch.setenv("SETTLE_SECONDS", "0")
     night.drop("a.jpg", photo("a"))
     assert main(["run"]) == 0
@@ -227,7 +228,7 @@ def type_run(night: Night) -> Callable[..., tuple[int, str]]:
         settings = {
             "DATA_DIR": str(night.settings.data_dir),
             "LOG_DIR": str(night.settings.log_dir),
-            "API_URL": str(night.settings.api_url.get_secret_value()),  # type: ignore[union-attr]
+            "API_URL": str(night.settings.api_url[0].get_secret_value()),
             "SETTLE_SECONDS": "0",
         }
         done = subprocess.run(

@@ -159,13 +159,45 @@ def test_a_wrong_address_is_told_without_its_password(wrong: str) -> None:
     assert "me:" not in str(error.value)
 
 
+SEVERAL = "http://a:5000, http://me:hu,sh@b:5000 ,https://c"
+
+
+def test_several_addresses_are_parted_at_commas_but_not_at_those_of_a_password() -> None:
+    found = load(BatchSettings, api_url=SEVERAL).api_url
+    assert [str(address.get_secret_value()) for address in found] == [
+        "http://a:5000/", "http://me:hu,sh@b:5000/", "https://c/",
+    ]  # fmt: skip
+    assert load(BatchSettings, api_url="http://a:5000,").api_url == found[:1]
+
+
+def test_of_several_addresses_the_wrong_one_is_named_and_no_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in ("ftp://me:hush@b", "http://me:hush@b:x", "http://me:hush@"):
+        with pytest.raises(SettingError, match=r"^API_URL=(ftp|http)://…@(b|b:x)?: ") as error:
+            load(BatchSettings, api_url=f"http://me:hush@a:5000,{wrong}")
+        assert "hush" not in str(error.value)
+        assert "a:5000" not in str(error.value)
+    with pytest.raises(SettingError, match=r"http://…@a:5000/ stands twice") as error:
+        load(BatchSettings, api_url="http://me:hush@a:5000,http://me:hush@a:5000/")
+    assert "hush" not in str(error.value)
+
+
+def test_the_settings_are_shown_with_every_server_and_without_any_password(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for given in ("http://me:hush@a:5000,http://me:hush@b:5000", "http://me:hush@a:5000,http://me:hush@b:x"):
+        monkeypatch.setenv("API_URL", given)
+        (shown,) = [setting for setting in explain(BatchSettings) if setting.name == "API_URL"]
+        assert shown.value.count("http://…@") == 2
+        assert "hush" not in f"{shown}"
+
+
 def test_an_address_shows_its_password_nowhere_and_keeps_it() -> None:
     settings = load(BatchSettings, api_url=ADDRESS)
-    assert settings.api_url is not None
-    assert str(settings.api_url) == "http://…@server:5000/"
+    (address,) = settings.api_url
+    assert str(address) == "http://…@server:5000/"
     for shown in (repr(settings), str(settings), settings.model_dump_json(), f"{settings.api_url}"):
         assert "hush" not in shown
-    assert str(settings.api_url.get_secret_value()) == f"{ADDRESS}/"
+    assert str(address.get_secret_value()) == f"{ADDRESS}/"
     assert without_secrets("http://server:5000") == "http://server:5000"
 
 

@@ -47,7 +47,7 @@ def _settings(night: Night) -> dict[str, str]:
     return {
         "DATA_DIR": str(given.data_dir),
         "LOG_DIR": str(given.log_dir),
-        "API_URL": str(given.api_url),
+        "API_URL": str(given.api_url[0]),
         "SETTLE_SECONDS": "0",
         "AUDIT_SHARE": "0",
     }

@@ -164,19 +164,19 @@ def test_pipes_sockets_and_devices_are_never_opened(night: Night) -> None:
 def test_a_file_that_becomes_a_link_between_scan_and_read_is_not_followed(
     night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from batch.night import sweep
+    from batch.files import reading
 
     secret = tmp_path / "secret.jpg"
     secret.write_bytes(photo("secret"))
     path = night.drop("a.jpg", photo("a"))
-    read = sweep._read_unchanged
+    read = reading.read_unchanged
 
     def swap(where: str, found: Found) -> bytes | None:
         path.unlink()
         path.symlink_to(secret)
         return read(where, found)
 
-    monkeypatch.setattr(sweep, "_read_unchanged", swap)
+    monkeypatch.setattr(reading, "read_unchanged", swap)
     night.run()
     assert not any(content == photo("secret") for content in night.files().values())
     assert secret.exists()

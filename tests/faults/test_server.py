@@ -197,7 +197,7 @@ def test_a_night_isolates_photos_that_hang_or_eat_all_memory(
     monkeypatch.setenv("MODEL_DIR", str(model_dir))
     monkeypatch.setattr("batch.server.sidecar.COMMAND", (sys.executable, "-c", SICK))
     monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 4)
-    night = make_night(api_url=None)
+    night = make_night(api_url=())
     for number in range(12):
         night.drop(f"{number:02}.jpg", picture() + str(number).encode())
     night.drop("03 hangs.jpg", picture() + b"hang")

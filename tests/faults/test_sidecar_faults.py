@@ -15,7 +15,7 @@ from flask import Response, request
 
 from batch.records.ledger import Ledger
 from tests.batch.conftest import Night
-from tests.fake_sidecar import FakeSidecar, photo
+from tests.fake_sidecar import FakeSidecar, photo, prediction
 from tests.faults import sick_server
 
 
@@ -23,10 +23,10 @@ from tests.faults import sick_server
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """The bounds are the product's, only smaller."""
     monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 1)
-    monkeypatch.setattr("batch.night.sweep.PROBE_PAUSES", (0, 0.05, 0.1))
-    monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 0.5)
+    monkeypatch.setattr("batch.server.pool.PAUSES", (0.05, 0.1))
+    monkeypatch.setattr("batch.server.pool.PROOF_SECONDS", 0.5)
     monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 0.5)
-    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 1)
+    monkeypatch.setattr("batch.server.pool.BUSY_SECONDS", 1)
     monkeypatch.setattr("batch.night.sweep.PHOTOS_PER_REQUEST", 8)
 
 
@@ -88,18 +88,21 @@ def shorter_than_it_says(_: Sequence[bytes]) -> Response:
     return Response(b'{"model_version": "fake-1", "res', headers={"Content-Length": "5000"})
 
 
-HEADS = ("main", "sub", "background", "colour")
-
-
 def answers(**changes: Any) -> Callable[[Sequence[bytes]], Response]:
     """Answers in the right form, but for the changes."""
+    one = {"prediction": prediction(**changes)}
+    return lambda photos: Response(json.dumps({"model_version": "fake-1", "results": [one] * len(photos)}))
 
-    def answer(photos: Sequence[bytes]) -> Response:
-        head = {"class": "t-shirt", "probability": 0.5, "probabilities": {}}
-        one = {"prediction": dict.fromkeys(HEADS, head) | {"review_reason": ""} | changes}
-        return Response(json.dumps({"model_version": "fake-1", "results": [one] * len(photos)}))
 
-    return answer
+def sub(**changes: Any) -> dict[str, Any]:
+    """A sub-category in the right form, but for the changes."""
+    return {**prediction()["sub"], **changes}
+
+
+def without(name: str) -> Callable[[Sequence[bytes]], Response]:
+    """Answers that lack a field."""
+    one = {"prediction": {key: value for key, value in prediction().items() if key != name}}
+    return lambda photos: Response(json.dumps({"model_version": "fake-1", "results": [one] * len(photos)}))
 
 
 FAULTS: dict[str, Callable[[Sequence[bytes]], Response]] = {
@@ -121,8 +124,24 @@ FAULTS: dict[str, Callable[[Sequence[bytes]], Response]] = {
         json.dumps({"model_version": 7, "results": [{"error": {"detail": "x", "status": 422}}] * len(photos)})
     ),
     "no sub": answers(sub=None),
-    "a probability over 1": answers(sub={"class": "pants", "probability": 1.5}),
-    "a probability that is no number": answers(sub={"class": "pants", "probability": float("nan")}),
+    "nothing about review": without("needs_review"),
+    "no thresholds": without("thresholds"),
+    "no clear word about review": answers(needs_review="no"),
+    "a prediction and an error": lambda photos: Response(
+        json.dumps(
+            {
+                "model_version": "fake-1",
+                "results": [{"prediction": prediction(), "error": {"detail": "x"}}] * len(photos),
+            }
+        )
+    ),
+    "a probability over 1": answers(sub=sub(probability=1.5)),
+    "a probability that is no number": answers(sub=sub(probability=float("nan"))),
+    "a probability as text": answers(sub=sub(probability="0.5")),
+    "another class's probability that is none": answers(sub=sub(probabilities={"pants": -1})),
+    "a measure that is no number": answers(
+        measures={"seconds": 1, "brightness": float("inf"), "contrast": 1}
+    ),
     "an error without a status": lambda photos: Response(
         json.dumps({"model_version": "fake-1", "results": [{"error": {"detail": "x"}}] * len(photos)})
     ),
@@ -134,7 +153,7 @@ FAULTS: dict[str, Callable[[Sequence[bytes]], Response]] = {
             }
         )
     ),
-    "half a character": answers(sub={"class": "\ud800", "probability": 0.5}),
+    "half a character": answers(sub=sub(**{"class": "\ud800"})),
     "half a character in the reason": answers(review_reason="\udfff"),
 }
 
@@ -189,7 +208,7 @@ def test_a_server_that_stays_overloaded_stops_the_night(full: Night, sidecar: Fa
 def test_a_server_whose_release_breaks_during_the_night_is_not_waited_for(
     full: Night, sidecar: FakeSidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("batch.night.sweep.BUSY_SECONDS", 600)
+    monkeypatch.setattr("batch.server.pool.BUSY_SECONDS", 600)
 
     def breaks(_: Sequence[bytes]) -> Response:
         sidecar.health["status"] = "broken"
@@ -275,10 +294,7 @@ def test_the_check_is_about_the_formats_that_failed(night: Night, sidecar: FakeS
 
     def two_fail(photos: Sequence[bytes]) -> Response:
         damaged = {"error": {"status": 422, "detail": "The photo is damaged."}}
-        fine = {
-            "prediction": {head: {"class": "red", "probability": 0.5} for head in HEADS}
-            | {"review_reason": ""}
-        }
+        fine = {"prediction": prediction()}
         results = [fine if content.startswith(b"GIF") else damaged for content in photos]
         return Response(json.dumps({"model_version": "fake-1", "results": results}))
 
@@ -308,10 +324,10 @@ def own_server(
         monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 60)
         monkeypatch.setattr("batch.server.sidecar.PAUSES", (0, 0, 0.1, 0.2, 0.4))
         monkeypatch.setattr("batch.server.client.ANSWER_SECONDS", 1.5)
-        monkeypatch.setattr("batch.night.sweep.PROBE_SECONDS", 10)
+        monkeypatch.setattr("batch.server.pool.PROOF_SECONDS", 10)
         monkeypatch.setenv("SICKNESS", sickness)
         monkeypatch.setenv("STARTS", str(tmp_path / "starts"))
-        night = make_night(api_url=None)
+        night = make_night(api_url=())
         for number in range(40):
             night.drop(f"{number:02}.jpg", photo(f"photo {number + 100}"))
         return night

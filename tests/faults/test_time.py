@@ -28,7 +28,7 @@ def start_night(night: Night) -> "subprocess.Popen[bytes]":
     environment = os.environ | {
         "DATA_DIR": str(night.settings.data_dir),
         "LOG_DIR": str(night.settings.log_dir),
-        "API_URL": str(night.settings.api_url),
+        "API_URL": str(night.settings.api_url[0]),
         "SETTLE_SECONDS": "0",
     }
     return subprocess.Popen([sys.executable, "-m", "batch", "run"], cwd=ROOT, env=environment)

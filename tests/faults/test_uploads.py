@@ -132,9 +132,9 @@ def test_a_file_that_vanishes_between_scan_and_read_is_nobodys_fault(
         (night.incoming / "a.jpg").unlink(missing_ok=True)
         return read(path, found)  # type: ignore[arg-type]
 
-    from batch.night.sweep import _read_unchanged as read
+    from batch.files.reading import read_unchanged as read
 
-    monkeypatch.setattr("batch.night.sweep._read_unchanged", take_away)
+    monkeypatch.setattr("batch.files.reading.read_unchanged", take_away)
     assert night.run() == 0
     assert [row["file_name"] for row in night.csv()] == ["b.jpg"]
 

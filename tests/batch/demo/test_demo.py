@@ -18,7 +18,7 @@ def own(make_night: Callable[..., Night], tmp_path: Path, monkeypatch: pytest.Mo
     small_release.make(tmp_path / "releases")
     monkeypatch.setenv("MODEL_DIR", str(tmp_path / "releases"))
     monkeypatch.setattr(demo, "draw_demo_photos", _draw_few)
-    return make_night(api_url=None)
+    return make_night(api_url=())
 
 
 def _draw_few(folder: Path) -> list[Drawing]:
@@ -75,7 +75,7 @@ def test_nobody_is_told_of_a_demo_and_its_report_names_no_setting_of_that(
     make_night: Callable[..., Night], own: Night, tmp_path: Path
 ) -> None:
     night = make_night(
-        api_url=None,
+        api_url=(),
         ping_url="https://hc.example/x",
         notify_urls="json://localhost/",
         metrics_file=tmp_path / "m",

@@ -1,5 +1,6 @@
 """One night, end to end, against a sidecar that answers what the photo says."""
 
+import base64
 import csv
 import hashlib
 import io
@@ -26,7 +27,7 @@ from batch.records.ledger import CSV_COLUMNS, Ledger, Row, Run
 from batch.reporting import summary
 from settings import ROOT
 from tests.batch.conftest import Night
-from tests.fake_sidecar import FakeSidecar, photo
+from tests.fake_sidecar import FakeSidecar, photo, prediction
 
 CONTRACT = (
     "file_name, main_category, main_category_probability, sub_category, sub_category_probability, "
@@ -300,7 +301,7 @@ def typed(
         night = make_night()
         for name in ("data_dir", "log_dir"):
             monkeypatch.setenv(name.upper(), str(getattr(night.settings, name)))
-        monkeypatch.setenv("API_URL", str(night.settings.api_url.get_secret_value()))  # type: ignore[union-attr]
+        monkeypatch.setenv("API_URL", str(night.settings.api_url[0].get_secret_value()))
         monkeypatch.setenv("SETTLE_SECONDS", settle_seconds)
         stream = Terminal if at_terminal else io.StringIO
         output = stream()
@@ -404,13 +405,10 @@ def test_a_share_of_the_sure_photos_is_marked_for_audit_and_filed_as_usual(
     assert {(row["status"], row["needs_review"]) for row in marked} == {("processed", "false")}
 
 
-def answering(**changes: object) -> Callable[[Sequence[bytes]], Response]:
+def answering(**changes: Any) -> Callable[[Sequence[bytes]], Response]:
     """A sidecar's answer to any photos, changed; what is None is left out."""
-    head = {"class": "pants", "probability": 0.9, "probabilities": {"pants": 0.9}}
-    whole = {"main": head | {"class": "bottomwear"}, "sub": head, "background": head, "colour": head}
-    told = whole | {"needs_review": False, "review_reason": "", "doubts": ""} | changes
-    prediction = {name: value for name, value in told.items() if value is not None}
-    return lambda photos: jsonify(model_version="fake-1", results=[{"prediction": prediction}] * len(photos))
+    said = {name: value for name, value in prediction("pants", **changes).items() if value is not None}
+    return lambda photos: jsonify(model_version="fake-1", results=[{"prediction": said}] * len(photos))
 
 
 def test_doubts_that_move_nothing_have_a_column_of_their_own(
@@ -433,7 +431,7 @@ def test_doubts_that_move_nothing_have_a_column_of_their_own(
 def test_a_release_that_has_learned_no_colours_leaves_their_cells_empty(
     night: Night, sidecar: FakeSidecar
 ) -> None:
-    sidecar.behaviour = answering(background=None, colour=None, doubts=None)
+    sidecar.behaviour = answering(background=None, colour=None)
     night.drop("a.jpg", photo("a"))
     night.drop("b.jpg", photo("a"))  # the same bytes get the same answer
     assert night.run() == 0
@@ -744,9 +742,26 @@ def test_a_run_remembers_the_settings_of_the_server_that_it_starts_and_of_no_oth
     monkeypatch.setitem(ApiSettings.model_config, "env_file", None)
     monkeypatch.setenv("REVIEW_PRECISION", "0.9")
     monkeypatch.setenv("API_TOKEN", "hush")
-    own, others = make_night(api_url=None).settings, make_night().settings
+    own, others = make_night(api_url=()).settings, make_night().settings
     told = run.told(own)
     assert (told["REVIEW_PRECISION"], told["MAX_IMAGE_MB"], told["DEVICE"]) == ("0.9", "50.0", "auto")
     assert "hush" not in str(told)
     assert "API_PORT" not in told
     assert "DEVICE" not in run.told(others)
+
+
+def test_what_photos_look_like_is_kept_of_those_that_wait(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.health["sketches"] = True
+    sidecar.sketch = base64.b64encode(bytes(range(64))).decode()
+    night.drop("sure.jpg", photo("sure"))
+    night.drop("doubtful.jpg", photo("doubtful", doubt=True))
+    night.run()
+    kept = {row.file_name: row.sketch for row in night.rows()}
+    assert kept == {"sure.jpg": b"", "doubtful.jpg": bytes(range(64))}
+
+
+def test_a_server_that_makes_no_sketches_is_not_asked_for_any(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.sketch = "what an older server may say"
+    night.drop("doubtful.jpg", photo("doubtful", doubt=True))
+    night.run()
+    assert [row.sketch for row in night.rows()] == [b""]

@@ -48,7 +48,7 @@ TONIGHT = datetime(2026, 11, 21, 2, 0, 4)
 def make(folder: Path, kind: str) -> Path:
     """Fill a data folder below `folder` and write the page of this kind; returns it."""
     settings = load(
-        BatchSettings, data_dir=folder / "data", log_dir=folder / "logs", model_dir=folder, api_url=None
+        BatchSettings, data_dir=folder / "data", log_dir=folder / "logs", model_dir=folder, api_url=()
     )
     settings.make_folders()
     chance = random.Random(kind)

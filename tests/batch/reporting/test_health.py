@@ -134,7 +134,7 @@ def test_a_photo_that_nights_pass_over_is_noticed(night: Night, hours: int, leve
 def test_a_missing_or_damaged_model_is_critical(
     make_night: Callable[..., Night], tmp_path: os.PathLike[str]
 ) -> None:
-    night = make_night(api_url=None, model_dir=f"{tmp_path}/releases")
+    night = make_night(api_url=(), model_dir=f"{tmp_path}/releases")
     assert finding(night, "model").level == CRITICAL
     sound_release(night)
     assert finding(night, "model").level == OK
@@ -144,12 +144,25 @@ def test_a_missing_or_damaged_model_is_critical(
     assert "model.onnx has changed" in found.text
 
 
+def test_of_several_servers_one_is_enough_and_each_is_named(
+    make_night: Callable[..., Night], sidecar: FakeSidecar
+) -> None:
+    night = make_night(api_url=f"{sidecar.url},http://me:hush@127.0.0.1:9")
+    found = finding(night, "model")
+    assert found.level == WARNING
+    assert f"release fake-1 at {sidecar.url}" in found.text
+    assert "http://127.0.0.1:9" in found.text
+    assert "hush" not in found.text
+    sidecar.health.update(status="broken", detail="the release is damaged")
+    assert finding(night, "model").level == CRITICAL
+
+
 @pytest.mark.parametrize("file", ["IN_USE", "CURRENT", "r1/SHA256SUMS"])
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"a\0b\n", b"..\n", b"\x1b[31mred\n", b"x" * 300])
 def test_a_damaged_name_or_list_of_a_release_is_one_finding(
     make_night: Callable[..., Night], tmp_path: os.PathLike[str], file: str, content: bytes
 ) -> None:
-    night = make_night(api_url=None, model_dir=f"{tmp_path}/releases")
+    night = make_night(api_url=(), model_dir=f"{tmp_path}/releases")
     sound_release(night)
     if file == "CURRENT":
         (night.settings.model_dir / "IN_USE").unlink()
@@ -164,7 +177,7 @@ def test_a_damaged_name_or_list_of_a_release_is_one_finding(
 def test_health_speaks_of_the_release_that_was_promoted(
     make_night: Callable[..., Night], tmp_path: os.PathLike[str]
 ) -> None:
-    night = make_night(api_url=None, model_dir=f"{tmp_path}/releases")
+    night = make_night(api_url=(), model_dir=f"{tmp_path}/releases")
     sound_release(night)
     (night.settings.model_dir / "CURRENT").write_text("gone\n# What the program ships.\n")
     assert finding(night, "model").text.startswith("release r1,")
@@ -203,7 +216,7 @@ def test_the_command_answers_as_nagios_and_programs_expect(
 ) -> None:
     monkeypatch.setenv("DATA_DIR", str(night.settings.data_dir))
     monkeypatch.setenv("LOG_DIR", str(night.settings.log_dir))
-    monkeypatch.setenv("API_URL", str(night.settings.api_url))
+    monkeypatch.setenv("API_URL", str(night.settings.api_url[0]))
     assert main(["health"]) == WARNING
     first = capsys.readouterr().out.splitlines()[0]
     assert first.startswith("WARNING last night: no night has run yet")

@@ -11,7 +11,8 @@ import pytest
 from flask import Response
 from werkzeug.formparser import parse_form_data
 
-from batch.server.client import Client, SidecarBusyError, SidecarError, Soundness
+from api_answers import Failed, Soundness
+from batch.server.client import Client, SidecarBusyError, SidecarError
 from tests.fake_sidecar import FakeSidecar, photo
 
 PHOTOS = [
@@ -127,7 +128,9 @@ def test_the_size_of_a_form_is_told_in_advance(url: str) -> None:
 
 def test_a_check_is_asked_with_the_formats_and_answered_with_what_is_wrong(sidecar: FakeSidecar) -> None:
     sidecar.soundness = {"sound": False, "detail": "the AVIF sample cannot be read"}
-    assert Client(sidecar.url).check(["AVIF", "JPEG"]) == Soundness(False, "the AVIF sample cannot be read")
+    assert Client(sidecar.url).check(["AVIF", "JPEG"]) == Soundness(
+        sound=False, detail="the AVIF sample cannot be read"
+    )
     assert sidecar.checked == [["AVIF", "JPEG"]]
 
 
@@ -141,7 +144,8 @@ def test_a_server_that_knows_no_check_is_not_taken_for_sound(status: int, sideca
 
 def test_an_error_of_one_photo_keeps_its_status(sidecar: FakeSidecar) -> None:
     answers = Client(sidecar.url).predict([b"no photo", photo("a", broken=True), photo("b")])
-    assert [answer.status for answer in answers] == [415, 422, 0]
+    statuses = [result.error.status if isinstance(result, Failed) else 0 for result in answers.results]
+    assert statuses == [415, 422, 0]
 
 
 @pytest.mark.parametrize("retry_after", ["\xb2", "-1", "soon", "1e9", ""])
@@ -150,3 +154,37 @@ def test_a_time_to_wait_that_is_no_number_is_a_second(retry_after: str, sidecar:
     with pytest.raises(SidecarBusyError) as busy:
         Client(sidecar.url).predict([photo("a")])
     assert busy.value.seconds == 1
+
+
+SKETCH = base64.b64encode(bytes(64)).decode()
+
+
+def test_what_photos_look_like_is_asked_for_where_the_server_can_say_it(sidecar: FakeSidecar) -> None:
+    sidecar.health["sketches"] = True
+    sidecar.sketch = SKETCH
+    client = Client(sidecar.url)
+    assert client.health().sketches
+    for asked, told in ((True, SKETCH), (False, None)):
+        (result,) = client.predict([photo("a")], sketch=asked).results
+        assert result.prediction
+        assert result.prediction.sketch == told
+
+
+def test_an_older_server_promises_nothing_and_makes_no_sketches(sidecar: FakeSidecar) -> None:
+    del sidecar.health["review_precision"]
+    health = Client(sidecar.url).health()
+    assert (health.review_precision, health.sketches) == (0.0, False)
+
+
+@pytest.mark.parametrize("promise", ["0.97", 1, -0.1, None])
+def test_a_promise_that_is_none_is_a_fault_of_the_server(promise: object, sidecar: FakeSidecar) -> None:
+    sidecar.health["review_precision"] = promise
+    with pytest.raises(SidecarError, match="does not answer as a model server does"):
+        Client(sidecar.url).health()
+
+
+@pytest.mark.parametrize("sketch", ["", "AAAA", "no base64", 5, base64.b64encode(bytes(65)).decode()])
+def test_a_sketch_that_is_none_is_a_fault_of_the_server(sketch: object, sidecar: FakeSidecar) -> None:
+    sidecar.sketch = sketch
+    with pytest.raises(SidecarError, match="not in the agreed form"):
+        Client(sidecar.url).predict([photo("a")], sketch=True)

@@ -12,6 +12,7 @@ import psutil
 import pytest
 import requests
 
+from api_answers import Failed, Predicted
 from batch.server.sidecar import Sidecar, SidecarDownError
 from settings import ROOT
 from tests import small_release
@@ -44,11 +45,13 @@ def wait_until_gone(processes: list[psutil.Process], seconds: float) -> list[psu
 
 def test_it_starts_answers_and_leaves_no_process_behind(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
-        assert sidecar.model_version == "small-1"
+        assert sidecar.make_ready().model_version == "small-1"
         answers = sidecar.client.predict([picture("red"), b"no photo"])
-        assert answers[0].prediction is not None
-        assert answers[0].prediction["sub"]["class"] == "t-shirt"
-        assert "photo" in answers[1].error
+        first, second = answers.results
+        assert isinstance(first, Predicted)
+        assert first.prediction.sub.name == "t-shirt"
+        assert isinstance(second, Failed)
+        assert "photo" in second.error.detail
         processes = processes_of(sidecar)
     assert wait_until_gone(processes, 1) == []
 
@@ -69,7 +72,7 @@ def test_a_killed_server_is_started_again(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
         sidecar.kill(sidecar.client)
         sidecar.make_ready()
-        assert sidecar.client.predict([picture()])[0].prediction is not None
+        assert isinstance(sidecar.client.predict([picture()]).results[0], Predicted)
 
 
 def test_it_is_started_again_however_often_as_long_as_it_answers_in_between(
@@ -92,7 +95,7 @@ def test_a_killed_worker_comes_back_by_itself(tmp_path: Path) -> None:
     with Sidecar(log_dir=tmp_path) as sidecar:
         processes_of(sidecar)[1].kill()
         sidecar.make_ready()
-        assert sidecar.client.predict([picture()])[0].prediction is not None
+        assert isinstance(sidecar.client.predict([picture()]).results[0], Predicted)
 
 
 def test_without_a_release_the_reason_is_told_at_once(
@@ -140,7 +143,7 @@ def test_another_program_on_our_port_is_not_taken_for_our_server(
     )
     with Sidecar(log_dir=tmp_path) as ours:
         assert ours.client.url != sidecar.url
-        assert ours.model_version == "small-1"
+        assert ours.make_ready().model_version == "small-1"
 
 
 from batch.server.sidecar import _free_port  # noqa: E402 - the original, for the test above
