@@ -29,7 +29,7 @@ def test_the_average_follows_fast_at_first_and_begins_with_the_first_weights() -
     seen = []
     for _ in range(3):
         average.update_parameters(layer)
-        seen.append(float(next(average.parameters())))
+        seen.append(next(average.parameters()).item())
     # a tenth is kept of the first weights, then 2/11, then no more than the decay
     assert seen == pytest.approx([0.9, 1 - 0.1 * 0.15, 1 - 0.1 * 0.15 * 0.15])
 
