@@ -48,6 +48,16 @@ Absent = SkipJsonSchema[None]
 """What is not there: a head that the release has not learned is left out, and never sent as null."""
 
 
+Sketch = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z0-9+/]{86}==$",
+        json_schema_extra={"contentEncoding": "base64"},
+        description="64 signed bytes, close to each other for photos that look alike; only where it was asked for",
+    ),
+]
+
+
 class Prediction(Sent):
     """What is said of one photo. `main` and `sub` never contradict each other."""
 
@@ -65,6 +75,7 @@ class Prediction(Sent):
         description="What decided: the probability that each of these heads needs for a photo to be filed without a person"
     )
     measures: Measures
+    sketch: Sketch | Absent = None
 
     def heads(self) -> dict[str, Head]:
         """The heads that the release has learned, by name."""
@@ -124,6 +135,10 @@ class Health(Sent):
     """Broken: it will not become ready by waiting, since the release is unsound."""
     model_version: str
     network: Literal["as released", "signed weights", "float", ""] = ""
+    review_precision: float = Field(default=0.0, ge=0, lt=1)
+    """What it promises: the share of right answers among photos that need no person; 0 where it does not say."""
+    sketches: bool = False
+    """Whether it can say what photos look like."""
     detail: str = ""
     instance: str = ""
     """What whoever started it calls it: API_INSTANCE."""

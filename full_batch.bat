@@ -2,6 +2,7 @@
 rem One night: sorts the photos in data\incoming. Start it by hand, from the Task Scheduler, from anywhere.
 rem   full_batch.bat          sort the photos that lie in data\incoming
 rem   full_batch.bat --demo   draw some photos, sort them in data\demo, show the table
+rem   full_batch.bat pages    review the photos in a browser, at http://127.0.0.1:8000
 rem   full_batch.bat health   any command of "python -m batch": health, report, history, requeue, config, ...
 rem   full_batch.bat --help   all commands; "full_batch.bat COMMAND --help" explains one
 rem Exit codes of a night: 0 all swept, 1 could not do its work, 2 wrong usage or setting, 3 swept with failed photos,

@@ -2,6 +2,7 @@
 # One night: sorts the photos in data/incoming. Start it by hand, from cron, from anywhere.
 #   ./full_batch.sh          sort the photos that lie in data/incoming
 #   ./full_batch.sh --demo   draw some photos, sort them in data/demo, show the table
+#   ./full_batch.sh pages    review the photos in a browser, at http://127.0.0.1:8000
 #   ./full_batch.sh health   any command of `python -m batch`: health, report, history, requeue, config, ...
 #   ./full_batch.sh --help   all commands; `./full_batch.sh COMMAND --help` explains one
 # Exit codes of a night: 0 all swept, 1 could not do its work, 2 wrong usage or setting, 3 swept with failed photos,

@@ -1,11 +1,12 @@
 """Which release of the model is in use, and whether its files are as they were released.
 
-    folder = model_dir / in_use.version(model_dir)
+    folder = in_use.folder(model_dir, in_use.version(model_dir))
     in_use.damage(folder)                            # "" when all is well
 
 `python -m model promote` and `rollback` write IN_USE, which git ignores, and a line to PROMOTIONS beside it. As long as
-there is no IN_USE, CURRENT counts: the default that the program ships. It stands beside the packages because the night
-looks at releases too, and the standard library is all it needs.
+there is no IN_USE, CURRENT counts: the default that the program ships. Where MODEL_DIR lies elsewhere, what the program
+ships is found by `shipped` in it, a link: so a container's image keeps its releases, and a volume those of one's own.
+It stands beside the packages because the night looks at releases too, and the standard library is all it needs.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ IN_USE: Final = "IN_USE"
 CURRENT: Final = "CURRENT"
 PROMOTIONS: Final = "PROMOTIONS"
 CHECKSUMS: Final = "SHA256SUMS"
+SHIPPED: Final = "shipped"
 
 NEEDED: Final = ("model.onnx", "classes.json", "metrics.json", "card.md", "golden/golden.json")
 """The files that no release is without."""
@@ -30,10 +32,27 @@ class InUseError(Exception):
 
 def version(model_dir: Path) -> str:
     """The name of the release in use: what IN_USE says, or else CURRENT. Raises InUseError."""
-    named = first_line(model_dir / IN_USE) or first_line(model_dir / CURRENT)
+    named = first_line(model_dir / IN_USE) or first_line(default(model_dir))
     if named is None:
         raise InUseError(f"No release is in use ({model_dir / CURRENT} is missing): {_CHOOSE}")
     return named
+
+
+def places(model_dir: Path) -> tuple[Path, Path]:
+    """The folders that releases lie in: one's own, which count more, and those that the program ships."""
+    return model_dir, model_dir / SHIPPED
+
+
+def folder(model_dir: Path, version: str) -> Path:
+    """Where a release lies; in `model_dir` when it is nowhere."""
+    own, shipped = (place / version for place in places(model_dir))
+    return shipped if shipped.is_dir() and not own.exists() else own
+
+
+def default(model_dir: Path) -> Path:
+    """The CURRENT that counts as long as there is no IN_USE."""
+    own, shipped = (place / CURRENT for place in places(model_dir))
+    return shipped if shipped.is_file() and not own.exists() else own
 
 
 def first_line(path: Path) -> str | None:

@@ -91,7 +91,7 @@ class Explained:
     problem: str = ""
 
 
-OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS")
+OTHERS = ("PYTHON", "TZ", "PATH", "OMP_NUM_THREADS", "PUID", "PGID")
 """Names that may stand in `.env` for other programs."""
 
 SECRETS = ("API_TOKEN", "PING_URL", "NOTIFY_URLS")

@@ -2,12 +2,15 @@
 
 import contextlib
 import logging
+import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from pathlib import Path
 
 import numpy as np
 
@@ -44,6 +47,8 @@ class Answered:
     """The mean of its pixels, 0 to 255."""
     contrast: float
     """Their standard deviation."""
+    sketch: bytes = b""
+    """What it looks like, if that was asked for and the release can say it."""
 
 
 class Engine:
@@ -138,22 +143,27 @@ class Engine:
                 return str(error) or type(error).__name__
             return " ".join(filter(None, faults))
 
-    def answer(self, photos: Sequence[bytes]) -> list[Answered | PhotoError]:
-        """An answer for every photo, in order: what is on it, or why it cannot be read."""
+    def answer(self, photos: Sequence[bytes], *, sketch: bool = False) -> list[Answered | PhotoError]:
+        """An answer for every photo, in order: what is on it, or why it cannot be read.
+
+        With `sketch` also what it looks like, if the release can say it.
+        """
         assert self._predictor is not None  # routes ask only when it is ready
         with self._cores_free:
             read = [self._read(photo) for photo in photos]
             seen = [found for found in read if not isinstance(found, PhotoError)]
-            answers = iter(self._look(seen) if seen else [])
+            answers = iter(self._look(seen, sketch=sketch) if seen else [])
             return [found if isinstance(found, PhotoError) else next(answers) for found in read]
 
-    def _look(self, read: "Sequence[tuple[np.ndarray, float]]") -> list[Answered]:
+    def _look(self, read: "Sequence[tuple[np.ndarray, float]]", *, sketch: bool) -> list[Answered]:
         """The network's answers for photos' pixels, and what was measured on the way."""
         assert self._predictor is not None
         pixels = np.stack([photo for photo, _ in read])
-        predictions = self._predictor.predict(pixels)
+        scores = self._predictor.scores(pixels)
         seconds = [photo_seconds for _, photo_seconds in read]
-        return list(map(Answered, predictions, seconds, *_light(pixels)))
+        wanted = sketch and self._predictor.makes_sketches
+        sketches = [row.tobytes() for row in self._predictor.sketches(scores)] if wanted else repeat(b"")
+        return list(map(Answered, self._predictor.answers(scores), seconds, *_light(pixels), sketches))
 
     def _read(self, photo: bytes) -> tuple[np.ndarray, float] | PhotoError:
         """A photo's pixels and the seconds that they took, or why there are none."""
@@ -242,7 +252,21 @@ class Watchdog:
 
 
 def usable_cores() -> int:
-    """How many cores this process may use: its affinity, not what the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """How many cores this process may use: its affinity and a container's limit, not what the machine has."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, cores_allowed())))
+
+
+def cores_allowed(root: Path = Path("/sys/fs/cgroup")) -> float:
+    """How many cores the control group of a container leaves it (`docker run --cpus`, `resources.limits.cpu`).
+
+    The files are those of cgroup v2 and v1, as a container sees its own group.
+    """
+    v1 = root / "cpu"
+    for files in ([root / "cpu.max"], [v1 / "cpu.cfs_quota_us", v1 / "cpu.cfs_period_us"]):
+        with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+            # ValueError: "max", no limit
+            quota, period = map(int, " ".join(file.read_text() for file in files).split())
+            if quota > 0:
+                return quota / period
+    return math.inf

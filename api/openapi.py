@@ -13,6 +13,13 @@ REFERENCE = "#/components/schemas/{model}"
 FILE = {"type": "string", "format": "binary"}
 PHOTO = {**FILE, "minLength": 1}
 
+SKETCH: dict[str, Any] = {
+    "name": "sketch",
+    "in": "query",
+    "description": "Whether to answer what a photo looks like, too",
+    "schema": {"type": "boolean", "default": False},
+}
+
 ALWAYS = (400, 413, 431, 500)
 """What any request may be answered: it is malformed, too large, its header is too large, or the server has a fault."""
 
@@ -45,6 +52,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict": {
                 "post": {
                     "summary": "What is on one photo",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _one_photo()},
                     "responses": {
                         "200": _json("The answer of every head", "Answer"),
@@ -55,6 +63,7 @@ def document(batch_photos: int) -> dict[str, Any]:
             "/predict/batch": {
                 "post": {
                     "summary": f"What is on up to {batch_photos} photos",
+                    "parameters": [SKETCH],
                     "requestBody": {"required": True, "content": _many_photos()},
                     "responses": {
                         "200": _json("A prediction or an error for each photo, in order", "Answers"),

@@ -1,5 +1,6 @@
 """What the sidecar answers; `/` names it all."""
 
+import base64
 import functools
 import hmac
 import json
@@ -91,6 +92,8 @@ def health() -> Response:
         status="ready" if predictor else "broken" if engine.fault else "starting",
         model_version=predictor.release.version if predictor else "",
         network=predictor.form if predictor else "",
+        review_precision=_settings().review_precision,
+        sketches=predictor is not None and predictor.makes_sketches,
         detail=engine.fault,
         instance=os.environ.get("API_INSTANCE", ""),
         uptime_seconds=_uptime(),
@@ -186,6 +189,7 @@ def as_sent(answer: Answered) -> Prediction:
                 "brightness": round(answer.brightness, 1),
                 "contrast": round(answer.contrast, 1),
             },
+            **({"sketch": base64.b64encode(answer.sketch).decode()} if answer.sketch else {}),
         }
     )
 
@@ -210,9 +214,17 @@ def _uptime() -> float:
 
 def _answer(engine: Engine, photos: list[bytes]) -> list[Answered | PhotoError]:
     started = time.perf_counter()
-    answers = engine.answer(photos)
+    answers = engine.answer(photos, sketch=_wants_sketches())
     _metrics().count(answers, time.perf_counter() - started)
     return answers
+
+
+def _wants_sketches() -> bool:
+    """Whether the request asks for what photos look like, too."""
+    asked = request.args.get("sketch", "false")
+    if asked not in ("true", "false"):
+        abort(400, "`sketch` is either true or false.")
+    return asked == "true"
 
 
 def _has_token() -> bool:

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import in_use
 from api_settings import ApiSettings
 from batch.files.data_folder import StrangeFolderError
 from batch.files.data_folder import check as check_data_folder
@@ -102,7 +103,8 @@ def places(loaded: BatchSettings) -> Iterator[str]:
     yield from (f"{name}: {why}." for name, why in problems.items())
     if problems.keys().isdisjoint({"DATA_DIR", "LEDGER"}):
         yield from _of_ledger(loaded)
-    if not loaded.api_url and not any(loaded.model_dir.glob("*/classes.json")):
+    there = (any(place.glob("*/classes.json")) for place in in_use.places(loaded.model_dir))
+    if not loaded.api_url and not any(there):
         yield f"MODEL_DIR: there is no release in {loaded.model_dir}."
 
 

@@ -42,8 +42,8 @@ NEW, OLD = ".venv.new-", ".venv.old-"
 STAMP = "made-from"
 
 MODULES = (
-    "apprise", "click", "dotenv", "flask", "multipart", "numpy", "onnxruntime", "PIL", "pillow_heif", "prometheus_client",
-    "pydantic_settings", "requests", "schedule", "tornado", "tqdm", "xlsxwriter",
+    "apprise", "argon2", "click", "dotenv", "flask", "itsdangerous", "multipart", "numpy", "onnxruntime", "PIL",
+    "pillow_heif", "prometheus_client", "pydantic_settings", "requests", "schedule", "tornado", "tqdm", "xlsxwriter",
     *(["gunicorn"] if sys.platform != "win32" else []),
     *(["psutil"] if sys.platform != "linux" else []),
 )  # fmt: skip

@@ -29,8 +29,12 @@ class Lock:
     ...     pass  # alone here
     """
 
-    def __init__(self, path: Path, *, wait: bool = False) -> None:
-        """Take the lock.
+    def __init__(
+        self, path: Path, *, wait: bool = False, patience: float = LOOKER_SECONDS, signed: bool = True
+    ) -> None:
+        """Take the lock; one that is held is asked for again for so many seconds, with `wait` for ever.
+
+        `signed`: the file says who holds it, for the message that others get.
 
         Raises:
             LockHeldError: another process holds it (only with `wait=False`).
@@ -38,18 +42,19 @@ class Lock:
         """
         self.path = path
         self._file = _handed_over(path) or path.open("a+b")
-        until = time.monotonic() + LOOKER_SECONDS
+        until = time.monotonic() + patience
         while True:
             try:
                 _lock(self._file, wait=wait)
                 break
             except (BlockingIOError, PermissionError):  # as POSIX and as Windows say it
-                if time.monotonic() > until:
+                if time.monotonic() >= until:
                     holder = _read_holder(self._file)
                     self._file.close()
                     raise LockHeldError(f"another run{holder} is at work on {path.parent}") from None
                 time.sleep(LOOKER_SECONDS / 10)
-        self._write_holder()
+        if signed:
+            self._write_holder()
 
     def __enter__(self) -> "Lock":
         return self
@@ -60,6 +65,10 @@ class Lock:
     def release(self) -> None:
         """Free the lock; the file stays, so that nobody locks a file that another just removed."""
         self._file.close()
+
+    def fileno(self) -> int:
+        """The number of the open file, as the operating system knows it."""
+        return self._file.fileno()
 
     def _write_holder(self) -> None:
         """Say who holds the lock; only for the message above, so a full disk does not matter."""
@@ -94,11 +103,21 @@ def refuse_if_at_work(folder: Path) -> None:
         LockHeldError: a run is at work there.
         OSError: the lock cannot be read.
     """
-    with contextlib.suppress(FileNotFoundError), (folder / LOCK_NAME).open("rb") as file:
+    refuse_if_locked(folder / LOCK_NAME)
+
+
+def refuse_if_locked(path: Path) -> None:
+    """The same for any lock's file; one that is missing, or a folder, is nobody's.
+
+    Raises:
+        LockHeldError: somebody holds it.
+        OSError: it cannot be read.
+    """
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError), path.open("rb") as file:
         try:
             _lock(file, wait=False, shared=True)
         except (BlockingIOError, PermissionError):
-            raise LockHeldError(f"another run{_read_holder(file)} is at work on {folder}") from None
+            raise LockHeldError(f"another run{_read_holder(file)} is at work on {path.parent}") from None
 
 
 def _handed_over(path: Path) -> BinaryIO | None:

@@ -13,7 +13,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, HttpUrl, SecretStr, field_validator, model_validator
 from pydantic_settings import NoDecode
 
 from batch.exits import Exit, NotDoneError
@@ -70,6 +70,11 @@ class BatchSettings(Settings):
     notify_urls: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     notify_when: Literal["trouble", "always"] = "trouble"
     metrics_file: ProjectPath | None = None
+    pages_host: str = Field("127.0.0.1", min_length=1)
+    pages_port: int = Field(8000, ge=1, le=65535)
+    pages_url: HttpUrl | None = None
+    pages_plain_http: Literal["yes", "no"] = "no"
+    pages_secrets: ProjectPath = Field(Path("pages-secrets.json"), validate_default=True)
 
     @field_validator("ledger", "metrics_file")
     @classmethod
@@ -90,6 +95,13 @@ class BatchSettings(Settings):
     def _is_an_address(cls, value: SecretStr | None) -> SecretStr | None:
         if value and not value.get_secret_value().startswith(("http://", "https://")):
             raise ValueError("it has to begin with http:// or https://")
+        return value
+
+    @field_validator("pages_url")
+    @classmethod
+    def _is_a_plain_address(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value and (value.username or value.password or value.query or value.fragment):
+            raise ValueError("it has to be like https://photos.example.org or https://example.org/photos")
         return value
 
     @field_validator("ignore", "notify_urls", mode="before")

@@ -5,6 +5,7 @@
     python -m benchmarks.scale      100,000 photos waiting, 1,000,000 rows in the ledger; memory over time
     python -m benchmarks.peers      the same model behind other model servers
     python -m benchmarks.accuracy   a night on labelled photos: every file accounted for, how many answers right
+    python -m benchmarks.audit      how soon the audit shows that a promise is broken
     python -m benchmarks.extraction PHOTOS  the lab's masks and backgrounds, against rembg used plainly
 
 Machines differ and are noisy: read the ratios, not the seconds. `docs/performance.md` has the tables.

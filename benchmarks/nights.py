@@ -13,13 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from model.releasing.calibrate import calibrate
-from model.releasing.export import with_held_out
+from model.releasing.evaluate import chosen as given
+from model.releasing.export import judged_by_others
 from model.releasing.nights import draw, fare
-from model.serving.answers import decode
-from model.training.held_out_scores import HeldOutScores, load_held_out
+from model.training.held_out_scores import load_held_out
 from model.training.labels import UNKNOWN
-from model.training.run import Run, load_run
+from model.training.run import load_run
 
 NIGHTS = 200
 SHARES = (0.0, 0.25, 0.5, 1.0)
@@ -37,36 +36,14 @@ def main() -> None:
     run, held_out = load_run(chosen.run), load_held_out(chosen.held_out)
     if held_out.kinds is None or held_out.groups is None:
         raise SystemExit(f"{chosen.held_out} does not say of which kind its photos are.")
-    filed, right = _judged(run, held_out, held_out.groups, chosen.promise)
+    probable, filed = judged_by_others(run, held_out, chosen.promise)
+    right = given("sub", probable, run.classes) == held_out.labels["sub"]
     garment = held_out.labels["sub"] != UNKNOWN
     print(f"{'kind':<14}{'photos':>8}{'filed':>8}{'right':>8}   as they are")
     for kind in np.unique(held_out.kinds[garment]):
         here = garment & (held_out.kinds == kind)
         print(f"{kind:<14}{here.sum():>8}{filed[here].mean():>8.3f}{right[here & filed].mean():>8.3f}")
     _show(held_out.kinds, held_out.labels["sub"], filed, right, chosen.promise)
-
-
-def _judged(
-    run: Run, held_out: HeldOutScores, groups: np.ndarray, promise: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """What is filed and what is right, each half of the groups judged by what the other half has set."""
-    filed, right = np.zeros(len(groups), bool), np.zeros(len(groups), bool)
-    half = (
-        np.random.default_rng(0).permutation(len(np.unique(groups)))[
-            np.unique(groups, return_inverse=True)[1]
-        ]
-        % 2
-    )
-    for side in (0, 1):
-        set_by, judged = held_out.take(half != side), np.flatnonzero(half == side)
-        familiar, kinds = with_held_out(run.familiar, set_by)
-        classes = calibrate(run.classes, set_by.scores, set_by.labels, kinds=kinds, groups=set_by.groups)
-        scores = {name: values[judged] for name, values in held_out.scores.items()}
-        answers = decode(scores, classes, review_precision=promise, familiar=familiar)
-        filed[judged] = [not answer.needs_review for answer in answers]
-        given = np.array([classes.subs.index(answer.sub.name) for answer in answers])
-        right[judged] = given == held_out.labels["sub"][judged]
-    return filed, right
 
 
 def _show(kinds: np.ndarray, subs: np.ndarray, filed: np.ndarray, right: np.ndarray, promise: float) -> None:

@@ -26,6 +26,8 @@ class GpuNetwork:
     Raises WeightsError.
     """
 
+    outputs = (*OUTPUTS, FEATURES)
+
     def __init__(self, folder: Path, classes: Classes, size: int, device: str = "cuda") -> None:
         served = Served(load_release(folder, classes), size).eval().requires_grad_(False).to(device)
         self._served = served.half() if device == "cuda" else served
@@ -37,5 +39,6 @@ class GpuNetwork:
         """The raw scores of uint8 (N, 224, 224, 3) pixels; see `Predictor.scores`."""
         with self._one_at_a_time, torch.inference_mode():
             scores = self._served(torch.from_numpy(np.ascontiguousarray(pixels)).to(self._device))
-            names = (*OUTPUTS, FEATURES)
-            return {name: score.float().cpu().numpy() for name, score in zip(names, scores, strict=True)}
+            return {
+                name: score.float().cpu().numpy() for name, score in zip(self.outputs, scores, strict=True)
+            }

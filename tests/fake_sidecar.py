@@ -22,10 +22,11 @@ def photo(
     doubt: bool = False,
     broken: bool = False,
     unsupported: bool = False,
+    doubts: str = "",
 ) -> bytes:
-    """Bytes that begin like a JPEG and tell the fake sidecar what to answer."""
+    """Bytes that begin like a JPEG and tell the fake sidecar what to answer; `doubts` are those that move nothing."""
     state = "broken" if broken else "unsupported" if unsupported else ""
-    return JPEG + f"{text}|{sub}|{'doubt' if doubt else ''}|{state}".encode()
+    return JPEG + "|".join([text, sub, "doubt" if doubt else "", state, doubts]).encode()
 
 
 class FakeSidecar:
@@ -45,6 +46,9 @@ class FakeSidecar:
         self.golden_behaviour: CheckBehaviour | None = None
         self.soundness: dict[str, Any] = {"sound": True, "detail": ""}
         self.health: dict[str, Any] = {"status": "ready", "model_version": "fake-1", "instance": ""}
+        self.health["review_precision"] = 0.97
+        self.sketch: object = None
+        """What every photo looks like, where that is asked for."""
         self.release = "fake-1"
         """What it answers with."""
         self.token = ""
@@ -91,7 +95,11 @@ class FakeSidecar:
         photos = [file.read() for file in request.files.getlist("files")]
         self.asked.append(photos)
         answer = self.behaviour(photos) if self.behaviour else None
-        return answer or jsonify(model_version=self.release, results=[_result(photo) for photo in photos])
+        results = [_result(photo) for photo in photos]
+        for result in results:
+            if request.args.get("sketch") == "true" and "prediction" in result:
+                result["prediction"]["sketch"] = self.sketch
+        return answer or jsonify(model_version=self.release, results=results)
 
 
 MAIN_OF = {"t-shirt": "upperwear", "pants": "bottomwear", "shoes": "footwear"}
@@ -112,13 +120,13 @@ CLASSES = {
 def _result(content: bytes) -> dict[str, Any]:
     if not content.startswith(JPEG):
         return {"error": {"status": 415, "detail": "This is no photo."}}
-    _, sub, doubt, state, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
+    _, sub, doubt, state, doubts, *_ = content.removeprefix(JPEG).decode("utf-8", "replace").split("|")
     if state.startswith("broken"):
         return {"error": {"status": 422, "detail": "The photo is damaged."}}
     if state.startswith("unsupported"):
         return {"error": {"status": 415, "detail": "This kind of JPEG is not supported."}}
-    doubts = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
-    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, **doubts)}
+    review = {"needs_review": True, "review_reason": "category uncertain (50 %)"} if doubt else {}
+    return {"prediction": prediction(sub, 0.5 if doubt else 0.9, doubts=doubts, **review)}
 
 
 def prediction(sub: str = "t-shirt", probability: float = 0.9, /, **changes: Any) -> dict[str, Any]:

@@ -7,11 +7,15 @@ packages=
 while read -r program package; do
     command -v "$program" > /dev/null || packages="$packages $package"
 done << 'LIST'
+buildah buildah
 chromium chromium
+crun crun
 curl curl
+debootstrap debootstrap
 localedef locales
 node nodejs
 pdftotext poppler-utils
+podman podman
 soffice libreoffice-calc
 strace strace
 LIST

@@ -14,7 +14,8 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from model.releasing.promotion import promote
-from model.serving.classes import HEADS, Classes
+from model.serving import familiar
+from model.serving.classes import FEATURES, HEADS, Classes
 from model.serving.predictor import Predictor
 from model.serving.preprocess import read_photo
 from model.serving.releases import load, seal
@@ -31,6 +32,9 @@ WEIGHTS = {
 }
 """Head → (3 channels, classes)."""
 
+LOOKS = np.random.default_rng(0).random((3, 512)).astype(np.float32)
+"""What each channel adds to the features of a release that makes sketches."""
+
 
 def make(
     model_dir: Path,
@@ -39,11 +43,19 @@ def make(
     sub_threshold: float = 0.0,
     heads: tuple[str, ...] = HEADS,
     doubts: Mapping[str, float] | None = None,
+    sketches: bool = False,
 ) -> Path:
-    """Write the release below `model_dir` and make it the current one; returns its folder."""
+    """Write the release below `model_dir` and make it the current one; returns its folder.
+
+    With `sketches` it can say what photos look like.
+    """
     folder = model_dir / version
     (folder / "golden").mkdir(parents=True)
-    onnx.save(_network(), folder / "model.onnx")
+    onnx.save(_network(features=sketches), folder / "model.onnx")
+    if sketches:
+        from model.training.familiarity import fit  # loads scikit-learn, which few tests need
+
+        fit(LOOKS[:2], np.array(["home", "home"])).write(folder / familiar.FILE)
     classes = Classes(
         mains=MAINS,
         subs=SUBS,
@@ -109,7 +121,7 @@ def answer(folder: Path, photo: bytes) -> str:
     return Predictor(load(folder)).predict(np.stack([pixels]))[0].sub.name
 
 
-def _network() -> onnx.ModelProto:
+def _network(*, features: bool) -> onnx.ModelProto:
     nodes = [
         helper.make_node("Cast", ["pixels"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["floats", "axes"], ["means"], keepdims=0),
@@ -130,6 +142,10 @@ def _network() -> onnx.ModelProto:
         else:
             nodes.append(helper.make_node("MatMul", ["scaled", f"{head}_weights"], [head]))
             outputs.append(helper.make_tensor_value_info(head, TensorProto.FLOAT, ["N", len(weights[0])]))
+    if features:
+        constants.append(numpy_helper.from_array(LOOKS, "looks"))
+        nodes.append(helper.make_node("MatMul", ["scaled", "looks"], [FEATURES]))
+        outputs.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, ["N", 512]))
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["N", 224, 224, 3])
     graph = helper.make_graph(nodes, "small", [pixels], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)

@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,13 @@ MODULES = sorted(
     for path in FILES
     if ">>> " in path.read_text("utf-8")
 )
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an example writes is not to lie among somebody's own photos."""
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("name", MODULES)

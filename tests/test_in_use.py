@@ -32,6 +32,26 @@ def test_a_folder_without_either_or_that_is_none_is_one_sentence(tmp_path: Path)
             in_use.version(folder)
 
 
+def test_what_the_program_ships_is_found_by_a_link_beside_ones_own(tmp_path: Path) -> None:
+    own, image = tmp_path / "state", tmp_path / "image"
+    small_release.make(image, "r1")
+    (image / "IN_USE").replace(image / "CURRENT")
+    own.mkdir()
+    with pytest.raises(
+        InUseError
+    ):  # a folder that was not mounted is not taken for one without releases of its own
+        in_use.version(own)
+    (own / "shipped").symlink_to(image)
+    assert in_use.folder(own, in_use.version(own)) == own / "shipped" / "r1"
+    (own / "IN_USE").write_text("mine\n")
+    assert in_use.folder(own, in_use.version(own)) == own / "mine"
+    small_release.make(own, "r1")
+    assert in_use.folder(own, "r1") == own / "r1"
+    (own / "CURRENT").write_text("another\n")
+    (own / "IN_USE").unlink()
+    assert in_use.version(own) == "another"
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -4,7 +4,7 @@ A new command is a function decorated with `@commands.command(…)`, its options
 settings. It imports what it needs when it is called, so that a night does not load what only others use.
 """
 
-from batch.commands import nights, looking, keeping, photos  # noqa: I001 - the order of the help
+from batch.commands import nights, people, looking, keeping, photos  # noqa: I001 - the order of the help
 from batch.commands.group import commands
 
-__all__ = ["commands", "keeping", "looking", "nights", "photos"]
+__all__ = ["commands", "keeping", "looking", "nights", "people", "photos"]

@@ -138,20 +138,26 @@ def schedule(settings: BatchSettings, at: time | None, every: timedelta | None) 
 
 @commands.command(
     exit_codes={0: "shown, or done", 1: "the schedule could not be changed", **WRONG_USAGE},
-    one_of=("cron", "systemd", "task_scheduler"),
+    one_of=("cron", "systemd", "task_scheduler", "pages"),
 )
 @click.option("--cron", is_flag=True, help="A line in your crontab.")
 @click.option("--systemd", is_flag=True, help="A timer and a hardened service (as root).")
 @click.option("--task-scheduler", is_flag=True, help="A task of Windows' Task Scheduler.")
+@click.option(
+    "--pages",
+    is_flag=True,
+    help="The pages, kept running: a service of systemd (as root), or a task of Windows.",
+)
 @click.option("--remove", is_flag=True, help="Take it off again.")
 @click.option("--yes", is_flag=True, help="Do it; without, only show what would be done.")
 @with_settings
 def install(settings: BatchSettings, /, *, remove: bool, yes: bool, **kinds: bool) -> int:
-    """Put the night on the system's schedule (NIGHT_AT), or take it off.
+    """Put the night on the system's schedule (NIGHT_AT), or keep the pages running; or take them off.
 
     Shows what it would do; --yes does it. Examples:
 
       python -m batch install --cron --yes
+      sudo .venv/bin/python -m batch install --pages --yes
       sudo .venv/bin/python -m batch install --systemd --yes
       python -m batch install --cron --remove --yes
     """
@@ -163,5 +169,6 @@ def install(settings: BatchSettings, /, *, remove: bool, yes: bool, **kinds: boo
         tell(f"{plan}\n\nNothing was done; --yes does it{' (as root)' if needs_root(plan) else ''}.")
         return 0
     carry_out(plan)
-    log.info("%s the schedule (%s).", "Removed" if remove else "Installed", kind)
+    what = "pages" if kind == "pages" else f"schedule ({kind})"
+    log.info("%s the %s.", "Removed" if remove else "Installed", what)
     return 0

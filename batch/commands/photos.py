@@ -136,6 +136,38 @@ def prune(
     return 0
 
 
+@commands.command(
+    exit_codes={
+        0: "written",
+        1: "there is nothing to write, or it could not be done",
+        **WRONG_USAGE,
+        **AT_WORK,
+    }
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, resolve_path=True),
+    required=True,
+    metavar="DIR",
+    help="A new or empty folder, or one of an earlier call.",
+)
+@with_settings
+def corrections(settings: BatchSettings, to: Path) -> int:
+    """Copy the photos that people decided on into a folder to learn from.
+
+    By category, with a labels.csv; the next call brings the folder up to date. The ledger is only read. Example:
+
+      python -m batch corrections --to corrections
+      python -m model calibrate mine-1 --from corrections
+    """
+    from batch.upkeep.corrections import write
+
+    with _rehearsal(settings) as ledger:
+        written = write(settings, ledger, to)
+    tell(f"{to} holds {written}.")
+    return 0
+
+
 @contextlib.contextmanager
 def _at_work(settings: BatchSettings) -> Iterator[Ledger]:
     """The ledger, for commands that move filed photos; its CSVs follow when they are done."""

@@ -8,9 +8,10 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import in_use
 from batch.checksum import digest
@@ -18,7 +19,17 @@ from batch.files import filing
 from batch.files.companions import is_companion, is_kind, is_raw
 from batch.files.left_alone import is_left_alone
 from batch.records import moments
-from batch.records.ledger import MODEL_ANSWER, Ledger, Row
+from batch.records.ledger import Ledger, Row
+from batch.records.verdict import (
+    AUDIT,
+    NO_CLOTHING,
+    Verdict,
+    as_the_model_had_it,
+    category_of,
+    decide,
+    is_of_audit,
+    keep_models_answer,
+)
 from batch.settings import BatchSettings
 
 PUT_THERE = "put there by hand"
@@ -63,12 +74,14 @@ def follow(settings: BatchSettings, ledger: Ledger, *, whole: bool = False) -> i
     """
     seen = look(settings, ledger, whole=whole)
     now = moments.now()
+    followed = 0
     for row, place in seen.moved:
-        before = row.moved_to
-        _move(row, place, now, seen.categories)
-        ledger.follow(row, before)
+        if ledger.follow(moved_by_hand(row, place, now, seen.categories), row, now):
+            followed += 1
+        else:  # somebody has decided on it at a page meanwhile: look once more the next time
+            seen.times[place.rpartition("/")[0]] = LOOK_AGAIN
     ledger.set_folder_times(seen.times)
-    return len(seen.moved)
+    return followed
 
 
 def look(settings: BatchSettings, ledger: Ledger, *, whole: bool) -> Seen:
@@ -101,24 +114,43 @@ def place_of(path: Path, data_dir: Path) -> str:
 
 def known_categories(settings: BatchSettings, ledger: Ledger) -> set[tuple[str, str]]:
     """Every main and sub-category that a folder below `processed` may be: the model's, and those in the ledger."""
-    found = ledger.categories()
-    for main_of in (_from_server(ledger), _from_release(settings.model_dir)):
-        found.update((main, sub) for sub, main in main_of.items())
-    return found
+    model = answers_of_model(settings, ledger)
+    return ledger.categories() | {(main, sub) for sub, main in model.main_of.items()}
 
 
-def _from_server(ledger: Ledger) -> dict[str, str]:
-    kept: dict[str, str] = json.loads(ledger.note(CATEGORIES) or "{}")
-    return kept
+@dataclass(frozen=True)
+class Answers:
+    """What the model may answer."""
+
+    main_of: dict[str, str]
+    """The main category of each sub-category."""
+    backgrounds: tuple[str, ...]
+    colours: tuple[str, ...]
 
 
-def _from_release(model_dir: Path) -> dict[str, str]:
-    """The categories of the release in use, where there is one on this machine."""
+def answers_of_model(settings: BatchSettings, ledger: Ledger) -> Answers:
+    """What the server and the release in use may answer; where neither says so, what the latest photo was told apart by."""
+    release = _release(settings.model_dir)
+    latest: dict[str, Any] = {}
+    for row in ledger.latest(1):
+        latest = json.loads(row.probabilities or "{}")
+    main_of = {str(sub): str(main) for sub, main in release.get("main_of", {}).items()}
+    return Answers(
+        main_of | json.loads(ledger.note(CATEGORIES) or "{}"),
+        tuple(map(str, release.get("backgrounds") or latest.get("background", ()))),
+        tuple(map(str, release.get("colours") or latest.get("colour", ()))),
+    )
+
+
+def _release(model_dir: Path) -> dict[str, Any]:
+    """The classes of the release in use, where there is one on this machine."""
     try:
-        content = json.loads((model_dir / in_use.version(model_dir) / "classes.json").read_text("utf-8"))
-        return {str(sub): str(main) for sub, main in content["main_of"].items()}
-    except (in_use.InUseError, OSError, ValueError, KeyError, AttributeError, TypeError):
+        folder = in_use.folder(model_dir, in_use.version(model_dir))
+        content = json.loads((folder / "classes.json").read_text("utf-8"))
+    except (in_use.InUseError, OSError, ValueError):
         return {}
+    is_sound = isinstance(content, dict) and isinstance(content.get("main_of"), dict)
+    return content if is_sound else {}
 
 
 class _InItsPlaceError(Exception):
@@ -151,47 +183,45 @@ def _is_same_file(one: Path, other: Path) -> bool:
         return False
 
 
-def _move(row: Row, place: str, now: str, known: set[tuple[str, str]]) -> None:
-    """Change a row as its photo's new place decides."""
+def moved_by_hand(row: Row, place: str, now: str, known: set[tuple[str, str]]) -> Row:
+    """The row as its photo's new place decides."""
     status = _status(place, known)
     if status == "review" and row.status != "review":
-        _restore(row)
-        row.status, row.needs_review, row.review_reason = "review", True, PUT_THERE
-        row.decision, row.decided_at, row.decided_by = "", "", ""
-    elif status == "processed" and (row.status != "processed" or category(place) != _category_of(row)):
-        _decide(row, place, now)
-    row.moved_to = place
+        kept = replace(keep_models_answer(row), moved_to=place)
+        waits = replace(as_the_model_had_it(kept), status="review", needs_review=True)
+        waits.review_reason = f"{PUT_THERE}, {AUDIT}" if is_of_audit(row) else PUT_THERE
+        return waits
+    if status == "processed" and says(place) != says_row(row):
+        return replace(decide(row, says(place), by="", now=now), moved_to=place)
+    return replace(row, moved_to=place)
 
 
-def _decide(row: Row, place: str, now: str) -> None:
-    """Write a person's answer into the row; the model's own is kept beside it."""
-    if not row.model_answer:
-        row.model_answer = json.dumps({name: getattr(row, name) for name in MODEL_ANSWER})
-    _restore(row)
-    accepted = category(place) == _category_of(row)
-    if not accepted:
-        row.main_category, row.sub_category = category(place)
-        row.main_category_probability = row.sub_category_probability = None
-    if row.status != "processed":  # a sure photo keeps its mark for the audit
-        row.review_reason = ""
-    row.status, row.needs_review, row.error, row.duplicate_of = "processed", False, "", ""
-    row.decision, row.decided_at, row.decided_by = "accepted" if accepted else "corrected", now, ""
+def says(place: str) -> Verdict:
+    """What a place below `processed` says that its photos show: a category, or no clothing."""
+    main, sub = category(place)
+    return Verdict(no_clothing=True) if main == NO_CLOTHING else Verdict(main=main, sub=sub)
 
 
-def _restore(row: Row) -> None:
-    """Bring the model's own answer back, should a person have changed it before."""
-    if row.model_answer:
-        for name, value in json.loads(row.model_answer).items():
-            setattr(row, name, value)
+def says_row(row: Row) -> Verdict | None:
+    """What the place says that a row's photo should lie at; nothing for photos that belong elsewhere."""
+    if row.status != "processed":
+        return None
+    main, sub = category_of(row)
+    return Verdict(main=main, sub=sub) if main else Verdict(no_clothing=True)
 
 
-def _category_of(row: Row) -> tuple[str, str]:
-    return row.main_category, row.sub_category
+def fits(place: str, row: Row) -> bool:
+    """Whether a place is one where the row's photo belongs."""
+    if row.status == "processed":
+        return _top(place) == "processed" and says(place) == says_row(row)
+    return _top(place) == ("duplicates" if row.status == "duplicate" else row.status)
 
 
 def category(place: str) -> tuple[str, str]:
     """Main and sub-category that a place below `processed` says; empty where it says none."""
     _, main, sub, *rest = [*place.split("/"), "", "", ""]
+    if main == NO_CLOTHING and sub:
+        return main, ""
     return (main, sub) if any(rest) else ("", "")
 
 
@@ -199,7 +229,9 @@ def _status(place: str, known: set[tuple[str, str]]) -> str:
     """What a place decides: `review`, `processed` for a category's folder, or nothing."""
     if _top(place) == "review":
         return "review"
-    return "processed" if _top(place) == "processed" and category(place) in known else ""
+    if _top(place) != "processed":
+        return ""
+    return "processed" if category(place) in {*known, (NO_CLOTHING, "")} else ""
 
 
 def _top(place: str) -> str:

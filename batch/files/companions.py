@@ -13,7 +13,8 @@ each extension as it likes.
 
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from batch.files.left_alone import COMPANIONS
@@ -37,10 +38,16 @@ class Folder:
     ['IMG_1.MOV', 'IMG_1.jpg.xmp']
     """
 
-    def __init__(self, path: StrPath, moved: Mapping[str, StrPath] | None = None) -> None:
+    def __init__(
+        self,
+        path: StrPath,
+        moved: Mapping[str, StrPath] | None = None,
+        kinds: Collection[str] | None = None,
+    ) -> None:
         """Look at the names in the folder; one that cannot be read is as good as empty.
 
-        `moved` are photos that count as if they still lay here, and where they lie.
+        `moved` are photos that count as if they still lay here, and where they lie; `kinds` the names that can be
+        companions, where they are known.
         """
         self._path = path
         self._moved = moved or {}
@@ -49,7 +56,7 @@ class Folder:
         self._photo_of: dict[str, str | None] = {}
         self._others: dict[str, list[str]] | None = None
         self._is_photo: dict[str, bool] = {}
-        self._kinds = frozenset(_files(path, is_kind))
+        self._kinds = frozenset(_files(path, is_kind) if kinds is None else kinds)
         for name in self._kinds:
             for key in _keys(name):
                 self._companions.setdefault(key, []).append(name)
@@ -102,9 +109,9 @@ class Folder:
 class Taken:
     """The names that are taken in a folder: whether a photo can join them so that nobody's companions get mixed up."""
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, kinds: Collection[str] | None = None) -> None:
         self._path = path
-        self._claimed = _kin(_files(path, is_kind))
+        self._claimed = _kin(_files(path, is_kind) if kinds is None else kinds)
         """The names and stems of photos that the companions which lie there may belong to."""
         self._added: set[str] = set()
         self._all: set[str] | None = None
@@ -130,6 +137,48 @@ class Taken:
                 self._claimed.update(kin)
             if self._all is not None:
                 self._all.update(kin)
+
+
+class Kinds:
+    """The names in folders that can be companions, remembered while nobody but ourselves changes a folder.
+
+    For one who moves photo after photo out of folders with a hundred thousand others, in several threads.
+    """
+
+    SECONDS = 30.0
+    """Not longer: a change within the same tick of the disk's clock as one of ours is not seen."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[int, float, frozenset[str]]] = {}
+        """By folder: its time, when it was looked at, the names."""
+
+    def of(self, folder: StrPath) -> frozenset[str]:
+        """The names in a folder that can be companions."""
+        path, now = os.fspath(folder), time.monotonic()
+        changed = _time_of(path)
+        known = self._known.get(path)
+        if known and known[0] == changed and now - known[1] < self.SECONDS:
+            return known[2]
+        names = frozenset(_files(path, is_kind))
+        self._known[path] = changed, now, names
+        return names
+
+    @contextlib.contextmanager
+    def moving(self, *folders: StrPath) -> Iterator[None]:
+        """What is done here moves photos without companions from and to folders: that changes no names remembered."""
+        before = [(os.fspath(folder), _time_of(folder)) for folder in folders]
+        yield
+        for path, changed in before:
+            known = self._known.get(path)
+            if known and known[0] == changed:
+                self._known[path] = _time_of(path), known[1], known[2]
+
+
+def _time_of(folder: StrPath) -> int:
+    try:
+        return os.stat(folder).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def companions_of(photo: StrPath) -> list[Path]:

@@ -19,7 +19,8 @@ from batch.checksum import digest
 from batch.files.companions import Folder, Taken, companions_of, place_beside
 from batch.files.left_alone import is_left_alone
 from batch.logs import log
-from batch.records.ledger import Ledger, Row
+from batch.records.ledger import Decision, Ledger, Row
+from batch.records.verdict import NO_CLOTHING
 from batch.rename import StrPath, rename_new
 
 FOLDERS = ("processed", "review", "failed", "duplicates")
@@ -60,12 +61,21 @@ class PhotoChangedError(Exception):
 
 def folder_of(row: Row) -> str:
     """The folder that a photo belongs in, relative to `DATA_DIR`, with its sub-folders below `incoming`."""
-    if row.status == "processed":
-        folder = f"processed/{_component(row.main_category)}/{_component(row.sub_category)}"
+    if row.status == "processed" and row.decision == Decision.NO_CLOTHING:
+        folder = f"processed/{NO_CLOTHING}"
+    elif row.status == "processed":
+        folder = f"processed/{component(row.main_category)}/{component(row.sub_category)}"
     else:
         folder = {"review": "review", "failed": "failed", "duplicate": "duplicates"}[row.status]
     parent = os.path.dirname(os.fsdecode(row.source))  # Path would normalise the name
     return "/".join([folder, *(_numbered(part, 1) for part in readable(parent).split("/") if part)])
+
+
+def component(name: str) -> str:
+    """A class name as a folder name; it comes from the sidecar, so it may not lead anywhere else."""
+    if not name or name in (".", "..") or re.search(r"[/\\:\x00-\x1f]", name):
+        raise FilingError(f"the model server answered a class {name!r}, which cannot be a folder's name")
+    return name
 
 
 def choose_name(data_dir: Path, row: Row, reserved: Collection[str], look: Look | None = None) -> str:
@@ -456,13 +466,6 @@ def _is_reservation(target: Path, mtime_ns: int) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return stat.S_ISREG(facts.st_mode) and facts.st_size == 0 and facts.st_mtime_ns != mtime_ns
-
-
-def _component(name: str) -> str:
-    """A class name as a folder name; it comes from the sidecar, so it may not lead anywhere else."""
-    if not name or name in (".", "..") or re.search(r"[/\\:\x00-\x1f]", name):
-        raise FilingError(f"the model server answered a class {name!r}, which cannot be a folder's name")
-    return name
 
 
 def _numbered(name: str, number: int, photo: str = "", companions: Iterable[str] = ()) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from types import FrameType
 
+import in_use
 import logformat
 from api_settings import ApiSettings
 from batch import config
@@ -257,14 +258,17 @@ def _look_back(settings: BatchSettings, ledger: Ledger, run: Run) -> None:
 def _compare(settings: BatchSettings, ledger: Ledger, run: Run, seen: summary.Summary) -> None:
     runs = ledger.runs(since=moments.days_before(run.started_at, history.REMEMBERED))
     verdict = drift.judge(nights.by_night(runs, settings.night_at), nights.unusual(runs, settings.night_at))
-    sentences = verdict.sentences
+    sentences, unlike = verdict.sentences, ""
     if run.model_version:
-        sentences += drift.against_release(seen, settings.model_dir / run.model_version / "metrics.json")
+        metrics = in_use.folder(settings.model_dir, run.model_version) / "metrics.json"
+        unlike = drift.unlike_training(seen, metrics)
+        sentences += [*filter(None, [unlike]), *drift.against_release(seen, metrics)]
     run.summary |= {
         "drift": sentences,
         "unusual": verdict.is_unusual,
         "unusual_measures": verdict.measures,
         "unusual_since": str(verdict.since or ""),
+        "unlike": unlike,
     }
     ledger.end_run(run)
 
@@ -304,6 +308,11 @@ def _recover(settings: BatchSettings, ledger: Ledger, run: Run) -> list[str]:
             ledger.end_run(earlier)
     if moved := by_hand.follow(settings, ledger):
         log.info("%d photos were moved by hand since; their rows say where they are now.", moved)
+    if knows_all and csv_files.lag(ledger).changes:  # what people have decided by day
+        try:
+            csv_files.update_csv(ledger, settings.csv_path)
+        except csv_files.ExportError as error:
+            log.warning("%s", error)  # the night's end tries again
     return problems
 
 
@@ -329,6 +338,8 @@ def _sweep(
             return  # no need to start a server
         with servers:
             run.model_version = servers.versions[0]
+            if len(servers.promises) == 1:
+                (run.settings["REVIEW_PRECISION"],) = map("{:g}".format, servers.promises)
             _note_categories(ledger, servers)
             started = time.monotonic()
             try:
@@ -420,9 +431,13 @@ def told(settings: BatchSettings) -> dict[str, str]:
 
 
 def without_secrets(settings: Settings) -> dict[str, str]:
-    """The settings as text, without secrets."""
+    """The settings as text, without secrets, and without those of the pages, which are of no use to a night."""
     values = settings.model_dump(mode="json")
-    shown = {name.upper(): value for name, value in values.items() if value not in (None, [], "")}
+    shown = {
+        name.upper(): value
+        for name, value in values.items()
+        if value not in (None, [], "") and not name.startswith("pages_")
+    }
     return {
         name: ", ".join(value) if isinstance(value, list) else str(value) for name, value in shown.items()
     }

@@ -29,7 +29,7 @@ from batch.logs import log
 from batch.night.asking import Asking
 from batch.night.budget import ErrorBudget
 from batch.night.refusals import Refusals, in_words, words_of_unread
-from batch.records import moments
+from batch.records import moments, sketches
 from batch.records.ledger import Ledger, Row, Run
 from batch.server.pool import Answered, Member, Pool
 from batch.server.sidecar import SidecarDownError
@@ -619,6 +619,8 @@ def fill_in(row: Row, prediction: Prediction, audit_share: float) -> None:
     row.review_reason = prediction.review_reason
     row.doubts = prediction.doubts
     row.status = "review" if row.needs_review else "processed"
+    if row.needs_review and prediction.sketch:
+        row.sketch = sketches.decoded(prediction.sketch)
     if not row.needs_review and is_audited(row.sha256, audit_share):
         row.review_reason = ", ".join(filter(None, [row.review_reason, "audit"]))
 

@@ -3,7 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from batch.records.ledger import APPLICATION_ID, Ledger, LedgerError
+from batch.records.ledger import Ledger, LedgerError
+from batch.records.schema import APPLICATION_ID
 from replacing import replacing
 
 

@@ -4,24 +4,50 @@ import contextlib
 import io
 import json
 import os
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Any
 
 from batch.exits import NotDoneError
+from batch.lock import Lock
 from batch.logs import log
 from batch.records import moments, spreadsheet, takeover
 from batch.records.cells import cells, is_ours, text_of_lines
-from batch.records.ledger import CSV_COLUMNS, CSV_NOTE, Ledger, Row
+from batch.records.ledger import CSV_COLUMNS, Ledger, Row
+from batch.records.schema import CSV_NOTE
+from batch.records.verdict import as_the_model_had_it
 from batch.rename import rename_new
 from replacing import replacing
 
 ROWS_AT_ONCE = 1000
 _RUNS_NOTE = "run csvs"
 
+LOCK_NAME = ".nightsort.csv.lock"
+"""Beside the ledger: whoever writes `predictions.csv` holds it, a night or the pages."""
+
+QUIET_SECONDS = 60
+LATEST_SECONDS = 900
+"""People's decisions reach the CSV when nobody has decided for so long, at latest after that."""
+
 
 class ExportError(NotDoneError):
     """A CSV cannot be written; the ledger has everything, and the next export catches up."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """How far `predictions.csv` is behind the ledger."""
+
+    written_at: str
+    """When it was written last (UTC); empty when never, or by an older version."""
+    changes: int
+    """Changes of its rows that it does not have."""
+    is_due: bool
+    is_late: bool
+    """Nobody has written it although it was due."""
 
 
 def update_csv(ledger: Ledger, path: Path) -> None:
@@ -30,18 +56,35 @@ def update_csv(ledger: Ledger, path: Path) -> None:
     Raises:
         ExportError: the file cannot be written (it may be open in a spreadsheet).
     """
+    with _alone(ledger):
+        mark = _mark(ledger)
+        if _lacks(mark) or not is_as_left(ledger, path):
+            _rebuild(ledger, path)
+            return
+        try:
+            with path.open("ab") as file:
+                last = _write(ledger.exportable_rows(after=mark["last_id"]), file)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.truncate(path, mark["bytes"])  # no half a line for the reader of the morning
+            raise _cannot_write(path, error) from error
+        _set_mark(ledger, path, last or mark["last_id"], mark)
+
+
+def lag(ledger: Ledger, now: float | None = None) -> Lag:
+    """How far the CSV is behind what people have decided since; `now` is in seconds since 1970."""
     mark = _mark(ledger)
-    if mark.get("changed") or not is_as_left(ledger, path):
-        rebuild_csv(ledger, path)
-        return
-    try:
-        with path.open("ab") as file:
-            last = _write(ledger.filed_rows(after=mark["last_id"]), file)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            os.truncate(path, mark["bytes"])  # no half a line for the reader of the morning
-        raise _cannot_write(path, error) from error
-    _set_mark(ledger, path, last or mark["last_id"])
+    now = time.time() if now is None else now
+    quiet, oldest = (
+        now - moments.local(mark[key]).timestamp() if key in mark else 0 for key in ("last", "first")
+    )
+    lacks = _lacks(mark)
+    return Lag(
+        written_at=str(mark.get("written_at", "")),
+        changes=lacks,
+        is_due=bool(lacks) and (quiet >= QUIET_SECONDS or oldest >= LATEST_SECONDS),
+        is_late=bool(lacks) and oldest >= LATEST_SECONDS + QUIET_SECONDS,
+    )
 
 
 def is_as_left(ledger: Ledger, path: Path) -> bool:
@@ -68,9 +111,15 @@ def rebuild_csv(ledger: Ledger, path: Path) -> None:
     Raises:
         ExportError: the file cannot be written.
     """
-    take_over_unknown(ledger, path)
-    last = write_csv(ledger.filed_rows(), path)
-    _set_mark(ledger, path, last)
+    with _alone(ledger):
+        _rebuild(ledger, path)
+
+
+def _rebuild(ledger: Ledger, path: Path) -> None:
+    _take_over_unknown(ledger, path)
+    mark = _mark(ledger)  # before the rows are read: what changes later is not in the file
+    last = write_csv(ledger.exportable_rows(), path)
+    _set_mark(ledger, path, last, mark)
 
 
 def take_over_unknown(ledger: Ledger, path: Path) -> None:
@@ -81,6 +130,11 @@ def take_over_unknown(ledger: Ledger, path: Path) -> None:
     Raises:
         ExportError: the file cannot be read, or renamed.
     """
+    with _alone(ledger):
+        _take_over_unknown(ledger, path)
+
+
+def _take_over_unknown(ledger: Ledger, path: Path) -> None:
     if is_as_left(ledger, path):
         return
     try:
@@ -120,18 +174,23 @@ def export_run(ledger: Ledger, folder: Path, run_id: str, *, xlsx: bool = False)
         ExportError: the CSV cannot be written.
     """
     path, workbook = folder / f"{run_id}.csv", folder / f"{run_id}.xlsx"
-    rows = ledger.filed_rows(run_id=run_id)
+    rows = _of_the_night(ledger, run_id)
     first = next(rows, None)
     if first is not None:
         write_csv(chain([first], rows), path)
         if xlsx:
-            spreadsheet.write(ledger.filed_rows(run_id=run_id), workbook, ledger.count_of_run(run_id))
+            spreadsheet.write(_of_the_night(ledger, run_id), workbook, ledger.count_of_run(run_id))
         return
     try:
         path.unlink(missing_ok=True)  # all its photos were put back
         workbook.unlink(missing_ok=True)
     except OSError as error:
         raise _cannot_write(path, error) from error
+
+
+def _of_the_night(ledger: Ledger, run_id: str) -> Iterator[Row]:
+    """A run's rows as the night had them, whatever people have decided since; and where the photos lie now."""
+    return map(as_the_model_had_it, ledger.filed_rows(run_id=run_id))
 
 
 def update_run_csvs(ledger: Ledger, folder: Path, *, xlsx: bool = False) -> None:
@@ -192,21 +251,41 @@ def _write(rows: Iterator[Row], file: io.BufferedWriter) -> int:
     return last
 
 
-def _mark(ledger: Ledger) -> dict[str, int]:
-    """The file as the last export left it, the last row in it, and whether rows before that have changed since."""
-    kept: dict[str, int] = json.loads(ledger.note(CSV_NOTE) or "{}")
+@contextlib.contextmanager
+def _alone(ledger: Ledger) -> Iterator[None]:
+    """While nobody else writes `predictions.csv`."""
+    with Lock(ledger.path.parent / LOCK_NAME, wait=True, signed=False):
+        yield
+
+
+def _mark(ledger: Ledger) -> dict[str, Any]:
+    """The file as the last export left it, the last row in it, and the changes of rows since (`CSV_NOTE`)."""
+    kept: dict[str, Any] = json.loads(ledger.note(CSV_NOTE) or "{}")
     return kept
 
 
-def _set_mark(ledger: Ledger, path: Path, last: int) -> None:
+def _lacks(mark: dict[str, Any]) -> int:
+    """How many changes of rows the file does not have; older versions noted only whether there were any."""
+    return int(mark.get("changes", 0)) - int(mark.get("exported", 0)) or int(mark.get("changed", False))
+
+
+def _set_mark(ledger: Ledger, path: Path, last: int, before: dict[str, Any]) -> None:
+    """Note what was written; `before` is the mark as it was when the rows began to be read."""
     facts = path.stat()
     mark = {
         "bytes": facts.st_size,
         "mtime_ns": facts.st_mtime_ns,
         "ctime_ns": facts.st_ctime_ns,
         "last_id": last,
+        "exported": before.get("changes", 0),
+        "written_at": moments.now(),
     }
-    ledger.set_note(CSV_NOTE, json.dumps(mark))
+    with ledger.changing_note(CSV_NOTE) as note:
+        since = json.loads(note.value or "{}")
+        mark["changes"] = since.get("changes", 0)
+        if mark["changes"] != mark["exported"]:  # people went on deciding meanwhile
+            mark |= {"first": since["last"], "last": since["last"]}
+        note.value = json.dumps(mark)
 
 
 def _cannot_write(path: Path, error: OSError) -> ExportError:

@@ -11,20 +11,30 @@ import sqlite3
 import tempfile
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
+from enum import StrEnum
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from batch.exits import NotDoneError
-
-VERSION = 4
-APPLICATION_ID = 0x4E535254  # "NSRT": tells our file from any other SQLite file
+from batch.records import schema
 
 Status = Literal["processed", "review", "failed", "duplicate"]
 STATUSES: tuple[Status, ...] = get_args(Status)
-Decision = Literal["", "accepted", "corrected"]
-"""What a person said of the model's answer; nothing while nobody has."""
+
+
+class Decision(StrEnum):
+    """What a person's answer is to the model's, as the column `decision` has it."""
+
+    ACCEPTED = "accepted"
+    CORRECTED = "corrected"
+    NO_CLOTHING = "no clothing"
+    AUDITED = "audited"
+    CANNOT_TELL = "cannot tell"
+
+
+DECISIONS: tuple[str, ...] = tuple(Decision)
 
 
 class LedgerError(NotDoneError):
@@ -64,7 +74,8 @@ class Row:
     decided_by: str = ""
     """Who decided; nothing for a photo that was moved in a file manager, where nobody signs."""
     decided_at: str = ""
-    decision: Decision = ""
+    decision: Decision | Literal[""] = ""
+    """Nothing while nobody has decided."""
     source: bytes = b""
     """The exact path below `incoming`, as the file system has it."""
     size: int = 0
@@ -77,6 +88,8 @@ class Row:
     """The probabilities that the heads needed for the photo to be filed without a person, as JSON."""
     model_answer: str = ""
     """What the model had answered, as JSON (`MODEL_ANSWER`), once a person has decided otherwise or the same."""
+    sketch: bytes = b""
+    """What tells photos that look alike, of those that wait for a person."""
     filed: bool = False
     superseded: bool = False
     """Put back or corrected since: another row counts now."""
@@ -99,7 +112,6 @@ _MARKS = ", ".join(f":{name}" for name in COLUMNS)
 _NAMES = ", ".join(f'"{name}"' for name in COLUMNS)
 """Quoted: ORDER is a word of SQL's own."""
 _INSERT = f"INSERT INTO photos (id, {_NAMES}) VALUES (:id, {_MARKS})"
-_UPDATE = f"UPDATE photos SET ({_NAMES}) = ({_MARKS}) WHERE id = :id"
 _FLAGS = {"needs_review", "filed", "superseded"}
 
 
@@ -122,10 +134,20 @@ class Run:
 
 
 @dataclass
-class Act:
-    """Something done to a filed photo later: put back, archived, deleted. Written before it is done."""
+class Note:
+    """A value that is kept under a key."""
 
-    action: Literal["requeue", "archive", "delete"]
+    value: str
+
+
+Action = Literal["requeue", "archive", "delete", "decide", "undo", "by hand"]
+
+
+@dataclass
+class Act:
+    """Something done to a filed photo later: put back, archived, deleted, decided on. Written before it is done."""
+
+    action: Action
     photo_id: int
     source: str
     """Where the photo lay, relative to `DATA_DIR`."""
@@ -133,99 +155,23 @@ class Act:
     """Where it goes, relative to `DATA_DIR` unless absolute; nothing for a deleted one."""
     at: str = ""
     done: bool = False
+    owner: str = ""
+    """Who is doing it (`batch.files.movers`); somebody else finishes it only once that one is dead."""
+    person: str = ""
+    """Who decided, or took a decision back."""
+    was: dict[str, Any] = field(default_factory=dict)
+    """The columns of the row that a decision changes, as they were; its place is `source`."""
+    became: dict[str, Any] = field(default_factory=dict)
+    """The same columns as they are from then on."""
+    undoes: int = 0
+    """The decision that is taken back."""
+    undone: bool = False
     id: int | None = field(default=None, compare=False)
 
-
-_BESIDE = """
-CREATE TABLE IF NOT EXISTS acts (
-    id INTEGER PRIMARY KEY, action TEXT, photo_id INTEGER, source TEXT, target TEXT, at TEXT, done INTEGER
-);
-CREATE INDEX IF NOT EXISTS acts_undone ON acts (id) WHERE NOT done;
-CREATE INDEX IF NOT EXISTS acts_photo ON acts (photo_id);
-CREATE TABLE IF NOT EXISTS folders (place TEXT PRIMARY KEY, mtime_ns INTEGER) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS photos_sha256 ON photos (sha256) WHERE NOT superseded;
-CREATE INDEX IF NOT EXISTS photos_place ON photos (moved_to COLLATE NOCASE) WHERE NOT superseded;
-"""
-"""What older versions do not have, beside columns."""
-
-_SCHEMA = f"""
-CREATE TABLE photos (
-    id INTEGER PRIMARY KEY,
-    {_NAMES}
-);
-CREATE INDEX photos_run ON photos (run_id);
-CREATE INDEX photos_unfiled ON photos (id) WHERE NOT filed;
-CREATE TABLE runs (
-    run_id TEXT PRIMARY KEY, started_at TEXT, finished_at TEXT, exit_code INTEGER,
-    model_version TEXT, seconds REAL, counts TEXT, message TEXT, settings TEXT, summary TEXT
-);
-{_BESIDE}
-CREATE TABLE notes (key TEXT PRIMARY KEY, value TEXT);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-"""
-
-CSV_NOTE = "csv"
-"""The note about `predictions.csv` as it was left: a JSON object with the `last_id` in it, and whether rows before that
-have `changed` since."""
-
-_NOTE_CHANGES = f"""
-CREATE TEMP TRIGGER csv_changes AFTER UPDATE OF {", ".join(f'"{name}"' for name in CSV_COLUMNS)}, filed, superseded ON photos
-WHEN (
-    SELECT new.id <= json_extract(value, '$.last_id') AND NOT coalesce(json_extract(value, '$.changed'), 0)
-    FROM notes WHERE key = '{CSV_NOTE}'
-)
-BEGIN
-    UPDATE notes SET value = json_set(value, '$.changed', json('true')) WHERE key = '{CSV_NOTE}';
-END;
-"""
-"""Whoever changes a row that the CSV may have: it is noted in the same transaction, so that no death comes between."""
-
-_ADDED = {
-    "photos": dict.fromkeys(
-        ("measures", "thresholds", "doubts", "order", "decided_by", "decided_at", "decision", "model_answer"),
-        "",
-    ),
-    "runs": dict.fromkeys(("settings", "summary"), "{}"),
-}
-"""Columns that were not there in the first version, and what older rows have in them."""
-
-_FIRST = (
-    "SELECT moved_to FROM photos AS first WHERE first.sha256 = photos.sha256 AND NOT first.superseded"
-    " AND first.status IN ('processed', 'review') AND first.moved_to != ''"
-)
-"""The places of the photos that a duplicate may be one of."""
-
-_LOST = (
-    "status = 'duplicate' AND NOT superseded AND "
-    f"duplicate_of IS NOT coalesce(({_FIRST} AND first.moved_to = photos.duplicate_of), ({_FIRST} ORDER BY first.id), '')"
-)
-"""Duplicates that name a place without a row, or nothing although there is a first one."""
-
-_UPGRADE = f"""
-DROP INDEX IF EXISTS photos_predicted;
-{_BESIDE}
-UPDATE photos SET "order" = substr(file_name, 1, instr(file_name, '/') - 1) WHERE instr(file_name, '/');
-UPDATE photos SET doubts = mere_doubts(review_reason), review_reason = without_doubts(review_reason)
-    WHERE review_reason LIKE '%unsure%' OR instr(review_reason, ';');
-UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '') WHERE {_LOST};
-PRAGMA user_version = {VERSION};
-"""
-
-
-def is_mere_doubt(reason: str) -> bool:
-    """Whether a doubt that older versions named among the reasons for review moves no photo."""
-    return reason.startswith(("background unsure", "colour unsure"))
-
-
-def mere_doubts(reasons: str) -> str:
-    """Of the reasons that an older version gave, parted by `; `: those that moved nothing, as `doubts` has them."""
-    return ", ".join(filter(is_mere_doubt, reasons.split("; ")))
-
-
-def without_doubts(reasons: str) -> str:
-    """The others, as `review_reason` has them."""
-    return ", ".join(reason for reason in reasons.split("; ") if not is_mere_doubt(reason))
+    @property
+    def moves(self) -> bool:
+        """Whether the photo changes its place."""
+        return self.source != self.target
 
 
 class Ledger:
@@ -286,11 +232,11 @@ class Ledger:
             self._db.execute("PRAGMA synchronous = FULL")
             self._bring_up_to_date()
             self._db.execute("PRAGMA temp_store = MEMORY")
-            self._db.executescript(_NOTE_CHANGES)
+            self._db.executescript(schema.noting_changes(CSV_COLUMNS))
             return
         if self.path.exists():
             self._use(_open_to_look(self.path) or self._copy())
-        if scratch or self._version() < VERSION:
+        if scratch or self._version() < schema.VERSION:
             if not self._folder:
                 self._use(self._copy())
             self._bring_up_to_date()
@@ -308,12 +254,12 @@ class Ledger:
         # for comparing names: `é` may be one character or two, depending on who wrote it (unicode.org/reports/tr15)
         db.create_function("nfc", 1, lambda text: unicodedata.normalize("NFC", text), deterministic=True)
         application = db.execute("PRAGMA application_id").fetchone()[0]
-        if self._has_tables() and application != APPLICATION_ID:
+        if self._has_tables() and application != schema.APPLICATION_ID:
             raise LedgerError(f"{self.path} is not a Nightsort ledger; set LEDGER to another path.")
-        if self._version() > VERSION:
+        if self._version() > schema.VERSION:
             raise LedgerError(
                 f"the ledger {self.path} was written by a newer Nightsort (version {self._version()}, this one knows "
-                f"{VERSION}). Update the program; no photo was touched."
+                f"{schema.VERSION}). Update the program; no photo was touched."
             )
 
     def _copy(self) -> sqlite3.Connection:
@@ -331,18 +277,32 @@ class Ledger:
         return sqlite3.connect(path, isolation_level=None)
 
     def _bring_up_to_date(self) -> None:
+        """Make the tables, or add what this version has and the ledger has not; another process may do so just now."""
+        try:
+            self._make_or_upgrade()
+        except sqlite3.OperationalError:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            if not self._has_tables() or self._version() != schema.VERSION:
+                raise
+
+    def _make_or_upgrade(self) -> None:
         if not self._has_tables():
-            self._db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}COMMIT;")
-        elif self._version() < VERSION:
+            self._db.executescript(f"BEGIN IMMEDIATE;{schema.fresh(COLUMNS)}COMMIT;")
+        elif self._version() < schema.VERSION:
             columns = "".join(
-                f"ALTER TABLE {table} ADD COLUMN \"{name}\" DEFAULT '{value}';"
-                for table, added in _ADDED.items()
+                f'ALTER TABLE {table} ADD COLUMN "{name}" DEFAULT {value};'
+                for table, added in schema.ADDED.items()
+                if (there := self._columns(table))
                 for name, value in added.items()
-                if name not in self._columns(table)
+                if name not in there
             )
-            for function in (mere_doubts, without_doubts):
+            steps = "".join(step for version, step in schema.STEPS.items() if version > self._version())
+            for function in (schema.mere_doubts, schema.without_doubts):
                 self._db.create_function(function.__name__, 1, function)
-            self._db.executescript(f"BEGIN IMMEDIATE;{columns}{_UPGRADE}COMMIT;")
+            self._db.executescript(
+                f"BEGIN IMMEDIATE;{columns}{steps}PRAGMA user_version = {schema.VERSION};COMMIT;"
+            )
 
     def _columns(self, table: str) -> set[str]:
         return {str(column["name"]) for column in self._db.execute(f"PRAGMA table_info({table})")}
@@ -355,7 +315,7 @@ class Ledger:
 
     def record(self, rows: Iterable[Row], *, filed: Iterable[int] = ()) -> None:
         """Write new rows (their `id` is set) and mark earlier ones as filed, in one transaction."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _insert(db, list(rows))
             db.executemany("UPDATE photos SET filed = 1 WHERE id = ?", [(number,) for number in filed])
 
@@ -364,7 +324,7 @@ class Ledger:
 
         A row that has the same place until now counts no longer.
         """
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany(
                 "UPDATE photos SET superseded = 1 WHERE moved_to = ? AND moved_to != '' AND NOT superseded",
                 [(row.moved_to,) for row in rows],
@@ -376,12 +336,12 @@ class Ledger:
 
     def keys_of_run(self, run_id: str) -> set[tuple[str, str]]:
         """Name and checksum of every row that a run has written, whether it still counts or not."""
-        found = self._read("SELECT file_name, sha256 FROM photos WHERE run_id = ?", run_id)
+        found = self.read("SELECT file_name, sha256 FROM photos WHERE run_id = ?", run_id)
         return {(str(name), str(checksum)) for name, checksum in found}
 
     def move_elsewhere(self, row: Row, before: str) -> None:
         """Change where a photo that is not filed yet is to go; its duplicates point there too."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE photos SET moved_to = ? WHERE id = ?", (row.moved_to, row.id))
             db.execute(
                 "UPDATE photos SET duplicate_of = ? WHERE duplicate_of = ? AND sha256 = ? AND NOT filed",
@@ -390,18 +350,18 @@ class Ledger:
 
     def set_mtime(self, row: Row) -> None:
         """Note when a photo that is not filed yet was changed last: it was touched since it was recorded."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("UPDATE photos SET mtime_ns = ? WHERE id = ?", (row.mtime_ns, row.id))
 
     def withdraw(self, rows: Iterable[Row]) -> None:
         """Forget rows whose photos could not be filed, in one transaction."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.executemany("DELETE FROM photos WHERE id = ? AND NOT filed", [(row.id,) for row in rows])
 
     def answered(self, sha256: str) -> list[Row]:
         """The current rows of photos with these bytes that have an answer and a place, oldest first."""
         return list(
-            self._rows(
+            self.rows(
                 "SELECT * FROM photos WHERE sha256 = ? AND NOT superseded AND status IN ('processed', 'review')"
                 " AND moved_to != '' ORDER BY id",  # a deleted photo is nobody's first
                 sha256,
@@ -411,7 +371,7 @@ class Ledger:
     def current(self, sha256: str) -> list[Row]:
         """The current rows of filed photos with these bytes, whatever became of them, oldest first."""
         return list(
-            self._rows(
+            self.rows(
                 "SELECT * FROM photos WHERE sha256 = ? AND NOT superseded AND filed ORDER BY id", sha256
             )
         )
@@ -425,63 +385,125 @@ class Ledger:
             query = (
                 f"SELECT moved_to FROM photos WHERE NOT superseded AND moved_to COLLATE NOCASE IN ({marks})"
             )
-            found.update(str(place) for (place,) in self._read(query, *some))
+            found.update(str(place) for (place,) in self.read(query, *some))
         return found
-
-    def lying_in(self, folder: str) -> Iterator[Row]:
-        """The current rows of filed photos below one of the filing folders, in no order."""
-        return self._rows(
-            "SELECT * FROM photos WHERE filed AND NOT superseded"
-            " AND moved_to >= ? COLLATE NOCASE AND moved_to < ? COLLATE NOCASE",
-            f"{folder}/",
-            f"{folder}0",  # the character after the slash
-        )
 
     def latest(self, number: int) -> list[Row]:
         """The current rows of the photos that were filed last, newest first; only those that have a place."""
         return list(
-            self._rows(
+            self.rows(
                 "SELECT * FROM photos WHERE filed AND NOT superseded AND moved_to != '' ORDER BY id DESC LIMIT ?",
                 number,
             )
         )
 
+    def last_promise(self) -> tuple[str, str]:
+        """The release of the last run that asked one, and what it promised (REVIEW_PRECISION); nothing before there is."""
+        found = self.read(
+            "SELECT model_version, json_extract(settings, '$.REVIEW_PRECISION') FROM runs"
+            " WHERE model_version != '' ORDER BY started_at DESC, rowid DESC LIMIT 1"
+        )
+        release, promise = found[0] if found else ("", "")
+        return (str(release), str(promise)) if promise else ("", "")
+
+    def promises(self) -> list[tuple[str, str]]:
+        """Every release, with each promise that it made (REVIEW_PRECISION)."""
+        found = self.read(
+            "SELECT DISTINCT model_version, json_extract(settings, '$.REVIEW_PRECISION') AS promise FROM runs"
+            " WHERE model_version != '' AND promise IS NOT NULL"
+        )
+        return [(str(release), str(promise)) for release, promise in found]
+
+    def sample(self, release: str, promise: str) -> Iterator[tuple[int, str, bool]]:
+        """The sure photos that people check, of a release and its promise: each one's id and decision, and whether main
+        and sub-category are still what the model said.
+
+        They come night by night, and within one by checksum. One that was put back counts if it was answered before,
+        one that is deleted, too.
+        """
+        was = "coalesce(json_extract(nullif(model_answer, ''), '$.{0}'), {0})"
+        found = self.read(
+            f"SELECT id, decision, main_category = {was.format('main_category')}"
+            f" AND sub_category = {was.format('sub_category')} FROM photos"
+            " WHERE instr(review_reason, 'audit') AND model_version = ? AND filed"
+            " AND coalesce(json_extract(nullif(model_answer, ''), '$.status'), '') != 'duplicate'"
+            " AND status IN ('processed', 'review') AND (decision != '' OR (moved_to != '' AND NOT superseded))"
+            " AND run_id IN (SELECT run_id FROM runs WHERE json_extract(settings, '$.REVIEW_PRECISION') = ?)"
+            " ORDER BY run_id, sha256",
+            release, promise,
+        )  # fmt: skip
+        for number, decision, is_same in found:
+            yield int(number), str(decision), bool(is_same)
+
     def has_rows(self) -> bool:
         """Whether any photo was ever recorded."""
-        return bool(self._read("SELECT 1 FROM photos LIMIT 1"))
+        return bool(self.read("SELECT 1 FROM photos LIMIT 1"))
 
     def categories(self) -> set[tuple[str, str]]:
         """Every main and sub-category that a photo has been given, by the model or by people."""
-        found = self._read(
+        found = self.read(
             "SELECT main_category, sub_category FROM photos WHERE status IN ('processed', 'review') UNION "
             "SELECT json_extract(model_answer, '$.main_category'), json_extract(model_answer, '$.sub_category') "
             "FROM photos WHERE model_answer != ''"
         )
-        return {(str(main), str(sub)) for main, sub in found}
+        return {(str(main), str(sub)) for main, sub in found if main and sub}
 
-    def follow(self, row: Row, before: str) -> None:
-        """Write a row again whose photo was moved from there; its duplicates name the new place."""
-        with self._transaction() as db:
-            db.execute(_UPDATE, vars(row))
-            _repoint(db, row.sha256, before, row.moved_to)
+    def follow(self, row: Row, before: Row, at: str) -> bool:
+        """Write a row again whose photo people moved; its duplicates name the new place.
+
+        False, and nothing is written, where the row has changed since it was read as `before`, or is at work on.
+        """
+        act = Act("by hand", row.id or 0, before.moved_to, row.moved_to, at, done=True)
+        act.was, act.became = differences(before, row)
+        with self.transaction() as db:
+            if not _is_still(db, before):
+                return False
+            _insert_act(db, act)
+            _set_columns(db, act.photo_id, act.became | {"moved_to": row.moved_to})
+            _repoint(db, row.sha256, before.moved_to, row.moved_to)
             _point_to_firsts(db, [row.sha256])
+        return True
 
     def lost_references(self) -> list[Row]:
         """Duplicates whose `duplicate_of` names no photo with the same bytes, though there may be one."""
-        return list(self._rows(f"SELECT * FROM photos WHERE filed AND {_LOST} ORDER BY id"))
+        return list(self.rows(f"SELECT * FROM photos WHERE filed AND {schema.LOST} ORDER BY id"))
 
     def mend_references(self, checksums: Iterable[str]) -> None:
         """Let duplicates with these bytes that name a place without a row name the first that there is, if any."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             _point_to_firsts(db, checksums)
+
+    def waiting_at(self) -> list[tuple[str, str]]:
+        """Where the photos lie that wait for a person, and when the model decided that they do (UTC)."""
+        query = "SELECT moved_to, processed_at FROM photos WHERE id IN (SELECT id FROM waiting)"
+        return [(str(place), str(moment)) for place, moment in self.read(query)]
+
+    def queue_is_wrong(self) -> bool:
+        """Whether the photos that wait are not those that the rows say, or are not counted right."""
+        wanted = f"{schema.IN_WAITING.format('photos')} FROM photos WHERE {schema.WAITS.format('photos')}"
+        kept = f"SELECT {schema.WAITING_COLUMNS} FROM waiting"
+        counted = "SELECT coalesce(sum(number), 0) FROM tallies WHERE kind ="
+        (wrong,) = self.read(
+            f"SELECT EXISTS ({wanted} EXCEPT {kept}) OR EXISTS ({kept} EXCEPT {wanted}) OR EXISTS ("
+            f" SELECT 1 FROM (SELECT count(*) AS number FROM waiting) WHERE number != ({counted} 'all')"
+            f" OR number != ({counted} 'run') OR number != ({counted} 'category'))"
+        )
+        return bool(wrong[0])
+
+    def make_queue(self) -> None:
+        """Find and count the photos that wait anew."""
+        with self.transaction() as db:
+            db.execute("DELETE FROM waiting")
+            db.execute("DELETE FROM tallies")
+            db.execute(schema.FILL_WAITING)
 
     def folder_times(self) -> dict[str, int]:
         """The filing folders as they were last looked at: when each had changed last, in nanoseconds."""
-        return {str(place): int(time) for place, time in self._read("SELECT place, mtime_ns FROM folders")}
+        return {str(place): int(time) for place, time in self.read("SELECT place, mtime_ns FROM folders")}
 
     def set_folder_times(self, times: dict[str, int]) -> None:
         """Remember the filing folders as they are now; those that are not named are forgotten."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("DELETE FROM folders")
             db.executemany("INSERT INTO folders VALUES (?, ?)", times.items())
 
@@ -508,41 +530,50 @@ class Ledger:
 
     def all_rows(self) -> Iterator[Row]:
         """Every row there is, superseded and unfiled ones too, oldest first."""
-        return self._rows("SELECT * FROM photos ORDER BY id")
+        return self.rows("SELECT * FROM photos ORDER BY id")
 
     def unfiled(self) -> list[Row]:
         """Photos that are recorded, but whose move is not known to be done."""
-        return list(self._rows("SELECT * FROM photos WHERE NOT filed ORDER BY id"))
+        return list(self.rows("SELECT * FROM photos WHERE NOT filed ORDER BY id"))
 
     def filed_rows(self, *, after: int = 0, run_id: str | None = None) -> Iterator[Row]:
         """The current rows of filed photos with an id above `after`, oldest first; of one run, if named."""
         condition, values = ("AND run_id = ?", (run_id,)) if run_id else ("", ())
-        return self._rows(
+        return self.rows(
             f"SELECT * FROM photos WHERE id > ? AND filed AND NOT superseded {condition} ORDER BY id",
             after,
             *values,
         )
 
+    def exportable_rows(self, *, after: int = 0) -> Iterator[Row]:
+        """The same for the CSV of all nights: up to the first photo that is still being filed, so that later calls with
+        the last one's id find all others."""
+        return self.rows(
+            "SELECT * FROM photos WHERE id > ? AND filed AND NOT superseded"
+            " AND id < coalesce((SELECT min(id) FROM photos WHERE NOT filed), 9e18) ORDER BY id",
+            after,
+        )
+
     def count_of_run(self, run_id: str) -> int:
         """How many current rows of filed photos a run has."""
         query = "SELECT count(*) FROM photos WHERE run_id = ? AND filed AND NOT superseded"
-        return int(self._read(query, run_id)[0][0])
+        return int(self.read(query, run_id)[0][0])
 
     def last_decided(self, run_id: str) -> str:
         """When a run decided its last photo, or `""`."""
         return str(
-            self._read("SELECT coalesce(max(processed_at), '') FROM photos WHERE run_id = ?", run_id)[0][0]
+            self.read("SELECT coalesce(max(processed_at), '') FROM photos WHERE run_id = ?", run_id)[0][0]
         )
 
     def newest_rows(self, *, after: int) -> dict[str, int]:
         """The runs that have filed rows with an id above `after`, and the highest such id of each."""
-        found = self._read("SELECT run_id, max(id) FROM photos WHERE id > ? AND filed GROUP BY run_id", after)
+        found = self.read("SELECT run_id, max(id) FROM photos WHERE id > ? AND filed GROUP BY run_id", after)
         return {str(run_id): int(number) for run_id, number in found}
 
     def start_run(self, run: Run) -> None:
         """Note that a run has begun; its id is made unique by a suffix if need be."""
         base, number = run.run_id, 2
-        while self._read("SELECT 1 FROM runs WHERE run_id = ?", run.run_id):
+        while self.read("SELECT 1 FROM runs WHERE run_id = ?", run.run_id):
             run.run_id, number = f"{base}-{number}", number + 1
         self._save_run(run)
 
@@ -552,17 +583,26 @@ class Ledger:
 
     def runs(self, since: str = "") -> list[Run]:
         """All runs, or those that started at this moment (as `started_at` has it) or later; oldest first."""
-        found = self._read("SELECT * FROM runs WHERE started_at >= ? ORDER BY started_at, rowid", since)
+        found = self.read("SELECT * FROM runs WHERE started_at >= ? ORDER BY started_at, rowid", since)
+        return [_run(row) for row in found]
+
+    def runs_before(self, moment: str, number: int) -> list[Run]:
+        """So many runs that started before this moment (or simply the last ones), newest first."""
+        found = self.read(
+            "SELECT * FROM runs WHERE started_at < ? ORDER BY started_at DESC, rowid DESC LIMIT ?",
+            moment or "9999",
+            number,
+        )
         return [_run(row) for row in found]
 
     def last_run(self) -> Run | None:
         """The run that started last."""
-        found = self._read("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")
+        found = self.read("SELECT * FROM runs ORDER BY started_at DESC, rowid DESC LIMIT 1")
         return next((_run(row) for row in found), None)
 
     def runs_without_summary(self) -> list[Run]:
         """Runs that died before they could sum up what they saw, or come from before there were summaries."""
-        found = self._read(
+        found = self.read(
             "SELECT * FROM runs WHERE (exit_code IS NULL AND message = '')"
             " OR (summary = '{}' AND json_extract(counts, '$.swept') > 0) ORDER BY started_at, rowid"
         )
@@ -570,31 +610,64 @@ class Ledger:
 
     def matching(self, condition: str, *values: object) -> Iterator[Row]:
         """The current rows of filed photos that an SQL condition of our own picks, oldest first."""
-        return self._rows(
+        return self.rows(
             f"SELECT * FROM photos WHERE filed AND NOT superseded AND ({condition}) ORDER BY id", *values
         )
 
-    def plan(self, acts: Iterable[Act]) -> None:
-        """Write down what is about to be done to photos (each gets its `id`), in one transaction.
+    def plan(self, acts: Iterable[Act]) -> list[Act]:
+        """Write down what is about to be done to photos (each act gets its `id`), in one transaction.
 
-        A photo that is put back loses its place in the CSV at once.
+        Returns those that were written down: not those of photos that are elsewhere by now, or at work on. A photo
+        that is put back loses its place in the CSV at once.
         """
-        with self._transaction() as db:
+        planned = []
+        with self.transaction() as db:
             for act in acts:
-                act.id = db.execute(
-                    "INSERT INTO acts (action, photo_id, source, target, at, done) "
-                    "VALUES (:action, :photo_id, :source, :target, :at, :done)",
-                    asdict(act),
-                ).lastrowid
+                there = db.execute(
+                    "SELECT 1 FROM photos WHERE id = ? AND moved_to = ? AND NOT superseded",
+                    (act.photo_id, act.source),
+                ).fetchone()
+                if not there or _is_at_work(db, act.photo_id):
+                    continue
+                _insert_act(db, act)
+                planned.append(act)
                 if act.action == "requeue":
                     db.execute("UPDATE photos SET superseded = 1 WHERE id = ?", (act.photo_id,))
+        return planned
+
+    def decide(self, decisions: Iterable[tuple[Act, Row]]) -> list[Act]:
+        """Write down what people have decided, or taken back: rows change at once, their places with `finish`.
+
+        Returns the acts that were written down: not those whose rows have changed since they were read as given, or
+        are at work on.
+        """
+        written = []
+        with self.transaction() as db:
+            for act, before in decisions:
+                if not _is_still(db, before):
+                    continue
+                act.done = not act.moves
+                _insert_act(db, act)
+                _set_columns(db, act.photo_id, act.became)
+                if act.undoes:
+                    db.execute("UPDATE acts SET undone = 1 WHERE id = ?", (act.undoes,))
+                db.execute("DELETE FROM leases WHERE photo_id = ?", (act.photo_id,))
+                _point_to_firsts(db, [before.sha256])
+                written.append(act)
+        return written
+
+    def send_elsewhere(self, act: Act) -> None:
+        """Change where a planned act moves its photo."""
+        with self.transaction() as db:
+            db.execute("UPDATE acts SET target = ? WHERE id = ?", (act.target, act.id))
 
     def finish(self, acts: Iterable[Act]) -> None:
-        """Note that planned acts are done: where an archived photo lies now, that a deleted one lies nowhere.
+        """Note that planned acts are done: where a photo lies now, that a deleted one lies nowhere.
 
-        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing.
+        Duplicates of these photos name the new place, or another photo with the same bytes, or nothing. Should a power
+        cut take it back, who finishes the acts finds that they are done.
         """
-        with self._transaction() as db:
+        with self.transaction(lasting=False) as db:
             checksums = []
             for act in acts:
                 db.execute("UPDATE acts SET done = 1, target = ? WHERE id = ?", (act.target, act.id))
@@ -606,17 +679,26 @@ class Ledger:
                     _repoint(db, checksums[-1], act.source, act.target)
             _point_to_firsts(db, checksums)
 
-    def undo(self, act: Act) -> None:
-        """Forget a planned act that cannot be done; the photo's row counts again."""
-        with self._transaction() as db:
-            db.execute("DELETE FROM acts WHERE id = ?", (act.id,))
+    def give_up(self, act: Act) -> None:
+        """Forget a planned act that cannot be done; the photo's row counts again, as it was."""
+        with self.transaction() as db:
+            if not db.execute("DELETE FROM acts WHERE id = ? AND NOT done", (act.id,)).rowcount:
+                return
             if act.action == "requeue":
                 db.execute("UPDATE photos SET superseded = 0 WHERE id = ?", (act.photo_id,))
+            _set_columns(db, act.photo_id, act.was)
+            if act.undoes:
+                db.execute("UPDATE acts SET undone = 0 WHERE id = ?", (act.undoes,))
 
     def unfinished_acts(self) -> list[Act]:
         """Acts that are planned, but not known to be done."""
-        found = self._read("SELECT * FROM acts WHERE NOT done ORDER BY id")
-        return [Act(**{**dict(row), "done": bool(row["done"])}) for row in found]
+        return self.acts("NOT done")
+
+    def acts(self, condition: str, *values: object) -> list[Act]:
+        """The acts that an SQL condition of our own picks, oldest first."""
+        return [
+            _act(found) for found in self.read(f"SELECT * FROM acts WHERE {condition} ORDER BY id", *values)
+        ]
 
     def row(self, number: int) -> Row | None:
         """The row with this id."""
@@ -624,32 +706,42 @@ class Ledger:
 
     def acted_on(self) -> dict[str, str]:
         """The runs whose photos were put back, archived or deleted, and when last."""
-        found = self._read(
-            "SELECT run_id, max(at) FROM acts JOIN photos ON photos.id = photo_id GROUP BY run_id"
+        found = self.read(
+            "SELECT run_id, max(at) FROM acts JOIN photos ON photos.id = photo_id"
+            " WHERE action IN ('requeue', 'archive', 'delete') GROUP BY run_id"
         )
         return {str(run_id): str(moment) for run_id, moment in found}
 
     def acts_on_run(self, run_id: str) -> dict[str, int]:
-        """How many photos of a run have been put back, archived or deleted since."""
-        found = self._read(
+        """How many photos of a run have been put back, archived, deleted or decided on since."""
+        found = self.read(
             "SELECT action, count(*) FROM acts JOIN photos ON photos.id = photo_id "
-            "WHERE run_id = ? AND done GROUP BY action",
+            "WHERE run_id = ? AND done AND NOT undone AND action != 'undo' GROUP BY action",
             run_id,
         )
         return {str(action): int(count) for action, count in found}
 
     def note(self, key: str) -> str:
         """A value kept under a key, or `""`."""
-        found = self._read("SELECT value FROM notes WHERE key = ?", key)
+        found = self.read("SELECT value FROM notes WHERE key = ?", key)
         return str(found[0][0]) if found else ""
 
     def set_note(self, key: str, value: str) -> None:
         """Keep a value under a key."""
-        with self._transaction() as db:
+        with self.transaction() as db:
             db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, value))
 
+    @contextlib.contextmanager
+    def changing_note(self, key: str) -> Iterator["Note"]:
+        """A note that is read and written in one transaction."""
+        with self.transaction() as db:
+            found = db.execute("SELECT value FROM notes WHERE key = ?", (key,)).fetchone()
+            note = Note(str(found[0]) if found else "")
+            yield note
+            db.execute("INSERT OR REPLACE INTO notes VALUES (?, ?)", (key, note.value))
+
     def _save_run(self, run: Run) -> None:
-        with self._transaction() as db:
+        with self.transaction() as db:
             _insert_run(db, run)
 
     def _one(self, query: str, *values: object) -> Row | None:
@@ -657,19 +749,31 @@ class Ledger:
             found = self._db.execute(query, values).fetchone()
         return _row(found) if found else None
 
-    def _rows(self, query: str, *values: object) -> Iterator[Row]:
+    def rows(self, query: str, *values: object) -> Iterator[Row]:
+        """The photos that a query of our own picks; all of their columns have to be asked for."""
         with self._explained():
             for found in self._db.execute(query, values):
                 yield _row(found)
 
-    def _read(self, query: str, *values: object) -> list[sqlite3.Row]:
+    def read(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """What a query of our own finds."""
         with self._explained():
             return self._db.execute(query, values).fetchall()
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer."""
+    def write(self, statement: str, *values: object) -> None:
+        """Change something of one's own, within a transaction."""
         with self._explained():
+            self._db.execute(statement, values)
+
+    @contextlib.contextmanager
+    def transaction(self, *, lasting: bool = True) -> Iterator[sqlite3.Connection]:
+        """All or nothing; takes the write lock at once, so that a reader never turns into a failed writer.
+
+        One that need not be `lasting` may be taken back by a power cut, as long as no later one has been written; by
+        nothing else. It does not wait for the disk.
+        """
+        with self._explained():
+            self._db.execute(f"PRAGMA synchronous = {'FULL' if lasting else 'NORMAL'}")
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield self._db
@@ -722,6 +826,45 @@ def _insert_run(db: sqlite3.Connection, run: Run) -> None:
     db.execute(f"INSERT OR REPLACE INTO runs ({', '.join(values)}) VALUES ({marks})", values)
 
 
+def differences(before: Row, after: Row) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The columns in which two rows of a photo differ, but for its place: as they were, and as they are."""
+    names = [name for name in COLUMNS if name != "moved_to" and getattr(before, name) != getattr(after, name)]
+    return {name: getattr(before, name) for name in names}, {name: getattr(after, name) for name in names}
+
+
+def _is_still(db: sqlite3.Connection, row: Row) -> bool:
+    """Whether a row is as it was read, and nobody is moving its photo. Whose duplicate it is does not matter here."""
+    found = db.execute("SELECT * FROM photos WHERE id = ?", (row.id,)).fetchone()
+    if found is None or _is_at_work(db, row.id):
+        return False
+    return replace(_row(found), duplicate_of=row.duplicate_of) == row
+
+
+def _is_at_work(db: sqlite3.Connection, photo_id: int | None) -> bool:
+    found = db.execute("SELECT 1 FROM acts WHERE photo_id = ? AND NOT done", (photo_id,)).fetchone()
+    return found is not None
+
+
+def _set_columns(db: sqlite3.Connection, photo_id: int, values: dict[str, Any]) -> None:
+    if values:
+        assignments = ", ".join(f'"{name}" = :{name}' for name in values)
+        db.execute(f"UPDATE photos SET {assignments} WHERE id = :photo_id", {**values, "photo_id": photo_id})
+
+
+def _insert_act(db: sqlite3.Connection, act: Act) -> None:
+    """Add an act; it gets its `id`."""
+    values = {**asdict(act), "was": json.dumps(act.was), "became": json.dumps(act.became)}
+    del values["id"]
+    marks = ", ".join(f":{name}" for name in values)
+    act.id = db.execute(f"INSERT INTO acts ({', '.join(values)}) VALUES ({marks})", values).lastrowid
+
+
+def _act(found: sqlite3.Row) -> Act:
+    values: dict[str, Any] = dict(found)
+    values |= {name: json.loads(values[name]) for name in ("was", "became")}
+    return Act(**{**values, "done": bool(values["done"]), "undone": bool(values["undone"])})
+
+
 def _repoint(db: sqlite3.Connection, sha256: str, before: str, after: str) -> None:
     """Let duplicates of a photo that was moved name its new place."""
     db.execute(
@@ -734,8 +877,8 @@ def _repoint(db: sqlite3.Connection, sha256: str, before: str, after: str) -> No
 def _point_to_firsts(db: sqlite3.Connection, checksums: Iterable[str]) -> None:
     """Let duplicates that name a place without a row name the oldest photo with the same bytes, or nothing."""
     db.executemany(
-        f"UPDATE photos SET duplicate_of = coalesce(({_FIRST} ORDER BY first.id LIMIT 1), '')"
-        f" WHERE sha256 = ? AND {_LOST}",
+        f"UPDATE photos SET duplicate_of = coalesce(({schema.FIRST} ORDER BY first.id LIMIT 1), '')"
+        f" WHERE sha256 = ? AND {schema.LOST}",
         [(checksum,) for checksum in checksums],
     )
 

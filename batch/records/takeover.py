@@ -16,15 +16,15 @@ from batch.exits import Exit
 from batch.records import cells
 from batch.records.ledger import (
     CSV_COLUMNS,
+    DECISIONS,
     STATUSES,
     Decision,
     Ledger,
     Row,
     Run,
     Status,
-    mere_doubts,
-    without_doubts,
 )
+from batch.records.schema import mere_doubts, without_doubts
 
 _OURS = {
     "run_id": r"\d{8}T\d{6}Z(-\d+)?",
@@ -32,7 +32,7 @@ _OURS = {
     "status": "|".join(STATUSES),
     "processed_at": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ",
     "decided_at": r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ)?",
-    "decision": "(accepted|corrected)?",
+    "decision": f"({'|'.join(DECISIONS)})?",
     "needs_review": "true|false",
 }
 """What a cell of ours looks like, where that is fixed."""

@@ -41,6 +41,9 @@ STREAK = 14
 TOLD = 3
 """A night's sentences: those of the measures that are strangest."""
 
+UNLIKE = "unlike the photos it learned from"
+"""What the model says of a photo that is far from those of its training."""
+
 RELEASE_FALSE_ALARMS = 0.001
 NOTEWORTHY = 0.2
 """A share of photos that would have to change their class is no news below this."""
@@ -133,11 +136,37 @@ def against_release(seen: Summary, metrics_file: Path) -> list[str]:
         scores = json.loads(metrics_file.read_text("utf-8"))["scores"]["sub"]
         tested = {name: int(row["photos"]) for name, row in scores["classes"].items()}
         accuracy = float(scores["accuracy"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return []  # a release without scores: nothing to compare with
+    except _NOT_MEASURED:
+        return []
     if seen.predicted < PHOTOS_NEEDED or not sum(tested.values()):
         return []
     return [*_other_mix(seen, tested), *_less_sure(seen, accuracy, sum(tested.values()))]
+
+
+def unlike_training(seen: Summary, metrics_file: Path) -> str:
+    """What is to be said of a night whose photos, as a whole, are unlike those that its release learned from.
+
+    "" where they are like them, where they are too few to tell, and where the release (its `metrics.json`) does not say from
+    which share of such photos on a night is called so, and how often it is by mistake.
+    """
+    try:
+        limit = json.loads(metrics_file.read_text("utf-8"))["held_out"]["unlike"]
+        most, fewest, mistaken = float(limit["share"]), int(limit["photos"]), float(limit["false_alarms"])
+    except _NOT_MEASURED:
+        return ""
+    unlike = seen.reasons.get(UNLIKE, 0) + seen.doubts.get(UNLIKE, 0)
+    if seen.predicted < fewest or unlike / seen.predicted <= most:
+        return ""
+    return (
+        f"{100 * unlike / seen.predicted:.0f} % of the photos are unlike those that the release learned from; of nights "
+        f"like those it was checked on, {100 * mistaken:.0f} % have more than {100 * most:.0f} %. Its promise was not "
+        "measured on such photos: let people check more of them (AUDIT_SHARE), and set its thresholds by your own "
+        "(`python -m model calibrate`)."
+    )
+
+
+_NOT_MEASURED = (OSError, ValueError, KeyError, TypeError, AttributeError)
+"""What is raised where a release's `metrics.json` is not there, or does not hold what is looked for."""
 
 
 def _other_mix(seen: Summary, tested: dict[str, int]) -> list[str]:

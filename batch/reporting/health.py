@@ -15,7 +15,7 @@ from batch.files.scan import Scan
 from batch.lock import LockHeldError, refuse_if_at_work
 from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Run
-from batch.reporting import history, nights, summary, waiting
+from batch.reporting import audit, history, nights, summary, waiting
 from batch.server.client import Client, SidecarError
 from batch.settings import BatchSettings
 from batch.upkeep import install, schedule
@@ -66,7 +66,7 @@ def findings(settings: BatchSettings, now: datetime | None = None) -> list[Findi
     try:
         with Ledger(settings.ledger_path, look=True) as ledger:
             runs = _runs(ledger, now)
-            found.append(_of_review(settings, ledger))
+            found += [_of_review(settings, ledger), *_of_audit(ledger)]
     except (LedgerError, OSError) as error:
         found.append(Finding(CRITICAL, "ledger", str(error)))
     else:
@@ -117,6 +117,14 @@ def _of_review(settings: BatchSettings, ledger: Ledger) -> Finding:
     oldest = moments.local(since)
     photos = "1 photo waits" if count == 1 else f"{count} photos wait"
     return Finding(OK, "to review", f"{photos}, the oldest since {oldest:%a %d %b}", count)
+
+
+def _of_audit(ledger: Ledger) -> Iterator[Finding]:
+    """Whether the photos filed without a person are as right as promised, as far as people have checked."""
+    found = audit.current(ledger)
+    if found and found.answered:
+        level = WARNING if found.is_broken else OK
+        yield Finding(level, "audit", audit.statement(found), found.share)
 
 
 def _of_nights(settings: BatchSettings, runs: list[Run], now: datetime) -> Iterator[Finding]:
@@ -210,6 +218,8 @@ def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
         since = latest.get("unusual_since", "")
         streak = since and since < str(by_night[-1][0])
         yield Finding(WARNING if streak else OK, "drift", " ".join(latest.get("drift", [])))
+    if latest.get("unlike"):
+        yield Finding(WARNING, "unlike training", latest["unlike"])
 
 
 def _of_data_folder(settings: BatchSettings) -> Iterator[Finding]:
@@ -282,7 +292,7 @@ def _of_model(settings: BatchSettings) -> Iterator[Finding]:
     except in_use.InUseError as error:
         yield Finding(CRITICAL, "model", printable(str(error)))
         return
-    if problem := in_use.damage(settings.model_dir / version):
+    if problem := in_use.damage(in_use.folder(settings.model_dir, version)):
         yield Finding(
             CRITICAL,
             "model",

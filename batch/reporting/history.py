@@ -97,7 +97,13 @@ def in_full(ledger: Ledger, run: Run) -> str:
         parts += ["", "Failed photos", *(f"  {line}" for line in failed[:50])]
         if len(failed) > 50:
             parts.append(f"  and {len(failed) - 50} more; predictions/{run.run_id}.csv has all")
-    words = {"requeue": "put back into incoming", "archive": "archived", "delete": "deleted"}
+    words = {
+        "requeue": "put back into incoming",
+        "archive": "archived",
+        "delete": "deleted",
+        "decide": "decided by people",
+        "by hand": "moved by hand",
+    }
     parts += _block("Since then", {words[name]: n for name, n in ledger.acts_on_run(run.run_id).items()})
     parts += _block("Settings", settings_used(run.settings))
     return "\n".join(map(entry, parts))

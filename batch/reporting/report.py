@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import date, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -19,7 +19,8 @@ from markupsafe import Markup, escape
 from batch.exits import Exit, is_good
 from batch.records import moments
 from batch.records.ledger import STATUSES, Ledger, Row, Run
-from batch.reporting import charts, history, morning, nights, summary, waiting
+from batch.reporting import audit, charts, history, morning, nights, summary, waiting
+from batch.reporting.audit import Audit
 from batch.reporting.morning import Task
 from batch.reporting.summary import Summary
 from batch.settings import BatchSettings
@@ -78,6 +79,8 @@ class Report:
     """The photos that still wait, by order, the least sure first."""
     failed: list[Row] = field(default_factory=list)
     drift: list[str] = field(default_factory=list)
+    audit: Audit | None = None
+    """What people said so far of the sample that they check."""
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -95,7 +98,9 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
     tonight = schedule.night_of(run.started_at, settings.night_at)
     before = [seen for night, seen in every if night < tonight][-NIGHTS:]
     seen = summary.from_json(run.summary)
-    review = _waiting(settings, ledger.matching("run_id = ? AND status = 'review'", run.run_id))
+    review = _waiting(
+        settings, ledger.matching("run_id = ? AND status = 'review' AND decision = ''", run.run_id)
+    )
     failed = list(ledger.matching("run_id = ? AND status = 'failed'", run.run_id))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
     newest = ledger.last_run()
@@ -119,6 +124,7 @@ def of_run(settings: BatchSettings, ledger: Ledger, run: Run) -> Report:
         review=review,
         failed=failed,
         drift=list(run.summary.get("drift", [])),
+        audit=audit.current(ledger),
         settings=history.settings_used(run.settings),
     )
 
@@ -154,7 +160,9 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
     missed = [night for night, seen in within if seen is None]
     bad = [run for run in runs if not is_good(run.exit_code)]
     some = [run for run in runs if run.exit_code == Exit.FAILED_PHOTOS]
-    review = _waiting(settings, ledger.matching("status = 'review' AND processed_at >= ?", since))
+    review = _waiting(
+        settings, ledger.matching("status = 'review' AND decision = '' AND processed_at >= ?", since)
+    )
     failed = list(ledger.matching("status = 'failed' AND processed_at >= ?", since))
     all_waiting, _ = waiting.for_review(ledger, settings.data_dir)
     ran = morning.counted(len(runs), "run")
@@ -177,6 +185,7 @@ def of_days(settings: BatchSettings, ledger: Ledger, days: int, now: datetime | 
         review=review,
         failed=failed,
         drift=_merged(settings, runs, lambda run: run.summary.get("drift", [])),
+        audit=audit.current(ledger),
         settings=history.settings_used(runs[-1].settings) if runs else {},
     )
 
@@ -252,6 +261,7 @@ def as_html(settings: BatchSettings, report: Report) -> str:
         failed=report.failed[:FAILED_OPEN],
         more_failed=report.failed[FAILED_OPEN:FAILED],
         failed_not_named=max(0, len(report.failed) - FAILED),
+        audited=audit.statement(report.audit) if report.audit else "",
         links=_links(settings, report),
         older=older,
         newer=newer,
@@ -281,6 +291,7 @@ def as_json(report: Report) -> str:
         "usual_review_share": round(report.usual.review_share, 4),
         "seen": report.seen.to_json(),
         "drift": report.drift,
+        "audit": asdict(report.audit) if report.audit else None,
         "doubtful": [{name: getattr(row, name) for name in photo} for row in report.review],
         "failed": [{name: getattr(row, name) for name in photo} for row in report.failed],
         "settings": report.settings,
@@ -443,15 +454,16 @@ def _without_numbers(sentence: str) -> str:
 
 
 def _links(settings: BatchSettings, report: Report) -> list[tuple[str, str]]:
-    """Where people go on from the page, as far as it is there: the folders, the CSV."""
+    """Where people go on from the page, as far as it is there: the pages, the folders, the CSV."""
     csv = f"predictions/{report.name}.csv"
+    pages = [("review in the browser", str(settings.pages_url))] if settings.pages_url else []
     places = [
         ("photos to decide", "review"),
         ("unreadable files", "failed"),
         ("filed photos", "processed"),
         ("duplicates", "duplicates"),
     ]
-    found = [
+    found = pages + [
         (words, _address(f"{place}/")) for words, place in places if (settings.data_dir / place).is_dir()
     ]
     if not report.is_period and (settings.data_dir / csv).is_file():

@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from batch.records.ledger import Row, is_mere_doubt
+from batch.records.ledger import Decision, Row
+from batch.records.schema import is_mere_doubt
+from batch.records.verdict import as_the_model_had_it
 
 CONFIDENCE_BINS = 20
 """Of 0.05 each."""
@@ -91,9 +93,9 @@ class Summary:
 
 
 def sum_up(rows: Iterable[Row]) -> Summary:
-    """The summary of rows; reads each once, so that they may be many."""
+    """The summary of rows, as the night had them; reads each once, so that they may be many."""
     total = Summary()
-    for row in rows:
+    for row in (as_the_model_had_it(row) if row.model_answer else row for row in rows):
         _count(total.statuses, row.status)
         total.bytes += row.size
         if row.status == "failed":
@@ -124,7 +126,8 @@ def from_json(kept: dict[str, Any]) -> Summary:
 
 
 def _add_predicted(total: Summary, row: Row) -> None:
-    _count(total.categories.setdefault(row.main_category, {}), row.sub_category)
+    if row.decision != Decision.NO_CLOTHING:  # taken over from a CSV, which has no answer of the model's
+        _count(total.categories.setdefault(row.main_category, {}), row.sub_category)
     if row.background_quality:  # a release that learned no backgrounds, or no colours, answers nothing
         _count(total.backgrounds.setdefault(row.sub_category, {}), row.background_quality)
     if row.colour:

@@ -17,9 +17,9 @@ def for_review(ledger: Ledger, data_dir: Path) -> tuple[int, str]:
     not heard of it yet.
     """
     waiting = [
-        row.processed_at
-        for row in ledger.lying_in(REVIEW)
-        if row.status == "review" and os.path.lexists(data_dir / row.moved_to)
+        decided_at
+        for place, decided_at in ledger.waiting_at()
+        if os.path.lexists(os.path.join(data_dir, place))
     ]
     return len(waiting), min(waiting, default="")
 

@@ -87,8 +87,12 @@ class Client:
         except ValueError as error:
             raise SidecarError(f"{self.url} does not say which categories there are ({error})") from error
 
-    def predict(self, photos: Sequence[bytes], seconds: float | None = None) -> Answers:
+    def predict(
+        self, photos: Sequence[bytes], seconds: float | None = None, *, sketch: bool = False
+    ) -> Answers:
         """Ask about photos (the files' bytes); results come in the same order, one for each.
+
+        With `sketch` also what each looks like, of a server that can say it.
 
         Raises:
             SidecarBusyError: it asks us to wait.
@@ -97,7 +101,8 @@ class Client:
             RefusedError: it will never answer this client.
         """
         form = _Form(photos)
-        response = self._send("POST", "/predict/batch", seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
+        path = "/predict/batch?sketch=true" if sketch else "/predict/batch"
+        response = self._send("POST", path, seconds or ANSWER_SECONDS, form, form.CONTENT_TYPE)
         self._require_success(response)
         answers = _read(Answers, response)
         if len(answers.results) != len(photos):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from api_answers import Failed, Predicted
+from api_answers import Failed, Health, Predicted
 from batch.logs import log
 from batch.server import sidecar
 from batch.server.client import Client, RefusedError, SidecarBusyError, SidecarError, SidecarHangsError
@@ -95,6 +95,8 @@ class Term:
     member: Member
     client: Client
     number: int
+    makes_sketches: bool
+    """Whether it can say what photos look like."""
 
     @property
     def is_void(self) -> bool:
@@ -122,6 +124,8 @@ class Pool:
         """Set it to have nobody wait for a server any longer."""
         self.versions: list[str] = []
         """The releases that took part, in the order in which they came."""
+        self.promises: set[float] = set()
+        """What their servers promise (REVIEW_PRECISION), as far as they say it."""
         self._members = [Member(server) for server in servers]
         self._requests = 0
         self._changed = threading.Condition()
@@ -176,7 +180,7 @@ class Pool:
         """
         with self._turn(len(photos)) as term:
             try:
-                answers = term.client.predict(photos)
+                answers = term.client.predict(photos, sketch=term.makes_sketches)
                 self._trust(term, answers.model_version)
             except SidecarBusyError as busy:
                 self._leave_out(term, str(busy), pause=busy.seconds, patience=BUSY_SECONDS, proof=False)
@@ -310,7 +314,7 @@ class Pool:
             formats = member.doubted
             is_hopeless = is_ours and attempt == OWN_PROOFS
             try:
-                client, version = self._proof_of(member, formats, proof=proof)
+                client, health = self._proof_of(member, formats, proof=proof)
             except (SidecarDownError, UnsoundError, RefusedError) as error:
                 is_hopeless, problem = True, str(error)
             except SidecarBusyError as busy:
@@ -324,15 +328,15 @@ class Pool:
                 log.exception("A fault of the program while a model server proved itself")
                 is_hopeless, problem = True, f"{type(error).__name__}: {error}"
             else:
-                if self._admit(member, client, version, formats):
+                if self._admit(member, client, health, formats):
                     return
                 continue
             self._remain_out(member, problem, is_hopeless=is_hopeless)
             if is_ours and is_hopeless:
                 return
 
-    def _proof_of(self, member: Member, formats: list[str], *, proof: bool) -> tuple[Client, str]:
-        """The connection to a server that is ready and sound, and its release.
+    def _proof_of(self, member: Member, formats: list[str], *, proof: bool) -> tuple[Client, Health]:
+        """The connection to a server that is ready and sound, and what it says of itself.
 
         Raises:
             SidecarDownError, SidecarError, RefusedError: it is not.
@@ -345,7 +349,7 @@ class Pool:
             self._check(member, client, formats)
         if proof:
             client.predict([PROBE], PROOF_SECONDS)
-        return client, health.model_version
+        return client, health
 
     def _remain_out(self, member: Member, problem: str, *, is_hopeless: bool = False) -> None:
         with self._changed:
@@ -357,13 +361,15 @@ class Pool:
                 )
             self._changed.notify_all()
 
-    def _admit(self, member: Member, client: Client, version: str, formats: list[str]) -> bool:
+    def _admit(self, member: Member, client: Client, health: Health, formats: list[str]) -> bool:
         """Let a server take part, unless it has come to be doubted while it proved itself."""
+        version = health.model_version
         with self._changed:
             if member.doubted != formats:
                 return False
             member.terms += 1
-            member.term = Term(member, client, member.terms)
+            member.term = Term(member, client, member.terms, health.sketches)
+            self.promises |= {health.review_precision} - {0.0}
             member.problem, member.is_hopeless, member.doubted = "", False, []
             self._note(member, version)
             if member.is_missed:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
-from batch.files import by_hand, filing
+from batch.files import acts, by_hand, filing
 from batch.files.data_folder import StrangeFolderError, check
 from batch.logs import log
 from batch.records import csv_files, moments, takeover
@@ -95,6 +95,7 @@ def _examine(settings: BatchSettings, *, fix: bool) -> Iterator[Difference]:
                 log.info("%d photos were moved by hand; their rows say where they are now.", moved)
             yield from _folders(settings, ledger)
             yield from _references(ledger)
+            yield from _queue(ledger)
             yield from _unlike_csv(settings, ledger)
     except StrangeFolderError as error:
         yield Difference(f"{error}.")
@@ -109,10 +110,10 @@ def _unfinished(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]
             "finishes that.",
             lambda: filing.recover(ledger, settings.incoming, settings.data_dir, settings.ignore),
         )
-    if planned := ledger.unfinished_acts():
+    if planned := acts.dead(ledger):
         yield Difference(
-            f"{len(planned)} photos were being put back, archived or deleted when that command died; the next run, or "
-            "--fix, finishes that.",
+            f"{len(planned)} photos were being put back, archived, deleted or decided on when that was ended by force; "
+            "the next run, or --fix, finishes that.",
             lambda: withdraw.finish(settings, ledger),
         )
 
@@ -208,8 +209,24 @@ def _references(ledger: Ledger) -> Iterator[Difference]:
         )
 
 
+def _queue(ledger: Ledger) -> Iterator[Difference]:
+    if ledger.queue_is_wrong():
+        yield Difference(
+            "The list of photos that wait for a person is not what the rows say: another program has changed the ledger. "
+            "--fix makes it anew.",
+            ledger.make_queue,
+        )
+
+
 def _unlike_csv(settings: BatchSettings, ledger: Ledger) -> Iterator[Difference]:
     path = settings.csv_path
+    lag = csv_files.lag(ledger)
+    decided_last = ledger.acts("id = (SELECT max(id) FROM acts) AND action IN ('decide', 'undo')")
+    if decided_last and lag.changes and not lag.is_late and csv_files.is_as_left(ledger, path):
+        log.info(
+            "predictions.csv is of %s; what people have decided since follows.", moments.shown(lag.written_at)
+        )
+        return
     what = _unlike(ledger, path)
     if what:
         yield Difference(
@@ -224,7 +241,7 @@ def _unlike(ledger: Ledger, path: Path) -> str:
     if not path.exists():
         return "is missing" if next(ledger.filed_rows(), None) else ""
     with path.open("rb") as file:
-        for text in csv_files.text_of(ledger.filed_rows()):
+        for text in csv_files.text_of(ledger.exportable_rows()):
             if file.read(len(text)) != text:
                 return "is not what the ledger holds"
         return "has more rows than the ledger" if file.read(1) else ""

@@ -1,4 +1,4 @@
-"""Putting the night on a schedule, and taking it off again: cron, systemd, or the Windows Task Scheduler.
+"""Putting the night on a schedule, and taking it off again: cron, systemd, or the Windows Task Scheduler; and the pages.
 
 What is installed is made from the files that lie ready in `deploy/` and `crontab.example`, with this machine's
 paths and NIGHT_AT filled in. A plan is shown first; only `carry_out` changes anything.
@@ -26,7 +26,8 @@ EXAMPLE_ROOT = "/opt/nightsort"
 """Where the ready files suppose the project to be."""
 
 BEGIN, END = "# nightsort: begin", "# nightsort: end"
-TASK = "Nightsort"
+TASK, PAGES_TASK = "Nightsort", "Nightsort pages"
+PAGES_UNIT = "nightsort-pages.service"
 UNITS = Path("/etc/systemd/system")
 
 
@@ -100,10 +101,7 @@ def systemd(settings: BatchSettings, *, remove: bool = False) -> Plan:
     Raises:
         InstallError: the units there are another copy's.
     """
-    if (there := UNITS / "nightsort.service").exists() and not _starts_ours(
-        there.read_text("utf-8", "replace")
-    ):
-        raise InstallError(f"{there} starts another copy of Nightsort; remove it there first")
+    _check_ours(UNITS / "nightsort.service")
     if remove:
         return Plan(
             removed=[UNITS / "nightsort.timer", UNITS / "nightsort.service"],
@@ -111,7 +109,7 @@ def systemd(settings: BatchSettings, *, remove: bool = False) -> Plan:
         )
     return Plan(
         files={
-            UNITS / "nightsort.service": _service(settings),
+            UNITS / "nightsort.service": _service(settings, "nightsort.service"),
             UNITS / "nightsort.timer": _timer(settings.night_at),
         },
         commands=[["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", "nightsort.timer"]],
@@ -131,12 +129,45 @@ def task_scheduler(settings: BatchSettings, *, remove: bool = False) -> Plan:
 
 def task_xml(night_at: time, root: PurePath) -> str:
     """The task for a project in this folder."""
-    text = re.sub("<!--.*?-->\n", "", _ready("nightsort-task.xml"), flags=re.DOTALL)  # it would name our path
-    text = text.replace("C:\\nightsort", escape(str(root)))
-    return text.replace("T02:00:00", f"T{night_at:%H:%M}:00")
+    return _task("nightsort-task.xml", root).replace("T02:00:00", f"T{night_at:%H:%M}:00")
 
 
-KINDS = {"cron": cron, "systemd": systemd, "task-scheduler": task_scheduler}
+def pages(settings: BatchSettings, *, remove: bool = False) -> Plan:
+    """The pages, kept running: a service of systemd; on Windows a task that starts when its user logs on.
+
+    Raises:
+        InstallError: the unit there is another copy's.
+    """
+    if sys.platform == "win32":
+        if remove:
+            return Plan(
+                commands=[
+                    ["schtasks", "/End", "/TN", PAGES_TASK],
+                    ["schtasks", "/Delete", "/TN", PAGES_TASK, "/F"],
+                ]
+            )
+        path = Path(tempfile.gettempdir()) / "nightsort-pages-task.xml"
+        return Plan(
+            files={path: _task("nightsort-pages-task.xml", ROOT)},
+            commands=[
+                ["schtasks", "/Create", "/TN", PAGES_TASK, "/XML", str(path), "/F"],
+                ["schtasks", "/Run", "/TN", PAGES_TASK],
+            ],
+        )
+    unit = UNITS / PAGES_UNIT
+    _check_ours(unit)
+    if remove:
+        return Plan(
+            removed=[unit],
+            commands=[["systemctl", "disable", "--now", PAGES_UNIT], ["systemctl", "daemon-reload"]],
+        )
+    return Plan(
+        files={unit: _service(settings, PAGES_UNIT)},
+        commands=[["systemctl", "daemon-reload"], ["systemctl", "enable", "--now", PAGES_UNIT]],
+    )
+
+
+KINDS = {"cron": cron, "systemd": systemd, "task-scheduler": task_scheduler, "pages": pages}
 
 
 def installed() -> list[str]:
@@ -248,9 +279,14 @@ def _in_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _service(settings: BatchSettings) -> str:
-    """The ready service, with our folders: what the night writes to, and who owns the project."""
-    text = _ready("nightsort.service")
+def _check_ours(unit: Path) -> None:
+    if unit.exists() and not _starts_ours(unit.read_text("utf-8", "replace")):
+        raise InstallError(f"{unit} starts another copy of Nightsort; remove it there first")
+
+
+def _service(settings: BatchSettings, name: str) -> str:
+    """A ready service, with our folders: what it writes to, and who owns the project."""
+    text = _ready(name)
     written = [ROOT, settings.data_dir, settings.log_dir, settings.ledger_path.parent]
     if settings.metrics_file:
         written.append(settings.metrics_file.parent)
@@ -263,6 +299,11 @@ def _service(settings: BatchSettings) -> str:
     # WorkingDirectory takes the rest of the line as it is; ExecStart is split at blanks
     text = text.replace(f"WorkingDirectory={EXAMPLE_ROOT}", f"WorkingDirectory={_percents(ROOT)}")
     return text.replace(f"{EXAMPLE_ROOT}/full_batch.sh", _in_unit(ROOT / "full_batch.sh"))
+
+
+def _task(name: str, root: PurePath) -> str:
+    text = re.sub("<!--.*?-->\n", "", _ready(name), flags=re.DOTALL)  # it would name our path
+    return text.replace("C:\\nightsort", escape(str(root)))
 
 
 def _timer(night_at: time) -> str:

@@ -6,14 +6,14 @@ between, the next night (or the next of these commands) finishes it.
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from batch.exits import NotDoneError
-from batch.files import filing
+from batch.files import acts, filing, movers
 from batch.files.companions import Folder, Taken
 from batch.logs import log
 from batch.records import moments
@@ -30,13 +30,11 @@ class NothingFitsError(NotDoneError):
     """No photo is one that was named; the message says what was named."""
 
 
-class WorkedOnError(Exception):
-    """What lies at a row's place does not have the row's bytes: it is somebody's, and left alone."""
-
-
 @dataclass(frozen=True)
 class Choice:
     """Which photos are meant; what is not said does not matter. `run` may be `last`.
+
+    What people have decided stays, unless it is named as a photo.
 
     >>> Choice(release="2026-11-21", below=0.6).found(ledger)  # doctest: +SKIP
     """
@@ -50,6 +48,15 @@ class Choice:
 
     def rows(self, ledger: Ledger) -> Iterator[Row]:
         """The photos that all of it fits, oldest first."""
+        sql, values = self._condition()
+        return ledger.matching(f"{sql} AND decision = ''" if not self.photo else sql, *values)
+
+    def decided(self, ledger: Ledger) -> int:
+        """How many photos would fit, had people not decided on them."""
+        sql, values = self._condition()
+        return 0 if self.photo else sum(1 for _ in ledger.matching(f"{sql} AND decision != ''", *values))
+
+    def _condition(self) -> tuple[str, list[object]]:
         conditions: list[tuple[str, tuple[object, ...]]] = [("moved_to != ''", ())]
         if self.failed:
             conditions.append(("status = 'failed'", ()))
@@ -64,8 +71,10 @@ class Choice:
         if self.below is not None:
             conditions.append(("sub_category_probability < ?", (self.below,)))
             conditions.append(("status IN ('processed', 'review')", ()))
-        sql = " AND ".join(condition for condition, _ in conditions)
-        return ledger.matching(sql, *(value for _, values in conditions for value in values))
+        return (
+            " AND ".join(condition for condition, _ in conditions),
+            [value for _, values in conditions for value in values],
+        )
 
     def found(self, ledger: Ledger) -> list[Row]:
         """The same, with the duplicates that go back with them.
@@ -94,6 +103,8 @@ def requeue(settings: BatchSettings, ledger: Ledger, choice: Choice) -> int:
         NothingFitsError: what was named is not there.
     """
     rows = choice.found(ledger)
+    if left := choice.decided(ledger):
+        log.info("%d photos that people have decided on stay; --photo NAME puts one back all the same.", left)
     return _do(settings, ledger, (_plan("requeue", row, _place_in_incoming(row)) for row in rows))
 
 
@@ -127,8 +138,8 @@ def delete(settings: BatchSettings, ledger: Ledger, rows: Iterable[Row]) -> int:
 
 def finish(settings: BatchSettings, ledger: Ledger) -> int:
     """Finish what an earlier command had begun when it died; returns how many photos that were."""
-    acts = ledger.unfinished_acts()
-    return _perform(settings, ledger, acts, again=True) if acts else 0
+    movers.tidy(ledger.path.parent)
+    return acts.finish_dead(settings.data_dir, ledger)
 
 
 def with_duplicates(ledger: Ledger, rows: Iterator[Row]) -> Iterator[Row]:
@@ -151,110 +162,25 @@ def _plan(action: Literal["requeue", "archive", "delete"], row: Row, target: str
     return Act(action=action, photo_id=row.id, source=row.moved_to, target=target, at=now)
 
 
-def _do(settings: BatchSettings, ledger: Ledger, acts: Iterator[Act]) -> int:
+def _do(settings: BatchSettings, ledger: Ledger, planned: Iterator[Act]) -> int:
     """Write down and do, some at a time."""
     done = 0
-    planned = list(acts)  # read to the end before the rows that they are read from change
-    waiting = iter(planned)
+    waiting = iter(list(planned))  # read to the end before the rows that they are read from change
     while some := list(islice(waiting, AT_ONCE)):
         reserved: set[str] = set()
         look, taken = functools.cache(Folder), functools.cache(Taken)
-        for act in some:
-            if act.target:
-                name = os.path.basename(act.source)
-                companions = _companions(settings.data_dir, ledger, act, look)
-                act.target = filing.free_place(
-                    settings.data_dir, act.target, reserved, name, companions, taken
-                )
-                reserved.add(act.target)
-        ledger.plan(some)
-        done += _perform(settings, ledger, some, again=False)
+        with movers.moving(ledger.path.parent) as owner:
+            for act in some:
+                act.owner = owner
+                if act.target:
+                    name = os.path.basename(act.source)
+                    companions = acts.companions_of(settings.data_dir, ledger, act, look)
+                    act.target = filing.free_place(
+                        settings.data_dir, act.target, reserved, name, companions, taken
+                    )
+                    reserved.add(act.target)
+            todo = ledger.plan(some)
+            if len(todo) < len(some):
+                log.warning("%d photos were left: people have just decided on them.", len(some) - len(todo))
+            done += acts.perform(settings.data_dir, ledger, todo)
     return done
-
-
-def _perform(settings: BatchSettings, ledger: Ledger, acts: list[Act], *, again: bool) -> int:
-    """Do what is written down; what cannot be done is forgotten, with a word. Returns how many were done."""
-    done = []
-    look, taken = functools.cache(Folder), functools.cache(Taken)
-    for act in acts:
-        companions = _companions(settings.data_dir, ledger, act, look)
-        try:
-            if _perform_one(settings.data_dir, act, _row_of(ledger, act), companions, taken, again=again):
-                done.append(act)
-                continue
-            problem = "it is not there any more"
-        except WorkedOnError:
-            problem = "another file, or an edited version, is there"
-        except OSError as error:
-            problem = error.strerror or str(error)
-        log.warning("%s was left as it is: %s.", act.source, problem)
-        ledger.undo(act)
-    folders = {settings.data_dir / place for act in done for place in (act.source, act.target) if place}
-    filing.sync_folders({path.parent for path in folders})
-    ledger.finish(done)
-    for act in done:
-        _remove_empty_folders((settings.data_dir / act.source).parent, settings.data_dir)
-    return len(done)
-
-
-def _companions(data_dir: Path, ledger: Ledger, act: Act, look: Callable[[Path], Folder]) -> list[str]:
-    """The names of a photo's companions; not those with a row of their own, as older versions gave to some."""
-    folder, _, name = act.source.rpartition("/")
-    found = {f"{folder}/{companion}": companion for companion in look(data_dir / folder).companions_of(name)}
-    with_rows = ledger.known_places(filing.readable(place) for place in found)
-    return [companion for place, companion in found.items() if filing.readable(place) not in with_rows]
-
-
-def _row_of(ledger: Ledger, act: Act) -> Row:
-    row = ledger.row(act.photo_id)
-    assert row is not None  # rows of filed photos are never deleted
-    return row
-
-
-def _perform_one(
-    data_dir: Path, act: Act, row: Row, companions: list[str], taken: filing.Look, *, again: bool
-) -> bool:
-    """Move or delete one photo; False when it is gone. With `again` it may be half done already.
-
-    Raises:
-        WorkedOnError: what lies at the row's place is not the row's photo.
-        OSError: it cannot be moved or deleted.
-    """
-    source, target = data_dir / act.source, data_dir / act.target
-    if again and act.target:
-        filing.clear_up(source, target, row.mtime_ns, row.size)
-    if not os.path.lexists(source):
-        if again and act.target and filing.has_bytes_of(target, row):
-            filing.finish_companions(source, target)
-            return True
-        return again and act.action == "delete"
-    if not filing.has_bytes_of(source, row):
-        raise WorkedOnError
-    if act.action == "delete":
-        _delete(source, companions)
-        return True
-    while True:
-        act.target = filing.free_place(data_dir, act.target, (), source.name, companions, taken)
-        target = data_dir / act.target
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            filing.move_photo(source, target, row.sha256, companions)
-            return True
-        except FileExistsError:  # somebody put a file there just now: take another name
-            continue
-
-
-def _delete(photo: Path, companions: list[str]) -> None:
-    for companion in companions:  # first: without their photo nobody knows whose they are
-        photo.with_name(companion).unlink(missing_ok=True)
-    photo.unlink(missing_ok=True)
-
-
-def _remove_empty_folders(folder: Path, data_dir: Path) -> None:
-    """Remove the sub-folder (an order number, say) that a photo was the last one in."""
-    while folder.parent not in (data_dir, folder) and folder.is_relative_to(data_dir):
-        try:
-            folder.rmdir()
-        except OSError:  # not empty, or gone already
-            return
-        folder = folder.parent

@@ -4,7 +4,7 @@ A new command is a function decorated with `@commands.command(…)`, its options
 it is called: `list`, `promote` and `rollback` need no torch.
 """
 
-from model.commands import training, releasing, measuring, choosing, lab  # noqa: I001 - the order of the help
+from model.commands import photos, training, releasing, measuring, choosing, lab  # noqa: I001 - the order of the help
 from model.commands.group import commands
 
-__all__ = ["choosing", "commands", "lab", "measuring", "releasing", "training"]
+__all__ = ["choosing", "commands", "lab", "measuring", "photos", "releasing", "training"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+import in_use
 from model.commands.group import CODES, commands, model_dir, name
 
 
@@ -25,7 +26,7 @@ def list_releases() -> None:
         problem = str(error)
     for version in versions:
         try:
-            scores = releases.load(folder / version).metrics.get("scores", {})
+            scores = releases.load(in_use.folder(folder, version)).metrics.get("scores", {})
             told = ", ".join(
                 f"{h} {scores[h]['score']:.3f}" for h in HEADS if scores.get(h, {}).get("photos")
             )

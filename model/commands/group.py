@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 from pydantic import Field
 
+import in_use
 from command_line import ExitCodes, Group
 from model.user_errors import INSTALL, UserError
 from settings import ProjectPath, Settings, load
@@ -88,7 +89,9 @@ def release_of(named: str | None) -> Release:
 
     if named is None:
         return releases.current(model_dir())
-    return releases.load(Path(named) if "/" in named or Path(named).is_dir() else model_dir() / named)
+    return releases.load(
+        Path(named) if "/" in named or Path(named).is_dir() else in_use.folder(model_dir(), named)
+    )
 
 
 def need(*packages: str) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from model.commands.group import CODES, PATH, commands, need_torch, release_of
 from model.user_errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 PART = click.option("--part", help="Part to score (default: test, else validation, if there).")
 
@@ -27,14 +31,28 @@ PART = click.option("--part", help="Part to score (default: test, else validatio
     "--out", type=PATH, default=Path("runs/evaluation"), show_default=True, help="Pictures go here."
 )
 @click.option("--review-precision", type=float, default=0.97, show_default=True, help="Promised precision.")
+@click.option(
+    "--robustness",
+    "is_robust",
+    is_flag=True,
+    help="Also with noise, blur, compression, darkness, low resolution and a part covered.",
+)
+@click.option("--denoise", is_flag=True, help="With --robustness: a median filter before the network looks.")
 def evaluate(
-    folder: Sequence[Path], release: str | None, part: str | None, out: Path, review_precision: float
+    folder: Sequence[Path],
+    release: str | None,
+    part: str | None,
+    out: Path,
+    review_precision: float,
+    is_robust: bool,
+    denoise: bool,
 ) -> None:
     """Score a release on a folder of photos."""
     need_torch()
     from model.releasing.evaluate import as_text, in_words, judge, review
     from model.releasing.evaluate import evaluate as score
-    from model.releasing.kinds import as_table, by_kind
+    from model.releasing.kinds import as_table as kinds_as_table
+    from model.releasing.kinds import by_kind
     from model.releasing.onnx_network import scores_of
     from model.releasing.pages import write_pages
     from model.training import data
@@ -48,9 +66,20 @@ def evaluate(
     print(as_text(report))
     filed = review(probable, sure, photos, judged.classes, review_precision)
     print(f"\n{in_words(filed)}")
-    print("\n" + as_table(by_kind(probable, photos, judged.classes, sure)))
+    print("\n" + kinds_as_table(by_kind(probable, photos, judged.classes, sure)))
     for path in write_pages(report, probable, photos, judged.classes, out):
         print(path)
+    if is_robust or denoise:
+        from model.releasing.robustness import as_table, robustness, write_page
+
+        def look(pixels: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray]:
+            found = scores_of(judged.network, pixels)
+            return judge(found, judged.classes, review_precision, judged.familiar)
+
+        lines = robustness(look, photos, denoise=denoise)
+        print("\n" + as_table(lines))
+        for path in write_page(lines, out):
+            print(path)
 
 
 @commands.command(exit_codes=CODES)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+import in_use
 from command_line import Whole
 from logformat import entry
 from model.commands.group import CODES, PATH, ThereType, commands, model_dir, need_torch
@@ -148,8 +150,9 @@ def train(
     if threads:
         torch.set_num_threads(threads)
     recipe = Recipe(epochs=Recipe.epochs if epochs is None else epochs, **others)
-    photos = data.load_all(folders, masks=masks)
-    division = runs.divide(photos, folds=folds, fold=fold, leave_out=leave_out)
+    collections = data.load_each(folders, masks=masks)
+    division = runs.divide(collections, folds=folds, fold=fold, leave_out=leave_out)
+    photos = reduce(data.Photos.joined, collections)
     if extra:
         first = masks[0] if masks else None
         added = data.load_extra(extra, photos.classes, masks=first, labels=extra_labels)
@@ -202,7 +205,7 @@ def _start(named: Path | None) -> Path | None:
     """The folder of the run or release that a training begins with; a bare name is that of a release."""
     if named is None or named.is_dir() or len(named.parts) > 1:
         return named
-    return model_dir() / named
+    return in_use.folder(model_dir(), str(named))
 
 
 def _free_version() -> str:

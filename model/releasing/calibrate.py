@@ -33,11 +33,16 @@ from scipy.special import betaincinv
 from model.releasing.nights import draw, errors_in_most
 from model.serving.answers import joint, log_softmax, probabilities
 from model.serving.classes import TWO_CLASSES, Classes, Limits
+from model.serving.familiar import Familiar
 from model.training.labels import CLOTHING, NO_CLOTHING, UNKNOWN
 
 PRECISIONS: Final = (0.80, 0.85, 0.90, 0.92, 0.94, 0.95, 0.96, 0.97, 0.975, 0.98, 0.985, 0.99, 0.995)
 DOUBT: Final = 0.3
 """One minus the confidence of the bound. Tested over simulated worlds: smaller only files less."""
+
+FAR: Final = 0.005
+EDGE: Final = 0.02
+"""Shares of held-out photos that lie too far from those of training, and at the edge or beyond."""
 
 FEWEST: Final = 100
 """Photos that a kind needs to have thresholds of its own."""
@@ -95,6 +100,17 @@ def calibrate(
         doubts=whole.doubts,
         kinds=own,
     )
+
+
+def with_reach(familiar: Familiar, held_out: np.ndarray) -> Familiar:
+    """With the distances beyond which the shares FAR and EDGE of held-out photos lie. held_out: features (N, 512)."""
+    kind, distance = familiar.kind(held_out), familiar.distance(held_out)
+
+    def beyond(share: float) -> np.ndarray:
+        own = [distance[kind == k] for k in range(len(familiar.kinds))]
+        return np.array([np.quantile(d if len(d) >= 1 / share else distance, 1 - share) for d in own])
+
+    return replace(familiar, edge=beyond(EDGE), far=beyond(FAR))
 
 
 def _limits(

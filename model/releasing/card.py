@@ -139,6 +139,39 @@ def _promises(metrics: Mapping[str, Any]) -> list[str]:
         "had not learned from then; right there: "
         + ", ".join(f"{head} {held_out[head]:.3f}" for head in ("main", "sub") if head in held_out)
         + ".",
+        *_kinds(held_out.get("kinds")),
+        *_unlike_nights(held_out.get("unlike")),
+    ]
+
+
+def _kinds(rows: Mapping[str, Mapping[str, Any]] | None) -> list[str]:
+    """For which kinds of photos the promise was measured, and what it gave there."""
+    if not rows:
+        return []
+    return [
+        "",
+        "By kind of photo, at 0.97: each of two halves of the held-out groups is judged by thresholds that the "
+        "other half set. For other kinds the promise was not measured.",
+        "",
+        "| kind | photos | sub | filed without a person | of these rightly |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {kind} | {row['photos']} | {row['sub']:.3f} | {row['filed']:.1%} | "
+            f"{'' if row['right'] is None else format(row['right'], '.1%')} |"
+            for kind, row in rows.items()
+        ),
+    ]
+
+
+def _unlike_nights(told: Mapping[str, float] | None) -> list[str]:
+    """From which share of photos unlike those of training on a night as a whole is said to be unlike them."""
+    if not told:
+        return []
+    return [
+        "",
+        f"A night of {told['photos']:.0f} photos or more, more than {told['share']:.1%} of which are unlike those that it "
+        "learned from, is called so as a whole, in the report and by `health`. Of nights like the held-out photos "
+        f"{told['false_alarms']:.0%} at most are.",
     ]
 
 

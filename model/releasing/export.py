@@ -25,12 +25,14 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor
 
+import in_use
 from model.network import Network
 from model.releasing import golden_photos, held_out_answers
-from model.releasing.calibrate import calibrate
+from model.releasing.calibrate import calibrate, with_reach
 from model.releasing.card import card
 from model.releasing.evaluate import chosen, doubted, doubts, evaluate, in_words, judge, review
 from model.releasing.kinds import by_kind
+from model.releasing.nights import unlike_nights
 from model.releasing.onnx_network import open_session, quantise, scores_of, write_onnx
 from model.releasing.pages import write_pages
 from model.serving.answers import HALF, decode
@@ -41,10 +43,9 @@ from model.serving.predictor import Predictor
 from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, ReleaseError, load, seal
 from model.training.data import Photos, serving_pixels
-from model.training.familiarity import with_reach
 from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
-from model.training.run import Run
+from model.training.run import Run, write_learned
 
 CALIBRATION_PHOTOS: Final = 160
 PRECISION: Final = 0.97
@@ -66,6 +67,36 @@ def with_held_out(
     return familiar, familiar.look(features).kind
 
 
+def judged_by_others(
+    run: Run, held_out: HeldOutScores, precision: float
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """The probabilities of held-out photos, and which of them are filed, by what the other half of their groups has set.
+
+    What a photo is judged by it has not set itself, so this does not flatter; but half of the photos set less than all.
+    Returns every head's probabilities, and bool (N,). Raises ReleaseError where the groups or kinds were not kept.
+    """
+    if held_out.kinds is None or held_out.groups is None:
+        raise ReleaseError("The held-out scores do not say of which kind their photos are: train again.")
+    names, group = np.unique(held_out.groups, return_inverse=True)
+    half = np.random.default_rng(0).permutation(len(names))[group] % 2
+    probable: dict[str, np.ndarray] = {}
+    filed = np.zeros(len(half), bool)
+    for side in (0, 1):
+        set_by, judged = held_out.take(half != side), half == side
+        familiar, kinds = with_held_out(run.familiar, set_by)
+        classes = calibrate(
+            replace(run.classes, heads=run.trained),
+            set_by.scores,
+            set_by.labels,
+            kinds=kinds,
+            groups=set_by.groups,
+        )
+        found, filed[judged] = judge(held_out.take(judged).scores, classes, precision, familiar)
+        for name, values in found.items():
+            probable.setdefault(name, np.zeros((len(half), *values.shape[1:])))[judged] = values
+    return probable, filed
+
+
 def export(
     run: Run,
     held_out: HeldOutScores,
@@ -85,8 +116,8 @@ def export(
     not learned from them. `golden`: see model/releasing/golden_photos.py.
     """
     folder = out / version
-    if folder.exists():
-        raise ReleaseError(f"{folder} exists: a release is never changed. Choose another version.")
+    if (there := in_use.folder(out, version)).exists():
+        raise ReleaseError(f"{there} exists: a release is never changed. Choose another version.")
     learned = held_out.learned if run.learned is None else run.learned
     new = test if judged else _not_in(learned, test)
     familiar, judged_as = with_held_out(run.familiar, held_out)
@@ -107,6 +138,8 @@ def export(
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
         if familiar:
             familiar.write(part / FAMILIAR)
+        if learned is not None:
+            write_learned(part, learned)
         served = scores_of(part / "model.onnx", serving_pixels(new))
         scores = judged or served
         told = decode(scores, classes, review_precision=PRECISION, familiar=familiar)
@@ -126,7 +159,8 @@ def export(
                 else int(np.isin(new.sha256, held_out.sha256).sum()),
             },
             "held_out": (run.release.metrics["held_out"] if run.release else {})
-            | _held_out(held_out, classes, familiar),
+            | _held_out(held_out, classes, familiar)
+            | _by_kind(run, held_out),
         }
         answers = _golden(golden, part, new, classes)
         metrics["golden"] = {"photos": len(answers), "sub_right": sum("sub" in a for a in answers.values())}
@@ -275,7 +309,31 @@ def _held_out(held_out: HeldOutScores, classes: Classes, familiar: Familiar | No
             result[head] = float(right[some].mean())
     result["doubts"] = doubts(doubted(held_out.scores, classes, familiar), probable, held_out.labels)
     result["looks"] = {head: int(known[head].sum()) for head in LOOKS if head in known}
+    if familiar and held_out.groups is not None:
+        result["unlike"] = unlike_nights(familiar, held_out.scores[FEATURES], held_out.groups)
     return result
+
+
+def _by_kind(run: Run, held_out: HeldOutScores) -> dict[str, Any]:
+    """What the promise gives for each kind of held-out photos, by thresholds that others have set; nothing for one kind."""
+    if run.familiar is None or held_out.kinds is None or held_out.groups is None:
+        return {}
+    labels = held_out.labels["sub"]
+    kinds = [kind for kind in np.unique(held_out.kinds) if (labels[held_out.kinds == kind] != UNKNOWN).any()]
+    if len(kinds) < 2 or len(np.unique(held_out.groups)) < 2:
+        return {}
+    probable, filed = judged_by_others(run, held_out, PRECISION)
+    right = chosen("sub", probable, run.classes) == labels
+    rows = {}
+    for kind in kinds:
+        here = (held_out.kinds == kind) & (labels != UNKNOWN)
+        rows[str(kind)] = {
+            "photos": int(here.sum()),
+            "sub": float(right[here].mean()),
+            "filed": float(filed[here].mean()),
+            "right": float(right[here & filed].mean()) if (here & filed).any() else None,
+        }
+    return {"kinds": rows}
 
 
 def _golden(golden: Path | None, part: Path, photos: Photos, classes: Classes) -> dict[str, dict[str, str]]:

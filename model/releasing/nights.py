@@ -17,15 +17,23 @@ from typing import Final
 
 import numpy as np
 
+from model.serving.familiar import Familiar
+
 NIGHTS: Final = 400
 KEPT: Final = 0.9
 CHOSEN: Final = 0.95
 """Nights that are drawn, the share of them in which a promise has to be kept, and the share asked for when a threshold is
 chosen: whoever chooses the lowest of many is lucky with some."""
 
-PRIOR: Final = 5
+PRIOR: Final = 20
 WORSE: Final = 2
-"""Photos that a class is taken to have filed beside those held out, and how many times as often as all they are wrong."""
+"""Photos that a class is taken to have filed beside those held out, and how many times as often as all they are wrong. With
+5, one stray photo in a class of 20 sent all photos of every class to a person."""
+
+ODD_NIGHT: Final = 100
+ODD_NIGHTS: Final = 10
+FALSE_ALARMS: Final = 0.01
+"""Photos of a night that is judged as a whole, nights for each draw of the groups, and the share that may be called odd."""
 
 
 def draw(
@@ -51,6 +59,37 @@ def draw(
     sums = np.stack([drawn[:, mixed == s].sum(1) for s in range(len(of))], axis=1)
     result: np.ndarray = drawn * (shares / np.maximum(sums, 1e-12))[:, mixed]
     return result
+
+
+def unlike_nights(familiar: Familiar, features: np.ndarray, groups: np.ndarray) -> dict[str, float]:
+    """From which share of photos at the edge on a night as a whole is called unlike those of training.
+
+    features: (N, 512), of photos that it has not learned from. What a release keeps of it, in `metrics.json`.
+    """
+    seen = familiar.look(features)
+    share = odd_share(seen.edge, seen.kind, groups)
+    return {"share": share, "photos": ODD_NIGHT, "false_alarms": FALSE_ALARMS}
+
+
+def odd_share(odd: np.ndarray, kinds: np.ndarray, groups: np.ndarray) -> float:
+    """The share of odd photos that a night of photos like these exceeds with a probability of FALSE_ALARMS at most.
+
+    A night is ODD_NIGHT photos of one kind, of groups drawn at random: what is odd about one photo of a sender often is
+    about the next as well. Other groups might have been held out, so their weights are drawn as well. The kind that exceeds
+    most counts. odd: bool (N,). kinds, groups: (N,).
+    """
+    rng, limits = np.random.default_rng(0), []
+    for kind in np.unique(kinds.astype(str)):
+        here = kinds.astype(str) == kind
+        _, of, sizes = np.unique(groups[here].astype(str), return_inverse=True, return_counts=True)
+        rates, shares = np.bincount(of, odd[here]) / sizes, []
+        for _ in range(NIGHTS):
+            own = rng.standard_exponential(len(sizes))
+            drawn = rng.choice(len(sizes), (ODD_NIGHTS, ODD_NIGHT), p=own / own.sum())
+            taken = np.clip(ODD_NIGHT - sizes[drawn].cumsum(1) + sizes[drawn], 0, sizes[drawn])
+            shares.append((rates[drawn] * taken).sum(1) / ODD_NIGHT)
+        limits.append(np.quantile(shares, 1 - FALSE_ALARMS))
+    return float(max(limits, default=1.0))
 
 
 def fare(nights: np.ndarray, filed: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,8 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from model.releasing.calibrate import calibrate
-from model.serving.classes import Classes, DataError
+import numpy as np
+
+import in_use
+from model.releasing.calibrate import calibrate, with_reach
+from model.releasing.nights import unlike_nights
+from model.serving.classes import FEATURES, Classes, DataError
+from model.serving.familiar import FILE as FAMILIAR
 from model.serving.predictor import Predictor
 from model.serving.preprocess import read_photo
 from model.serving.releases import Release, ReleaseError, seal
@@ -34,8 +39,8 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
     Where `labels.csv` has a column `weight`, only photos with a weight count, each for so many. Raises ReleaseError,
     DataError.
     """
-    if (out / version).exists():
-        raise ReleaseError(f"{out / version} exists: a release is never changed. Choose another version.")
+    if (there := in_use.folder(out, version)).exists():
+        raise ReleaseError(f"{there} exists: a release is never changed. Choose another version.")
     found = load(photos, classes=release.classes)
     found = found.take(found.weight > 0)
     if len(found) < FEWEST:
@@ -43,14 +48,24 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
             f"{photos} holds {len(found)} photos to set thresholds by; {FEWEST} are needed. Sort more of your own photos "
             "into its folders."
         )
-    classes = _for_these(release, found)
+    scores = Predictor(release).scores(serving_pixels(found))
+    classes = _for_these(release.classes, found, scores)
+    knows = release.familiar if FEATURES in scores else None
+    familiar = with_reach(knows, scores[FEATURES]) if knows else None
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".calibrate-") as scratch:
         part = Path(scratch) / version
         shutil.copytree(release.folder, part)
         (part / "classes.json").write_text(classes.to_json(), encoding="utf-8")
-        told = {"parent": release.version, "photos": len(found)}
-        _write_json(part / "metrics.json", {**release.metrics, "version": version, "calibrated": told})
+        metrics = {**release.metrics, "version": version}
+        metrics["calibrated"] = {"parent": release.version, "photos": len(found)}
+        if familiar:
+            familiar.write(part / FAMILIAR)
+            metrics["held_out"] = {
+                **metrics.get("held_out", {}),
+                "unlike": unlike_nights(familiar, scores[FEATURES], found.groups()),
+            }
+        _write_json(part / "metrics.json", metrics)
         _tell(part / "card.md", release.version, version, len(found))
         seal(part)
         _write_json(part / "golden" / "golden.json", _golden(load_release(part), release))
@@ -60,12 +75,10 @@ def adapt(release: Release, photos: Path, *, out: Path, version: str) -> Release
     return load_release(out / version)
 
 
-def _for_these(release: Release, photos: Photos) -> Classes:
-    """The release's classes with what these photos say."""
-    pixels = serving_pixels(photos)
-    scores = Predictor(release).scores(pixels)
+def _for_these(classes: Classes, photos: Photos, scores: Mapping[str, np.ndarray]) -> Classes:
+    """The classes with what these photos say."""
     labels = {head: photos.labels(head) for head in ("main", "sub", "background", "colour", "clothing")}
-    return calibrate(release.classes, scores, labels, groups=photos.groups(), weights=photos.weight)
+    return calibrate(classes, scores, labels, groups=photos.groups(), weights=photos.weight)
 
 
 def _golden(adapted: Release, parent: Release) -> dict[str, dict[str, str]]:

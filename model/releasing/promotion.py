@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import in_use
-from in_use import CURRENT, InUseError
+from in_use import InUseError
 from model.releasing import held_out_answers
 from model.releasing.held_out_answers import Compared, HeldOutAnswers
 from model.serving import promotions
@@ -49,7 +49,7 @@ def promote(
     if not in_use.is_name(version):
         raise ReleaseError(f"{version!r} is no release's name. `python -m model list` shows which there are.")
     take_over(model_dir)
-    release = load(model_dir / version)
+    release = load(in_use.folder(model_dir, version))
     _check_scores(release)
     before, used = _used(model_dir, tell)
     flags = {"--new-classes": new_classes, "--worse": worse, "--uncompared": uncompared}
@@ -64,7 +64,7 @@ def command(model_dir: Path, release: Release) -> str:
     """The command that puts a release to use, with what other categories than those in use need. Never with `--worse`."""
     words = ["python -m model promote", release.version]
     with contextlib.suppress(InUseError, ReleaseError):
-        used = load(model_dir / in_use.version(model_dir))
+        used = load(in_use.folder(model_dir, in_use.version(model_dir)))
         if _other_classes(release, used):
             words.append("--new-classes")
             heads = _heads_in_common(release, used)
@@ -89,12 +89,13 @@ def rollback(model_dir: Path, *, tell: Callable[[str], object] = str) -> Release
         earlier = promotions.before(model_dir, used)
     except InUseError as error:
         raise ReleaseError(str(error)) from error
-    shipped = named(model_dir / CURRENT) if is_shipped(model_dir / CURRENT) else ""
+    default = in_use.default(model_dir)
+    shipped = named(default) if is_shipped(default) else ""
     for version in [*reversed(earlier), shipped]:
         if version in ("", used):
             continue
         try:
-            release = load(model_dir / version)
+            release = load(in_use.folder(model_dir, version))
         except ReleaseError as error:
             tell(f"{version} is passed over. {error}")
             continue
@@ -108,7 +109,7 @@ def _used(model_dir: Path, tell: Callable[[str], object]) -> tuple[str, Release 
     before = ""
     try:
         before = in_use.version(model_dir)
-        return before, load(model_dir / before)
+        return before, load(in_use.folder(model_dir, before))
     except (InUseError, ReleaseError) as error:
         tell(f"Compared with nothing. {error}")
         return before, None

@@ -45,6 +45,9 @@ COLOURS: Final = (
 )
 """The colour names of `labels.csv`, where it does not bring its own (`labels.colour_names`)."""
 
+RESERVED: Final = "no clothing"
+"""The folder that people's decisions file photos without clothing in."""
+
 
 FORMAT: Final = 2
 """Of `classes.json`. Format 1 is read as well: there the two-class heads had thresholds of their own."""
@@ -96,6 +99,10 @@ class Classes:
     kinds: Mapping[str, Limits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if reserved := [name for name in (*self.mains, *self.subs) if name.casefold() == RESERVED]:
+            raise ClassesError(
+                f"No category may be called “{reserved[0]}”: photos without clothing are filed there. Give it another name."
+            )
         if missing := [sub for sub in self.subs if self.main_of.get(sub) not in self.mains]:
             raise ClassesError(f"These sub-categories have no main category: {', '.join(missing)}.")
         for names in (self.mains, self.subs, self.colours):

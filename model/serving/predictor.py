@@ -7,6 +7,7 @@ predictor.predict(pixels)[0].sub.name       # pixels: uint8 (N, 224, 224, 3)
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
@@ -15,7 +16,7 @@ import numpy as np
 
 from model.serving import cuda
 from model.serving.answers import HeadAnswer, Prediction, decode
-from model.serving.classes import HEADS, OUTPUTS
+from model.serving.classes import FEATURES, HEADS, OUTPUTS
 from model.serving.preprocess import INPUT_SIZE, PhotoError, read_photo
 from model.serving.releases import Release, ReleaseError
 from model.serving.signed import has_vnni, signed
@@ -69,8 +70,12 @@ class Predictor:
 
     def predict(self, pixels: np.ndarray) -> list[Prediction]:
         """Answers for N photos as `read_photo` gives them: uint8 (N, 224, 224, 3)."""
+        return self.answers(self.scores(pixels))
+
+    def answers(self, scores: Mapping[str, np.ndarray]) -> list[Prediction]:
+        """Answers from the raw scores of N photos."""
         return decode(
-            self.scores(pixels),
+            scores,
             self.release.classes,
             review_precision=self._review_precision,
             familiar=self.release.familiar,
@@ -83,6 +88,21 @@ class Predictor:
                 f"uint8 (N, {INPUT_SIZE}, {INPUT_SIZE}, 3) is meant, not {pixels.dtype} {pixels.shape}."
             )
         return self._network.run(pixels)
+
+    @property
+    def makes_features(self) -> bool:
+        """Whether the network gives what it has seen, too, and not only scores; older ones do not."""
+        return FEATURES in self._network.outputs
+
+    @property
+    def makes_sketches(self) -> bool:
+        """Whether this release can say in 64 bytes what a photo looks like; older ones cannot."""
+        return self.release.familiar is not None and self.makes_features
+
+    def sketches(self, scores: Mapping[str, np.ndarray]) -> np.ndarray:
+        """What N photos look like, from their raw scores: int8 (N, 64), close to each other for similar photos."""
+        assert self.release.familiar is not None  # who asks knows that it makes some
+        return self.release.familiar.sketch(scores[FEATURES])
 
     def check_golden(self) -> None:
         """Answer the golden photos. Raises ReleaseError when one gets an answer it must not get."""
@@ -119,16 +139,16 @@ class _OnnxNetwork:
                 f"The network of release {release.version} cannot be opened: {error}"
             ) from error
         self._input = self._session.get_inputs()[0].name
-        self._outputs = [output.name for output in self._session.get_outputs()]
-        if missing := [name for name in OUTPUTS if name not in self._outputs]:
+        self.outputs = tuple(output.name for output in self._session.get_outputs())
+        if missing := [name for name in OUTPUTS if name not in self.outputs]:
             raise ReleaseError(f"The network of release {release.version} lacks the output {missing[0]}.")
 
     def run(self, pixels: np.ndarray) -> dict[str, np.ndarray]:
         """See `Predictor.scores`."""
         whole = len(pixels) - len(pixels) % STEP
         steps = [pixels[i : i + STEP] for i in range(0, whole, STEP)] + [p[None] for p in pixels[whole:]]
-        parts = [self._session.run(self._outputs, {self._input: step}) for step in steps or [pixels]]
-        return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(self._outputs)}
+        parts = [self._session.run(self.outputs, {self._input: step}) for step in steps or [pixels]]
+        return {name: np.concatenate([part[i] for part in parts]) for i, name in enumerate(self.outputs)}
 
 
 def _with_signed_weights(

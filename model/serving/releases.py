@@ -53,7 +53,7 @@ def current(model_dir: Path) -> Release:
     # a folder that may not be written to says the same the next time
     with contextlib.suppress(OSError):
         take_over(model_dir)
-    return load(model_dir / version_in_use(model_dir))
+    return load(in_use.folder(model_dir, version_in_use(model_dir)))
 
 
 def version_in_use(model_dir: Path) -> str:
@@ -90,9 +90,8 @@ def load(folder: Path) -> Release:
 
 def versions(model_dir: Path) -> list[str]:
     """The releases there are, oldest name first."""
-    if not model_dir.is_dir():
-        return []
-    return sorted(path.name for path in model_dir.iterdir() if (path / CHECKSUMS).is_file())
+    found = (path for place in in_use.places(model_dir) if place.is_dir() for path in place.iterdir())
+    return sorted({path.name for path in found if (path / CHECKSUMS).is_file()})
 
 
 def seal(folder: Path) -> None:

@@ -187,13 +187,13 @@ def load(
     if classes is None:
         classes = classes_of([root], part=part)
     table = described_table(root)
-    known = read_described(table, classes) if table else _in_folders(root, part, classes)
+    known = read_described(table, classes, kind=root.name) if table else _in_folders(root, part, classes)
     if not known:
         raise DataError(f"{table or root} names no photo.")
     return _read(root, known, classes, masks=masks, most=most, progress=progress)
 
 
-def load_all(
+def load_each(
     roots: Sequence[Path],
     *,
     part: str = "train",
@@ -201,8 +201,8 @@ def load_all(
     masks: Sequence[Path] = (),
     most: int | None = None,
     progress: bool = True,
-) -> Photos:
-    """The photos of several data folders, one after the other; `masks` are extractions, one a folder or none.
+) -> list[Photos]:
+    """The photos of several data folders; `masks` are extractions, one a folder or none.
 
     What is told apart is what any of them names. `most` counts for each folder.
     """
@@ -213,11 +213,22 @@ def load_all(
             f"{len(masks)} folders of masks are named for {len(roots)} data folders: name one for each."
         )
     extractions: Sequence[Path | None] = masks or [None] * len(roots)
-    loaded = [
+    return [
         load(root, part=part, classes=classes, masks=extraction, most=most, progress=progress)
         for root, extraction in zip(roots, extractions, strict=True)
     ]
-    return reduce(Photos.joined, loaded)
+
+
+def load_all(
+    roots: Sequence[Path],
+    *,
+    part: str = "train",
+    classes: Classes | None = None,
+    most: int | None = None,
+    progress: bool = True,
+) -> Photos:
+    """The photos of several data folders, one after the other; `most` counts for each folder."""
+    return reduce(Photos.joined, load_each(roots, part=part, classes=classes, most=most, progress=progress))
 
 
 def classes_of(roots: Sequence[Path], *, part: str = "train") -> Classes:

@@ -1,4 +1,4 @@
-"""Learn what a release's training photos look like, and how far from them is too far: see `model.serving.familiar`."""
+"""Learn what a release's training photos look like: see `model.serving.familiar`."""
 
 from __future__ import annotations
 
@@ -13,15 +13,11 @@ from model.training.logistic import fitted
 STRENGTH: Final = 0.01
 """Of the regression that reads the kind."""
 
-FAR: Final = 0.005
-EDGE: Final = 0.02
-"""Shares of held-out photos that lie too far away, and at the edge or beyond."""
-
 
 def fit(features: np.ndarray, kinds: np.ndarray) -> Familiar:
     """What training photos look like: their features, (N, 512), and the kind of each.
 
-    Until `with_reach` has seen held-out photos, nothing is too far.
+    Until `with_reach` (model/releasing/calibrate.py) has seen held-out photos, nothing is too far.
     """
     names, of = np.unique(kinds.astype(str), return_inverse=True)
     weights, bias = _divide(features, of, len(names))
@@ -37,17 +33,6 @@ def fit(features: np.ndarray, kinds: np.ndarray) -> Familiar:
         far=unlimited,
     )
     return replace(blank, sketches=blank.sketch(features))
-
-
-def with_reach(familiar: Familiar, held_out: np.ndarray) -> Familiar:
-    """With the distances beyond which the shares FAR and EDGE of held-out photos lie. held_out: features (N, 512)."""
-    kind, distance = familiar.kind(held_out), familiar.distance(held_out)
-
-    def beyond(share: float) -> np.ndarray:
-        own = [distance[kind == k] for k in range(len(familiar.kinds))]
-        return np.array([np.quantile(d if len(d) >= 1 / share else distance, 1 - share) for d in own])
-
-    return replace(familiar, edge=beyond(EDGE), far=beyond(FAR))
 
 
 def sketching(size: int = 512) -> np.ndarray:

@@ -41,6 +41,17 @@ def class_folders(root: Path, part: str = "train") -> list[ClassFolder]:
     return found
 
 
+def classes_by_main(folder: Path) -> list[ClassFolder]:
+    """The folders of classes in one that has a folder for each main category. Raises DataError with what to do."""
+    found = _below_mains(folder)
+    if not found:
+        raise DataError(
+            f"{folder} holds no folders: make one for each main category, and in it one for each sub-category."
+        )
+    _refuse_twins(found)
+    return found
+
+
 def test_part(root: Path) -> str | None:
     """The part of a data folder that is there to be measured on, if there is one."""
     return next((part for part in TESTS if (root / part).is_dir()), None)

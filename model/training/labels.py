@@ -5,7 +5,7 @@
 
 Three tables are read: `labels.csv` beside photos in folders (`file,background,colour`, and perhaps
 `sender,kind,source,weight`), `votes.csv` (what several people called each photo), and a table that says all
-(`file,sub,main,background,colour,group,source,kind`), for photos that lie in any order.
+(`file,sub,main,background,colour`, and perhaps `group,source,kind,weight`), for photos that lie in any order.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ ALTERNATIVE: Final = 0.5
 OWN_COLOUR: Final = 3
 """Photos from which a colour's name that is not one of COLOURS is a name of one's own, and no slip."""
 
-DESCRIBED: Final = ("file", "sub", "main", "background", "colour", "group", "source", "kind")
-"""The columns of a table that says everything about its photos."""
+DESCRIBED: Final = ("file", "sub", "main", "background", "colour")
+"""The columns of a table that says everything about its photos; `group` (or `sender`), `source`, `kind` and `weight` may be
+there, too."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ def read_labels(path: Path, classes: Classes, *, kind: str = "") -> dict[str, La
     }
 
 
-def read_described(path: Path, classes: Classes) -> dict[str, Label]:
+def read_described(path: Path, classes: Classes, *, kind: str = "") -> dict[str, Label]:
     """`file` → what a table with the columns of DESCRIBED says of it. Raises DataError."""
     taxonomy = read_taxonomy()
     return {
@@ -97,9 +98,10 @@ def read_described(path: Path, classes: Classes) -> dict[str, Label]:
             _garment(row["sub"], row["main"], classes, taxonomy),
             background=_background(row["background"], path, line),
             colour=_colour(row["colour"], classes, path, line),
-            group=row["group"],
-            source=row["source"],
-            kind=row["kind"],
+            group=row.get("group") or row.get("sender") or "",
+            source=row.get("source") or "",
+            kind=row.get("kind") or kind,
+            weight=_weight(row, path, line),
         )
         for line, row in _numbered(path, DESCRIBED)
     }
@@ -133,7 +135,7 @@ def colour_names(tables: Iterable[Path]) -> tuple[str, ...]:
 
 def described_table(folder: Path) -> Path | None:
     """The table in a folder that says everything about its photos, if there is one. Raises DataError for several."""
-    found = [path for path in sorted(folder.glob("*.csv")) if set(DESCRIBED) <= set(_columns(path))]
+    found = [path for path in sorted(folder.glob("*.csv")) if set(DESCRIBED) <= set(columns_of(path))]
     if len(found) > 1:
         raise DataError(
             f"{folder} holds two tables that describe photos, {found[0].name} and {found[1].name}: leave one there."
@@ -183,6 +185,12 @@ def read_csv(path: Path, columns: Iterable[str]) -> list[dict[str, str]]:
         return [{name: text or "" for name, text in row.items() if name} for row in reader]
 
 
+def columns_of(path: Path) -> list[str]:
+    """The names in a table's first line. Raises DataError."""
+    with _table(path) as reader:
+        return list(reader.fieldnames or [])
+
+
 @contextmanager
 def _table(path: Path) -> Iterator[csv.DictReader[str]]:
     """A CSV file's rows. Raises DataError when it is none, or not in UTF-8."""
@@ -195,11 +203,6 @@ def _table(path: Path) -> Iterator[csv.DictReader[str]]:
         raise DataError(f"{path} cannot be read as CSV ({error}): save it as CSV in UTF-8.") from error
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): a table in CSV is meant.") from error
-
-
-def _columns(path: Path) -> list[str]:
-    with _table(path) as reader:
-        return list(reader.fieldnames or [])
 
 
 def _numbered(path: Path, columns: Iterable[str]) -> Iterable[tuple[int, dict[str, str]]]:

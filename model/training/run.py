@@ -7,10 +7,10 @@ load_run(Path("runs/first"))          # or a release's folder, to make another r
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from zipfile import BadZipFile
 
 import numpy as np
@@ -25,6 +25,9 @@ from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, load
 from model.training.data import Photos, fingerprint
 from model.training.recipe import Recipe
+
+LEARNED: Final = "learned.npy"
+"""In a release's folder: the checksums of the photos that it has learned from."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +112,29 @@ def _of_release(release: Release) -> Run:
         release.metrics["size"],
         release.familiar,
         release.classes.heads,
+        learned=_read_learned(release.folder),
         release=release,
     )
+
+
+def write_learned(folder: Path, learned: Collection[str]) -> None:
+    """Keep in a release's folder from which photos it has learned, so that they are never held out of what begins with it.
+
+    learned: SHA-256 of their files.
+    """
+    sums = sorted(bytes.fromhex(each) for each in learned)
+    np.save(folder / LEARNED, np.frombuffer(b"".join(sums), np.uint8).reshape(-1, 32))
+
+
+def _read_learned(folder: Path) -> frozenset[str] | None:
+    """What `write_learned` kept; None for a release from before there was that. Raises WeightsError."""
+    path = folder / LEARNED
+    if not path.is_file():
+        return None
+    try:
+        return frozenset(bytes(each).hex() for each in np.load(path, allow_pickle=False))
+    except (OSError, ValueError, TypeError) as error:
+        raise WeightsError(f"{path} cannot be read ({error}): copy the release anew.") from error
 
 
 def with_notes(run: Run, notes: Sequence[str]) -> Run:

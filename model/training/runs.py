@@ -1,6 +1,6 @@
 """A whole training, from photos to a finished run: what is learned from, and what is held out.
 
-    division = divide(photos, Choice())
+    division = divide([photos])
     run = learn(Plan(photos, division, Recipe(), begin(photos.classes, Recipe())), Path("runs/first"))
 
 Where photos are few, each is held out once: a network that has not learned from it judges it (cross-validation), and the
@@ -13,6 +13,7 @@ import copy
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 from pathlib import Path
 from typing import Any, Final
 
@@ -77,20 +78,36 @@ class Division:
 
 
 def divide(
-    photos: Photos, *, folds: int = 5, fold: int | None = None, leave_out: Sequence[str] = ()
+    collections: Sequence[Photos], *, folds: int = 5, fold: int | None = None, leave_out: Sequence[str] = ()
 ) -> Division:
-    """What is held out: all photos of some sources, one fold, or, by default, each fold in turn where photos are few.
+    """What is held out of collections that are laid one after the other, as `Photos.joined` does.
 
-    Raises DataError.
+    All photos of some sources, one fold, or, by default, each fold in turn where photos are few. Raises DataError.
     """
-    if leave_out:
-        learn, held_out = photos.leave_out(leave_out)
-        return Division(learn, ((learn, held_out),))
-    if fold is None and len(photos) < FEW:
+    if leave_out or (fold is None and sum(map(len, collections)) < FEW):
+        photos = reduce(Photos.joined, collections)
+        if leave_out:
+            learn, held_out = photos.leave_out(leave_out)
+            return Division(learn, ((learn, held_out),))
         groups = len(np.unique(photos.groups()))
         pairs = tuple(photos.folds(min(folds, groups) if groups > 1 else folds))
         return Division(np.arange(len(photos)), pairs, crossed=True)
-    learn, held_out = photos.fold(fold or 0, of=folds)
+    return _fold_of_each(collections, fold or 0, folds)
+
+
+def _fold_of_each(collections: Sequence[Photos], fold: int, folds: int) -> Division:
+    """One fold of every collection.
+
+    Each is divided for itself: what is held out of one does not depend on what else is learned from, so a network with more
+    photos is measured on those that one with fewer was measured on. One of few groups beside others is only learned from.
+    """
+    parts, before = [], 0
+    for photos in collections:
+        few = len(np.unique(photos.groups())) < folds and len(collections) > 1
+        pair = (np.arange(len(photos)), np.array([], int)) if few else photos.fold(fold, of=folds)
+        parts.append([which + before for which in pair])
+        before += len(photos)
+    learn, held_out = (np.concatenate(which) for which in zip(*parts, strict=True))
     return Division(learn, ((learn, held_out),))
 
 

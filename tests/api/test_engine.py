@@ -91,6 +91,35 @@ class Users:
             assert not thread.is_alive()
 
 
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, float("inf")),
+        ({"cpu/cpu.cfs_quota_us": "400000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 4),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, float("inf")),
+        ({"cpu.max": ""}, float("inf")),
+        ({}, float("inf")),
+    ],
+)
+def test_a_containers_share_of_the_cores_is_what_its_control_group_says(
+    tmp_path: Path, files: dict[str, str], cores: float
+) -> None:
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert engine.cores_allowed(tmp_path) == cores
+
+
+@pytest.mark.parametrize(("allowed", "used"), [(0.25, 1), (1, 1), (float("inf"), 2), (64, 2)])
+def test_as_many_photos_are_worked_on_as_there_are_cores_for_it(
+    monkeypatch: pytest.MonkeyPatch, allowed: float, used: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1}, raising=False)
+    monkeypatch.setattr(engine, "cores_allowed", lambda: allowed)
+    assert engine.usable_cores() == used
+
+
 def test_photos_share_an_amount_of_memory_and_who_finds_too_little_left_waits() -> None:
     users = Users(SharedMemory(100))
     users.take_all(60, 60, 50, 10, 100, 5, 40, 40)

@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 
 from api import upload
 from api.upload import BATCH_PHOTOS
+from batch.records import sketches
 from tests import small_release
 from tests.api.conftest import picture
 
@@ -22,9 +23,9 @@ def send(client: FlaskClient, photo: bytes, name: str = "a.jpg") -> TestResponse
     return client.post("/predict", data={"file": (io.BytesIO(photo), name)})
 
 
-def send_many(client: FlaskClient, photos: list[bytes]) -> TestResponse:
+def send_many(client: FlaskClient, photos: list[bytes], address: str = "/predict/batch") -> TestResponse:
     files = [(io.BytesIO(photo), f"{number}.jpg") for number, photo in enumerate(photos)]
-    return client.post("/predict/batch", data={"files": files})
+    return client.post(address, data={"files": files})
 
 
 def assert_problem(response: TestResponse, status: int, words: str = "") -> None:
@@ -97,6 +98,55 @@ def test_a_batch_answers_photo_by_photo_in_order(client: FlaskClient) -> None:
 @pytest.mark.parametrize("number", [1, 64, BATCH_PHOTOS])
 def test_a_batch_may_be_as_large_as_promised(client: FlaskClient, number: int) -> None:
     assert len(send_many(client, [picture()] * number).get_json()["results"]) == number
+
+
+class TestSketches:
+    """What a photo looks like, in 64 bytes, of a release that can say it."""
+
+    @pytest.fixture
+    def client(self, make_client: Callable[..., FlaskClient], tmp_path: Path) -> FlaskClient:
+        small_release.make(tmp_path, sketches=True)
+        return make_client(model_dir=tmp_path)
+
+    def test_similar_photos_have_similar_ones(self, client: FlaskClient) -> None:
+        assert client.get("/health").get_json()["sketches"] is True
+        photos = [picture("red"), picture("crimson"), picture("blue")]
+        results = send_many(client, photos, "/predict/batch?sketch=true").get_json()["results"]
+        one, near, other = (sketches.decoded(result["prediction"]["sketch"]) for result in results)
+        assert sketches.distance(one, near) < 0.5 * sketches.distance(one, other)
+        single = client.post("/predict?sketch=true", data=photos[0], content_type="image/jpeg")
+        assert sketches.decoded(single.get_json()["sketch"]) == one
+
+    def test_they_come_only_where_they_are_asked_for(self, client: FlaskClient) -> None:
+        for address in ("/predict/batch", "/predict/batch?sketch=false"):
+            (result,) = send_many(client, [picture()], address).get_json()["results"]
+            assert "sketch" not in result["prediction"]
+
+    def test_asked_for_otherwise_they_are_refused_with_what_is_allowed(self, client: FlaskClient) -> None:
+        assert_problem(send_many(client, [picture()], "/predict/batch?sketch=yes"), 400, "true or false")
+
+    def test_a_photo_that_cannot_be_read_has_its_error_beside_the_others_sketches(
+        self, client: FlaskClient
+    ) -> None:
+        answer = send_many(client, [b"no photo", picture()], "/predict/batch?sketch=true").get_json()
+        first, second = answer["results"]
+        assert first["error"]["status"] == 415
+        assert second["prediction"]["sketch"]
+
+
+def test_a_release_without_features_is_served_as_before_and_says_that_it_makes_no_sketches(
+    client: FlaskClient,
+) -> None:
+    assert client.get("/health").get_json()["sketches"] is False
+    asked = send_many(client, [picture("red")], "/predict/batch?sketch=true").get_json()["results"]
+    plain = send_many(client, [picture("red")]).get_json()["results"]
+    for result in (*asked, *plain):
+        del result["prediction"]["measures"]
+    assert asked == plain
+
+
+def test_health_says_what_the_server_promises(make_client: Callable[..., FlaskClient]) -> None:
+    assert make_client(review_precision=0.95).get("/health").get_json()["review_precision"] == 0.95
 
 
 def test_a_batch_of_too_many_photos_is_refused_with_the_limit(client: FlaskClient) -> None:

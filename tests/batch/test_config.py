@@ -264,6 +264,10 @@ def test_a_folder_of_models_without_one_is_told_unless_another_server_is_used(
         assert f"WRONG: MODEL_DIR: there is no release in {tmp_path / folder}." in capsys.readouterr().out
     env_file.write_text(f"{text}MODEL_DIR={tmp_path}\nAPI_URL=http://127.0.0.1:9\n")
     assert main(["config"]) == 0
+    (tmp_path / "shipped" / "r1").mkdir(parents=True)
+    (tmp_path / "shipped" / "r1" / "classes.json").touch()
+    env_file.write_text(f"{text}MODEL_DIR={tmp_path}\n")
+    assert main(["config"]) == 0
 
 
 def test_another_programs_database_is_no_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,8 +104,13 @@ def test_a_ledger_of_an_older_version_is_shown_and_stays_as_it_is(
     night.drop("a.jpg", photo("a"))
     night.run()
     with sqlite3.connect(night.settings.ledger_path) as db:
+        newer = db.execute(
+            "SELECT type, name FROM sqlite_master WHERE type IN ('index', 'trigger') AND sql != ''"
+        )
+        for kind, name in newer.fetchall():
+            db.execute(f"DROP {kind} {name}")
         db.executescript(
-            "DROP INDEX photos_place; DROP INDEX photos_sha256; DROP TABLE folders;"
+            "DROP TABLE folders; DROP TABLE waiting; DROP TABLE tallies; DROP TABLE leases; DROP TABLE looks;"
             'ALTER TABLE photos DROP COLUMN "order"; ALTER TABLE photos DROP COLUMN doubts; PRAGMA user_version = 2;'
         )
     db.close()

@@ -1,6 +1,7 @@
 """docs/api.md: its examples run, its answer is the one that is given, and no error is missing."""
 
 import ast
+import base64
 import contextlib
 import json
 import os
@@ -19,6 +20,7 @@ import requests
 
 from api.openapi import document
 from api.upload import BATCH_PHOTOS
+from batch.records import sketches
 from settings import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
@@ -91,8 +93,16 @@ def test_the_curl_examples_run(server: str, folder: Path) -> None:
     assert second["error"]["status"] == 415
 
 
+def test_the_distance_of_sketches_is_the_one_the_night_uses() -> None:
+    example: dict[str, Any] = {}
+    exec(blocks("python")[1], example)
+    one, other = (bytes((n * k) % 256 for n in range(64)) for k in (3, 7))
+    sent = (base64.b64encode(sketch).decode() for sketch in (one, other))
+    assert example["distance"](*sent) == pytest.approx(sketches.distance(one, other), abs=1e-6)
+
+
 def test_the_python_example_runs(server: str, folder: Path) -> None:
-    (block,) = blocks("python")
+    block = blocks("python")[0]
     assert run([sys.executable, "-c", block.replace(ADDRESS, server)], folder) == "t-shirt red -> the shop\n"
 
 

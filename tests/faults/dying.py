@@ -8,11 +8,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
-from batch.files import companions, filing
+from batch.decisions import leases
+from batch.files import acts, companions, filing
 from batch.night import run, sweep
 from batch.records import cells, csv_files
 from batch.records.ledger import CSV_COLUMNS, Ledger, Row
-from batch.upkeep import withdraw
 
 Moment = Literal["before", "after"]
 
@@ -49,22 +49,34 @@ STEPS: dict[str, tuple[Any, str]] = {
 COMMAND_STEPS: dict[str, tuple[Any, str]] = {
     "plan what is to be done": (Ledger, "plan"),
     "note that it is done": (Ledger, "finish"),
-    "forget what cannot be done": (Ledger, "undo"),
+    "forget what cannot be done": (Ledger, "give_up"),
     "move one photo": (filing, "move_photo"),
     "clear up after a dead move": (filing, "clear_up"),
-    "delete one photo": (withdraw, "_delete"),
+    "delete one photo": (acts, "_delete"),
     "let a row follow its photo": (Ledger, "follow"),
     "remember the folders": (Ledger, "set_folder_times"),
     "update every CSV": (csv_files, "update_all"),
 }
 """What `requeue`, `prune` and `doctor --fix` do, and nights that finish it."""
 
+DESK_STEPS: dict[str, tuple[Any, str]] = {
+    "lease photos": (leases, "tidy"),
+    "write a decision down": (Ledger, "decide"),
+    "move a decided photo": (filing, "move_photo"),
+    "rename a decided photo": (filing, "rename_new"),
+    "bring a decision to disk": (filing, "sync_folders"),
+    "note that a decision is done": (Ledger, "finish"),
+    "remove an emptied folder": (acts, "_remove_empty_folders"),
+    "finish what a dead one began": (acts, "perform"),
+}
+"""What a person's decision does, and undoing it."""
+
 HALF_A_CSV = "write half a CSV"
 
 
 def die_at(step: str, moment: Moment, count: int) -> None:
     """Let this process be killed before, or after, the `count`-th time that it does this step."""
-    owner, name = (STEPS | COMMAND_STEPS)[step]
+    owner, name = (STEPS | COMMAND_STEPS | DESK_STEPS)[step]
     original = getattr(owner, name)
     calls = 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from batch.records import ledger as ledger_module
+from batch.records import schema
 from batch.records.cells import OLD_COLUMNS
 from batch.records.ledger import CSV_COLUMNS, Ledger, LedgerError
 from tests.batch.conftest import Examine, Night
@@ -153,7 +153,7 @@ def test_an_older_program_refuses_the_newer_ledger_in_a_sentence(
     old: Night, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old.run()
-    monkeypatch.setattr(ledger_module, "VERSION", 2)
+    monkeypatch.setattr(schema, "VERSION", 2)
     for look in (False, True):
         with pytest.raises(LedgerError, match=r"newer Nightsort .* Update the program; no photo was touched"):
             Ledger(old.settings.ledger_path, look=look)

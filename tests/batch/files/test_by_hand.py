@@ -76,6 +76,47 @@ def test_the_models_own_category_accepts_its_answer(night: Night) -> None:
     assert (row.status, row.review_reason) == ("processed", "")
 
 
+def test_a_photo_moved_to_no_clothing_has_no_answers_any_more(night: Night, examine: Examine) -> None:
+    night.drop("order 7/a.jpg", photo("a", doubt=True))
+    night.drop("b.jpg", photo("b"))
+    night.run()
+    move(night, "review/order 7/a.jpg", "processed/no clothing/a.jpg")
+    move(night, f"{SHIRTS}/b.jpg", "processed/no clothing/someone's/b.jpg")
+    night.run()
+    for name in ("order 7/a.jpg", "b.jpg"):
+        row = row_of(night, name)
+        assert (row.decision, row.status, row.needs_review, row.decided_by) == (
+            "no clothing",
+            "processed",
+            False,
+            "",
+        )
+        assert (row.main_category, row.sub_category, row.colour, row.sub_category_probability) == (
+            "",
+            "",
+            "",
+            None,
+        )
+    assert examine(night) == (0, examine(night)[1])
+    move(night, "processed/no clothing/a.jpg", f"{SHIRTS}/a.jpg")
+    night.run()
+    row = row_of(night, "order 7/a.jpg")
+    assert (row.decision, row.sub_category, row.colour) == ("accepted", "t-shirt", "red")
+
+
+def test_a_photo_right_below_processed_is_in_no_category(night: Night, examine: Examine) -> None:
+    night.drop("a.jpg", photo("a"))
+    night.drop("broken.jpg", photo("x", broken=True))
+    night.run()
+    move(night, "failed/broken.jpg", f"{SHIRTS}/broken.jpg")
+    night.run()
+    before = row_of(night, "a.jpg")
+    move(night, f"{SHIRTS}/a.jpg", "processed/a.jpg")
+    night.run()
+    assert row_of(night, "a.jpg") == before
+    assert "decides nothing" in examine(night)[1]
+
+
 def test_a_photo_put_right_between_categories_and_back_ends_as_the_model_had_it(moved: Night) -> None:
     moved.drop("sure.jpg", photo("sure"))
     moved.run()

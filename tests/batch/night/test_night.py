@@ -1,5 +1,6 @@
 """One night, end to end, against a sidecar that answers what the photo says."""
 
+import base64
 import csv
 import hashlib
 import io
@@ -747,3 +748,20 @@ def test_a_run_remembers_the_settings_of_the_server_that_it_starts_and_of_no_oth
     assert "hush" not in str(told)
     assert "API_PORT" not in told
     assert "DEVICE" not in run.told(others)
+
+
+def test_what_photos_look_like_is_kept_of_those_that_wait(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.health["sketches"] = True
+    sidecar.sketch = base64.b64encode(bytes(range(64))).decode()
+    night.drop("sure.jpg", photo("sure"))
+    night.drop("doubtful.jpg", photo("doubtful", doubt=True))
+    night.run()
+    kept = {row.file_name: row.sketch for row in night.rows()}
+    assert kept == {"sure.jpg": b"", "doubtful.jpg": bytes(range(64))}
+
+
+def test_a_server_that_makes_no_sketches_is_not_asked_for_any(night: Night, sidecar: FakeSidecar) -> None:
+    sidecar.sketch = "what an older server may say"
+    night.drop("doubtful.jpg", photo("doubtful", doubt=True))
+    night.run()
+    assert [row.sketch for row in night.rows()] == [b""]

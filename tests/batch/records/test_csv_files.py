@@ -2,6 +2,7 @@
 
 import sqlite3
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,11 +10,13 @@ import pytest
 from batch.records import csv_files
 from batch.records.ledger import Act, Ledger, Row
 
-CHANGES: dict[str, Callable[[Ledger, list[Row]], None]] = {
+CHANGES: dict[str, Callable[[Ledger, list[Row]], object]] = {
     "put back": lambda ledger, rows: ledger.plan([act("requeue", rows[0])]),
     "deleted": lambda ledger, rows: ledger.finish(planned(ledger, act("delete", rows[0]))),
     "archived": lambda ledger, rows: ledger.finish(planned(ledger, act("archive", rows[0], "archive/a.jpg"))),
-    "moved by hand": lambda ledger, rows: ledger.follow(at("review/a.jpg", rows[0]), rows[0].moved_to),
+    "moved by hand": lambda ledger, rows: ledger.follow(
+        replace(rows[0], moved_to="review/a.jpg"), rows[0], ""
+    ),
     "a duplicate's first one found again": lambda ledger, _: ledger.mend_references(["same"]),
     "filed later than those after it": lambda ledger, rows: ledger.record([], filed=[rows[2].id or 0]),
 }
@@ -27,11 +30,6 @@ def act(action: str, row: Row, target: str = "") -> Act:
 def planned(ledger: Ledger, *acts: Act) -> list[Act]:
     ledger.plan(acts)
     return list(acts)
-
-
-def at(place: str, row: Row) -> Row:
-    row.moved_to = place
-    return row
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -58,7 +56,7 @@ def test_a_change_of_rows_that_the_csv_has_is_noted_with_the_change_itself(
         tmp_path / "ledger.sqlite3"
     ) as ledger:  # the next one to open it knows nothing of what happened
         csv_files.update_csv(ledger, path)
-        assert path.read_bytes() == b"".join(csv_files.text_of(ledger.filed_rows())) != before
+        assert path.read_bytes() == b"".join(csv_files.text_of(ledger.exportable_rows())) != before
 
 
 def test_a_night_that_only_adds_rows_appends_them(tmp_path: Path) -> None:

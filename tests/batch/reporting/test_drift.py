@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from batch.reporting import drift
+import model.serving.familiar
+from batch.reporting import drift, health
 from batch.reporting.summary import Summary
 from tests.batch.conftest import Night
 from tests.fake_sidecar import photo
@@ -160,6 +161,54 @@ def test_far_less_certainty_than_the_release_was_right_is_told(
     half = {"dress": photos // 2, "shoes": photos - photos // 2}
     seen = Summary(statuses={"processed": photos}, categories={"all": half}, confidence=sure_by(mean, photos))
     assert bool(drift.against_release(seen, tested)) == told
+
+
+def unlike_training(tmp_path: Path, photos: int, *, far: int = 0, edge: int = 0) -> str:
+    path = tmp_path / "metrics.json"
+    told = {"held_out": {"unlike": {"share": 0.08, "photos": 100, "false_alarms": 0.01}}}
+    path.write_text(json.dumps(told))
+    seen = Summary(
+        statuses={"processed": photos - far, "review": far},
+        reasons={drift.UNLIKE: far},
+        doubts={drift.UNLIKE: edge},
+    )
+    return drift.unlike_training(seen, path)
+
+
+def test_a_night_of_photos_unlike_those_of_training_says_so_and_how_often_that_is_a_mistake(
+    tmp_path: Path,
+) -> None:
+    assert drift.UNLIKE == model.serving.familiar.UNLIKE
+    sentence = unlike_training(tmp_path, 200, far=20, edge=30)
+    assert "25 % of the photos are unlike those that the release learned from" in sentence
+    assert "1 % have more than 8 %" in sentence
+    assert unlike_training(tmp_path, 200, far=6, edge=10) == ""
+    assert unlike_training(tmp_path, 99, far=50) == ""  # too few to tell
+
+
+def test_a_release_that_does_not_know_its_training_photos_says_nothing_of_a_night(tmp_path: Path) -> None:
+    seen = Summary(statuses={"review": 200}, reasons={drift.UNLIKE: 200})
+    assert drift.unlike_training(seen, metrics_file(tmp_path, dress=50)) == ""
+    assert drift.unlike_training(seen, tmp_path / "none.json") == ""
+
+
+def test_a_night_unlike_training_stands_in_the_report_and_in_health(
+    make_night: Callable[..., Night], tmp_path: Path
+) -> None:
+    night = make_night(model_dir=tmp_path)
+    (tmp_path / "fake-1").mkdir()
+    told = {"held_out": {"unlike": {"share": 0.02, "photos": 30, "false_alarms": 0.01}}}
+    (tmp_path / "fake-1" / "metrics.json").write_text(json.dumps(told))
+    for number in range(40):
+        night.drop(
+            f"{number}.jpg", photo(str(number), sub="shoes", doubts=drift.UNLIKE if number < 4 else "")
+        )
+    night.run()
+    sentence = "of the photos are unlike those that the release learned from"
+    assert sentence in (night.settings.reports / "latest.html").read_text("utf-8")
+    (finding,) = [f for f in health.findings(night.settings) if f.name == "unlike training"]
+    assert finding.level == health.WARNING
+    assert sentence in finding.text
 
 
 def test_a_night_keeps_its_verdict_and_reports_it(make_night: Callable[..., Night], tmp_path: Path) -> None:

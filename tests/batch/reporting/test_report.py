@@ -55,6 +55,11 @@ def test_the_page_needs_nothing_else(night: Night) -> None:
     assert "url(" not in page
 
 
+def test_the_page_links_to_the_pages_where_they_have_an_address(make_night: Callable[..., Night]) -> None:
+    night = make_night(pages_url="https://example.org/photos")
+    assert '<a href="https://example.org/photos">review in the browser</a>' in a_night(night)
+
+
 class Tags(HTMLParser):
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -154,3 +154,37 @@ def test_a_time_to_wait_that_is_no_number_is_a_second(retry_after: str, sidecar:
     with pytest.raises(SidecarBusyError) as busy:
         Client(sidecar.url).predict([photo("a")])
     assert busy.value.seconds == 1
+
+
+SKETCH = base64.b64encode(bytes(64)).decode()
+
+
+def test_what_photos_look_like_is_asked_for_where_the_server_can_say_it(sidecar: FakeSidecar) -> None:
+    sidecar.health["sketches"] = True
+    sidecar.sketch = SKETCH
+    client = Client(sidecar.url)
+    assert client.health().sketches
+    for asked, told in ((True, SKETCH), (False, None)):
+        (result,) = client.predict([photo("a")], sketch=asked).results
+        assert result.prediction
+        assert result.prediction.sketch == told
+
+
+def test_an_older_server_promises_nothing_and_makes_no_sketches(sidecar: FakeSidecar) -> None:
+    del sidecar.health["review_precision"]
+    health = Client(sidecar.url).health()
+    assert (health.review_precision, health.sketches) == (0.0, False)
+
+
+@pytest.mark.parametrize("promise", ["0.97", 1, -0.1, None])
+def test_a_promise_that_is_none_is_a_fault_of_the_server(promise: object, sidecar: FakeSidecar) -> None:
+    sidecar.health["review_precision"] = promise
+    with pytest.raises(SidecarError, match="does not answer as a model server does"):
+        Client(sidecar.url).health()
+
+
+@pytest.mark.parametrize("sketch", ["", "AAAA", "no base64", 5, base64.b64encode(bytes(65)).decode()])
+def test_a_sketch_that_is_none_is_a_fault_of_the_server(sketch: object, sidecar: FakeSidecar) -> None:
+    sidecar.sketch = sketch
+    with pytest.raises(SidecarError, match="not in the agreed form"):
+        Client(sidecar.url).predict([photo("a")], sketch=True)

@@ -243,6 +243,54 @@ def test_systemd_finds_nothing_wrong_with_the_units(
     assert not Path(units[0]).exists()
 
 
+def test_the_pages_are_a_service_that_is_started_again_and_may_write_where_photos_lie(
+    night: Night, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "UNITS", tmp_path)
+    monkeypatch.setattr(sys, "platform", "linux")
+    plan = install.pages(night.settings)
+    assert ["systemctl", "enable", "--now", "nightsort-pages.service"] in plan.commands
+    plan.commands = []
+    install.carry_out(plan)
+    unit = (tmp_path / "nightsort-pages.service").read_text()
+    lines = unit.splitlines()
+    assert f"ExecStart={ROOT}/full_batch.sh pages" in lines
+    assert "Restart=on-failure" in lines
+    assert "WantedBy=multi-user.target" in lines
+    assert str(night.settings.data_dir) in next(line for line in lines if line.startswith("ReadWritePaths="))
+    assert not any(install.EXAMPLE_ROOT in line for line in lines if not line.startswith("#"))
+    if shutil.which("systemd-analyze"):
+        command = ["systemd-analyze", "verify", str(tmp_path / "nightsort-pages.service")]
+        checked = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert "nightsort" not in checked.stderr
+    plan = install.pages(night.settings, remove=True)
+    plan.commands = []
+    install.carry_out(plan)
+    assert not (tmp_path / "nightsort-pages.service").exists()
+    (tmp_path / "nightsort-pages.service").write_text(
+        "[Service]\nExecStart=/mnt/nightsort/full_batch.sh pages\n"
+    )
+    with pytest.raises(install.InstallError, match="another copy"):
+        install.pages(night.settings)
+
+
+def test_on_windows_the_pages_are_a_task_that_starts_when_its_user_comes(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", "win32")
+    plan = install.pages(night.settings)
+    (text,) = plan.files.values()
+    task = ET.fromstring(text)
+    space = {"t": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
+    assert task.findtext("t:Actions/t:Exec/t:Arguments", namespaces=space) == "pages"
+    assert task.find("t:Triggers/t:LogonTrigger", namespaces=space) is not None
+    assert task.findtext("t:Settings/t:ExecutionTimeLimit", namespaces=space) == "PT0S"
+    assert "C:\\nightsort" not in text
+    assert ["schtasks", "/Delete", "/TN", "Nightsort pages", "/F"] in install.pages(
+        night.settings, remove=True
+    ).commands
+
+
 def test_the_task_for_windows_is_well_formed_and_starts_our_script() -> None:
     from datetime import time as time_of_day
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from sklearn import metrics
 
+from model.releasing.calibrate import with_reach
 from model.releasing.evaluate import (
     as_text,
     compare,
@@ -23,7 +24,7 @@ from model.scoring import balanced_accuracy, calibration_error, coverage, per_cl
 from model.serving.answers import decode, probabilities
 from model.serving.classes import HEADS, Limits
 from model.training import data
-from model.training.familiarity import fit, with_reach
+from model.training.familiarity import fit
 
 Make = Callable[..., Path]
 

@@ -20,7 +20,7 @@ from model.serving.familiar import Familiar
 from model.serving.predictor import Predictor
 from model.serving.releases import ReleaseError
 from model.training import data
-from model.training.held_out_scores import load_held_out, save_scores
+from model.training.held_out_scores import HeldOutScores, load_held_out, save_scores
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run, story
@@ -219,6 +219,7 @@ def test_photos_that_a_run_has_learned_from_are_no_test(
         make(photos.take(np.arange(20)))
     release = make(photos)
     assert release.metrics["test"] == {"photos": 4, "learned": 20, "crossed": False, "set_by": 4}
+    assert load_run(release.folder).learned == run.learned
     card = (release.folder / "card.md").read_text()
     assert "took no part in training" not in card
     assert "On 4 photos that it has not learned from" in card
@@ -226,6 +227,33 @@ def test_photos_that_a_run_has_learned_from_are_no_test(
     assert "mine would file nothing" in caution
     assert "the 4 photos that set its thresholds are too few" in caution
     assert "Even 0.9 is too much" in caution
+
+
+def test_thresholds_that_judge_a_held_out_photo_were_set_by_photos_of_other_groups(
+    network: Network, photos: data.Photos
+) -> None:
+    rng, count, classes = np.random.default_rng(0), 600, photos.classes
+    sub = rng.integers(len(classes.subs), size=count)
+    main = np.array([classes.mains.index(classes.main_of[classes.subs[i]]) for i in sub])
+    scores = {
+        "sub": 4 * np.eye(len(classes.subs))[sub] + rng.normal(0, 1, (count, len(classes.subs))),
+        "main": 4 * np.eye(len(classes.mains))[main],
+        "background": np.zeros((count, 2)),
+        "colour": np.zeros((count, len(classes.colours))),
+        "clothing": np.full(count, 5.0),
+    }
+    nobody = np.full(count, UNKNOWN)
+    labels = {"main": main, "sub": sub, "background": nobody, "colour": nobody, "clothing": nobody}
+    groups = np.arange(count) // 20
+    held_out = HeldOutScores(scores, labels, kinds=np.full(count, "shop"), groups=groups)
+    run = run_of(network, photos)
+    _, filed = export.judged_by_others(run, held_out, 0.9)
+    assert filed.mean() > 0.3
+    wrong = (sub + 1) % len(classes.subs)
+    for group in (0, 1):
+        here = groups == group
+        other = replace(held_out, labels=labels | {"sub": np.where(here, wrong, sub)})
+        assert (export.judged_by_others(run, other, 0.9)[1][here] == filed[here]).all()
 
 
 def test_too_few_right_golden_photos_make_no_release(
@@ -298,6 +326,22 @@ def test_the_card_names_what_the_numbers_say() -> None:
     assert "half-and-half mixture" in text
     assert "| colour | 0.90 | 0.910 | 0.920 | 6 |" in text
     assert "falls short" not in text
+
+
+def test_the_card_says_for_which_kinds_the_promise_was_measured_and_from_when_a_night_is_called_unlike() -> (
+    None
+):
+    of_shop = {"photos": 50, "sub": 0.9, "filed": 0.7, "right": 0.98}
+    held_out = told()["held_out"] | {
+        "kinds": {"shop": of_shop, "worn": of_shop | {"filed": 0.0, "right": None}},
+        "unlike": {"share": 0.08, "photos": 100, "false_alarms": 0.01},
+    }
+    text = card(told() | {"held_out": held_out}, CLASSES)
+    assert "| shop | 50 | 0.900 | 70.0% | 98.0% |" in text
+    assert "| worn | 50 | 0.900 | 0.0% |  |" in text
+    assert "For other kinds the promise was not measured." in text
+    assert "more than 8.0% of which are unlike those that it learned from" in text
+    assert "By kind of photo" not in card(told(), CLASSES)
 
 
 def test_the_card_is_silent_about_a_head_that_answers_nothing() -> None:

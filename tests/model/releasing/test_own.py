@@ -4,6 +4,7 @@ import csv
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import pytest
 from PIL import Image
 
 from model.releasing import own, promotion
+from model.releasing.calibrate import with_reach
 from model.serving import releases
-from model.serving.classes import DataError
+from model.serving.classes import FEATURES, DataError
+from model.serving.familiar import FILE
+from model.serving.predictor import Predictor
 from model.serving.releases import ReleaseError
+from model.training.familiarity import fit
 from tests import small_release
 
 COLOURS = {"t-shirt": (200, 40, 40), "pants": (40, 200, 40), "shoes": (40, 40, 200)}
@@ -86,6 +91,31 @@ def test_a_weight_that_is_no_number_is_named(tmp_path: Path, parent: releases.Re
     label(photos, {"pants/0.png": "often"})
     with pytest.raises(DataError, match=r"labels\.csv, line 2: weight is 'often'"):
         own.adapt(parent, photos, out=tmp_path / "releases", version="mine")
+
+
+def test_what_is_unlike_the_parents_photos_is_not_unlike_ones_own(
+    tmp_path: Path, parent: releases.Release, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A shop whose photos are all of a kind that the parent does not know would else wait for a person for ever."""
+
+    def scores(self: Predictor, pixels: np.ndarray) -> dict[str, np.ndarray]:
+        return answer(self, pixels) | {FEATURES: pixels.mean((1, 2)).astype(np.float32) - 100}
+
+    answer = Predictor.scores
+    monkeypatch.setattr(Predictor, "scores", scores)
+    grey = np.random.default_rng(0).normal(60, 5, (50, 3)).astype(np.float32)
+    known = replace(fit(grey, np.full(50, "grey")), middle=np.zeros(3, np.float32))
+    with_reach(replace(known, sketches=known.sketch(grey)), grey).write(parent.folder / FILE)
+    releases.seal(parent.folder)
+    parent = releases.load(parent.folder)
+    photos = write_photos(tmp_path / "photos", 80)
+    made = own.adapt(parent, photos, out=tmp_path / "releases", version="mine")
+    assert parent.familiar
+    assert made.familiar
+    reds = np.full((3, 3), [100, -60, -60], np.float32)
+    assert parent.familiar.look(reds).far.all()
+    assert not made.familiar.look(reds).far.any()
+    assert made.metrics["held_out"]["unlike"]["false_alarms"] == 0.01
 
 
 def test_a_release_is_never_changed(tmp_path: Path, parent: releases.Release) -> None:

@@ -205,6 +205,28 @@ def test_the_release_in_use_is_found_where_nothing_may_be_written(
     assert releases.current(old_dir).version == "mine"
 
 
+def test_shipped_releases_and_ones_own_are_listed_promoted_and_returned_to_alike(
+    model_dir: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "state"
+    own.mkdir()
+    (model_dir / "IN_USE").unlink()
+    (model_dir / "PROMOTIONS").unlink()
+    (model_dir / "CURRENT").write_text("one\n# What the program ships.\n")
+    (own / "shipped").symlink_to(model_dir)
+    assert releases.current(own).folder == own / "shipped" / "one"
+    mine = shutil.move(again(model_dir, "mine"), own / "mine")
+    assert releases.versions(own) == ["mine", "one"]
+    promotion.promote(own, "mine")
+    assert releases.current(own).folder == mine
+    assert promotion.rollback(own).folder == own / "shipped" / "one"
+    (own / "IN_USE").write_text("gone\n")
+    (own / "PROMOTIONS").unlink()
+    assert promotion.rollback(own).version == "one"
+    assert not (model_dir / "IN_USE").exists()
+    assert not (model_dir / "PROMOTIONS").exists()
+
+
 @pytest.mark.parametrize("name", ["../one", "", "..", "a\0b", "a\tb", "x" * 256])
 def test_only_a_name_can_be_promoted(model_dir: Path, name: str) -> None:
     with pytest.raises(ReleaseError, match="no release's name"):

@@ -21,6 +21,14 @@ def test_the_users_numbered_folders_work_as_they_are() -> None:
     assert classes.main_of["sneakers"] == "footwear"
 
 
+@pytest.mark.parametrize("folder", ["no clothing", "3_No Clothing"])
+def test_the_folder_of_photos_without_clothing_is_no_category(folder: str) -> None:
+    with pytest.raises(ClassesError, match="photos without clothing are filed there"):
+        from_folders(["shirt", folder], TAXONOMY | {"other": [sub_name(folder)]})
+    with pytest.raises(ClassesError, match="No category may be called"):
+        Classes(("no clothing",), ("socks",), {"socks": "no clothing"})
+
+
 def test_ten_folders_are_numbered_and_not_spelled() -> None:
     assert from_folders(["10_shoes", "9_shirt"], TAXONOMY).subs == ("shirt", "shoes")
 

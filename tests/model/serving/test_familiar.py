@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.releasing.calibrate import FAR, with_reach
 from model.serving.familiar import Familiar
-from model.training.familiarity import FAR, fit, with_reach
+from model.training.familiarity import fit
 
 
 def photos(n: int, seed: int, world: int = 99) -> tuple[np.ndarray, np.ndarray]:

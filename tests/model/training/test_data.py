@@ -165,7 +165,7 @@ def test_several_folders_make_one_collection(tmp_path: Path, make_photos: Make) 
     assert len(photos) == 11
     assert list(photos.kind) == ["photos"] * 9 + ["shop", "goods"]
     with pytest.raises(DataError, match="1 folders of masks are named for 2 data folders"):
-        data.load_all([home, shop], masks=[tmp_path], progress=False)
+        data.load_each([home, shop], masks=[tmp_path], progress=False)
 
 
 def test_a_main_category_that_the_taxonomy_does_not_know_comes_from_the_table(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def known(make_photos: Make, tmp_path: Path) -> Path:
 def plan(root: Path, begin: start.Start, recipe: Recipe = QUICK) -> runs.Plan:
     photos = data.load(root, progress=False)
     others = list(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8))
-    return runs.Plan(photos, runs.divide(photos, folds=3), recipe, begin, others=others, progress=False)
+    return runs.Plan(photos, runs.divide([photos], folds=3), recipe, begin, others=others, progress=False)
 
 
 def test_backbone_background_and_colour_stay_and_the_categories_are_new(
@@ -103,12 +103,38 @@ def test_a_palette_is_learned_anew_from_enough_labels_alone(make_photos: Make) -
 
 def test_few_photos_are_each_held_out_once_and_all_learned_from(make_photos: Make) -> None:
     photos = data.load(make_photos(each=6), progress=False)
-    division = runs.divide(photos, folds=3)
+    division = runs.divide([photos], folds=3)
     assert division.crossed
     assert sorted(division.held_out) == list(range(18)) == list(division.learn)
-    one = runs.divide(photos, folds=3, fold=1)
+    one = runs.divide([photos], folds=3, fold=1)
     assert not one.crossed
     assert not set(one.learn) & set(one.held_out)
+
+
+def test_what_is_held_out_of_a_collection_does_not_depend_on_what_else_is_learned_from(
+    make_photos: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release with more photos can then be compared with an older one on the older one's held-out photos."""
+    photos = data.load(make_photos(each=6), progress=False)
+    more = photos.take(np.arange(len(photos))[::-1])
+    alone = runs.divide([photos], folds=3, fold=1)
+    both = runs.divide([photos, more], folds=3, fold=1)
+    assert set(alone.held_out) == {i for i in both.held_out if i < len(photos)}
+    assert sorted([*both.learn, *both.held_out]) == list(range(2 * len(photos)))
+    monkeypatch.setattr(runs, "FEW", 1)
+    assert set(runs.divide([photos], folds=3).held_out) == set(
+        runs.divide([photos], folds=3, fold=0).held_out
+    )
+
+
+def test_a_small_collection_beside_others_is_only_learned_from(make_photos: Make) -> None:
+    photos = data.load(make_photos(each=6), progress=False)
+    of_one = replace(photos, group=np.full(len(photos), "one shop", dtype=object))
+    division = runs.divide([photos, of_one], folds=3, fold=0)
+    assert max(division.held_out) < len(photos)
+    assert set(range(len(photos), 2 * len(photos))) <= set(division.learn)
+    with pytest.raises(DataError, match="All photos are from one sender"):
+        runs.divide([of_one], folds=3, fold=0)
 
 
 def test_a_copy_of_a_learned_photo_is_not_held_out(make_photos: Make) -> None:
@@ -117,7 +143,7 @@ def test_a_copy_of_a_learned_photo_is_not_held_out(make_photos: Make) -> None:
     for number in range(3):
         shutil.copy(root / "train/0_pants/0.jpg", root / f"train/1_shorts/copy{number}.jpg")
     photos = data.load(root, progress=False)
-    division = runs.divide(photos, folds=3).honest(photos)
+    division = runs.divide([photos], folds=3).honest(photos)
     for learned, held_out in division.folds:
         assert not set(photos.sha256[learned]) & set(photos.sha256[held_out])
 
