@@ -349,6 +349,7 @@ class Pool:
             self._check(member, client, formats)
         if proof:
             client.predict([PROBE], PROOF_SECONDS)
+            member.server.worked()
         return client, health
 
     def _remain_out(self, member: Member, problem: str, *, is_hopeless: bool = False) -> None:

@@ -370,6 +370,20 @@ def test_many_photos_that_kill_the_server_are_each_set_aside_and_the_night_goes_
     assert night.waiting() == []
 
 
+def test_photos_that_kill_the_server_one_after_the_other_do_not_count_as_its_own_deaths(
+    own_server: Callable[..., Night],
+) -> None:
+    """It answers a probe in between: so often it may be started again."""
+    night = own_server()
+    for path in night.incoming.iterdir():
+        path.unlink()
+    for number in range(4):
+        night.drop(f"{number}.jpg", photo(f"poison {number}"))
+    assert night.run() == 3
+    assert [row["status"] for row in night.csv()] == ["failed"] * 4
+    assert night.waiting() == []
+
+
 def test_a_photo_that_makes_the_server_hang_is_isolated_too(own_server: Callable[..., Night]) -> None:
     night = own_server()
     night.drop("21 bad.jpg", photo("tar"))
