@@ -1,17 +1,17 @@
 """The audit: a random sample of the sure photos, judged by people who do not see the model's answer.
 
-The sample's order is fixed: run by run, and within a run by checksum. One photo in ten goes to a second person as well,
+`Ledger.sample` gives the sample in its fixed order. One photo in ten goes to a second person as well,
 unseen: the first answer stands, and whether both agree is kept beside it. Where they do, the photo may be planted
 later: one in fifty shown, once there are fifty, is such a one; it is never counted and changes nothing.
 """
 
 import secrets
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from batch.decisions import desk, leases, looks
-from batch.records.ledger import Decision, Ledger, Row
+from batch.records.ledger import Decision, Ledger
 from batch.records.verdict import Verdict
 from batch.settings import BatchSettings
 
@@ -83,13 +83,6 @@ def answer(
     if row is not None and row.decision and row.decided_by != by and kind in ("second", "planted"):
         return looks.add(ledger, row, "second" if kind == "second" else "planted", verdict, by)
     return desk.decide(settings, ledger, photo_id, verdict, by=by).receipt
-
-
-def sample(ledger: Ledger, release: str) -> Iterator[Row]:
-    """The sample of a release in its order, decided or not: `decision` is empty for one that is still open."""
-    return ledger.rows(
-        f"SELECT * FROM photos WHERE model_version = ? AND {_SAMPLE} ORDER BY run_id, sha256, id", release
-    )
 
 
 def agreement(ledger: Ledger, release: str = "") -> Agreement:
