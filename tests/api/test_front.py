@@ -317,7 +317,7 @@ def test_what_reads_no_photo_is_answered_while_all_threads_work(
     released = threading.Event()
     engine = client.application.extensions["engine"]
     answers = engine.answer
-    monkeypatch.setattr(engine, "answer", lambda photos: released.wait(60) and answers(photos))
+    monkeypatch.setattr(engine, "answer", lambda photos, **how: released.wait(60) and answers(photos, **how))
     with serving(client, threads=2) as port, contextlib.ExitStack() as busy:
         photo = picture()
         request = POST + f"Content-Length: {len(photo)}\r\n\r\n".encode() + photo
