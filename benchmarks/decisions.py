@@ -156,7 +156,6 @@ def pages(ledger: Ledger) -> Iterator[tuple[str, Callable[[], object]]]:
         "all decided": Selection(decided=True),
         "an order": Selection(Filter(order=order)),
         "everything": Selection(),
-        "everything of a rare kind": Selection(Filter(sub="skirt", below=0.0005)),
     }
     for name, selection in selections.items():
         for sort in listing.sorts(selection):

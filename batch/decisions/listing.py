@@ -43,10 +43,16 @@ CHECKSUM = re.compile("[0-9a-fA-F]{8,64}")
 
 
 def sorts(selection: Selection) -> tuple[Sort, ...]:
-    """The orders that a selection can be shown in: one that names no few photos, only by time."""
+    """The orders that a selection can be shown in.
+
+    One of all photos there are, only by time, and not at all where it picks some of them by what no index has: a page
+    would have to look through a million.
+    """
     chosen = selection.chosen
     is_narrow = chosen.run or chosen.order or selection.status == "failed" or selection.audit
-    return tuple(Sort) if is_narrow or selection.decided or selection.decision else (Sort.NEWEST, Sort.OLDEST)
+    if is_narrow or selection.decided or selection.decision:
+        return tuple(Sort)
+    return (Sort.NEWEST, Sort.OLDEST) if selection == Selection() else ()
 
 
 def photos(ledger: Ledger, selection: Selection, sort: Sort, *, after: str = "", limit: int = 60) -> Page:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 from pydantic import Field
 
 import in_use
@@ -92,6 +94,23 @@ def release_of(named: str | None) -> Release:
     return releases.load(
         Path(named) if "/" in named or Path(named).is_dir() else in_use.folder(model_dir(), named)
     )
+
+
+def entered() -> str:
+    """The command that is being done, as it was typed, but for the folders that its paths are in."""
+    context = click.get_current_context()
+    words = ["python -m model", context.info_name or ""]
+    for param in context.command.params:
+        if not param.name or context.get_parameter_source(param.name) is not ParameterSource.COMMANDLINE:
+            continue
+        option = [param.opts[0]] if isinstance(param, click.Option) else []
+        if isinstance(param, click.Option) and param.is_flag:
+            words += option
+            continue
+        value = context.params[param.name]
+        for one in value if param.multiple or param.nargs != 1 else [value]:
+            words += [*option, shlex.quote(one.resolve().name if isinstance(one, Path) else str(one))]
+    return " ".join(words)
 
 
 def need(*packages: str) -> None:

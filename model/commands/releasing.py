@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ from model.commands.group import (
     PATH,
     ThereType,
     commands,
+    entered,
     model_dir,
     name,
     need,
@@ -68,10 +70,12 @@ def export_release(
     from model.releasing.promotion import command
     from model.training import data
     from model.training.held_out_scores import load_held_out, of_held_out
+    from model.training.recipe_file import with_command
     from model.training.run import load_run, with_notes
     from model.training.test_photos import test_photos
 
     finished = with_notes(load_run(run), notes)
+    finished = replace(finished, record=with_command(finished.record, entered()))
     folders = folders or [Path(folder) for folder in finished.data]
     if not folders:
         raise UserError(f"{run} does not say which photos it was made of: name their folder with --data.")

@@ -13,7 +13,7 @@ import click
 import in_use
 from command_line import Whole
 from logformat import entry
-from model.commands.group import CODES, PATH, ThereType, commands, model_dir, need_torch
+from model.commands.group import CODES, PATH, ThereType, commands, entered, model_dir, need_torch
 from model.training.recipe import Recipe
 from model.user_errors import UserError, need_file, need_folder
 
@@ -34,6 +34,15 @@ def recipe_options(command: Command) -> Command:
         meaning = f"{meaning[0].upper()}{meaning[1:]}."
         command = click.option(name, type=kind, default=default, show_default=True, help=meaning)(command)
     return command
+
+
+def _take_recipe(context: click.Context, _: click.Parameter, path: Path | None) -> Path | None:
+    """What a file says of the recipe counts as the default of every option that is not typed."""
+    if path:
+        from model.training.recipe_file import fields_of
+
+        context.default_map = {**fields_of(path)}
+    return path
 
 
 @commands.command(exit_codes=CODES, at_most_one_of=("start", "init"))
@@ -60,6 +69,14 @@ def recipe_options(command: Command) -> Command:
     type=PATH,
     help="Begin with ResNet-18 weights instead: a file (safetensors), imagenet (torchvision's, fetched), or none "
     "(random).",
+)
+@click.option(
+    "--recipe",
+    "recipe_file",
+    type=ThereType(need_file, "a recipe"),
+    is_eager=True,
+    callback=_take_recipe,
+    help="The recipe.toml of a run or release: its recipe, but for the options typed beside it.",
 )
 @click.option(
     "--part", help="Part that measures the result (default: test, else validation, where there is one)."
@@ -115,6 +132,7 @@ def train(
     run: Path | None,
     start: Path | None,
     init: Path | None,
+    recipe_file: Path | None,
     part: str | None,
     masks: Sequence[Path],
     extra: Path | None,
@@ -168,9 +186,11 @@ def train(
     begun = begin(photos.classes, recipe, init=init, start=_start(start))
     if epochs is None and begun.keeps and len(division.learn) < runs.FEW:
         recipe = replace(recipe, epochs=0)
-    plan = runs.Plan(photos, division, recipe, begun, teacher, pictures, tuple(folders))
+    plan = runs.Plan(photos, division, recipe, begun, teacher, pictures, tuple(folders), entered())
     run = run or plan.folder()
     _say_what(plan, run)
+    if recipe_file:
+        _say_what_differs(plan, recipe_file)
     finished = runs.learn(plan, run)
     print()
     for line in summary(finished, held_out_scores.load_held_out(run / "held_out.npz"), division):
@@ -214,6 +234,16 @@ def _free_version() -> str:
 
     taken = releases.versions(model_dir())
     return next(name for name in (f"mine-{i}" for i in range(1, len(taken) + 2)) if name not in taken)
+
+
+def _say_what_differs(plan: Plan, recipe_file: Path) -> None:
+    """What is learned from now, and was not where the recipe comes from."""
+    from model.training.origin import differences
+    from model.training.recipe_file import read
+
+    before = read(recipe_file).get("data", {})
+    if before and (other := differences(before, plan.fingerprints())):
+        print(entry(f"{recipe_file} was made with {'; '.join(other)}."))
 
 
 def _say_what(plan: Plan, run: Path) -> None:

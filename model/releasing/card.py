@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from model.releasing.calibrate import DOUBTED_BELOW
 from model.releasing.evaluate import in_words
 from model.serving.classes import HEADS, LOOKS, Classes
+from model.training.recipe import Recipe
+from model.training.recipe_file import FILE
 
 
-def card(metrics: Mapping[str, Any], classes: Classes) -> str:
-    """The release's card: what it is, how it came about, what it scores, where it is weak."""
+def card(metrics: Mapping[str, Any], classes: Classes, recipe: Mapping[str, Any] | None = None) -> str:
+    """The release's card: what it is, how it came about, what it scores, where it is weak.
+
+    recipe: what its recipe.toml names, if it has one.
+    """
     story = metrics["story"]
     rows = [
         f"| {head} | {row['photos']} | {row['score']:.3f} | {row['interval'][0]:.3f} to {row['interval'][1]:.3f} | "
@@ -23,7 +29,6 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         f"| {head} | {row['same']:.2%} | {100 * row['lost']:+.2f} |"
         for head, row in metrics["agreement"].items()
     ]
-    recipe = "\n".join(f"- {name}: {value}" for name, value in story.get("recipe", {}).items())
     answered = [_IN_WORDS[head] for head in classes.heads]
     lines = [
         f"# Release {metrics['version']}",
@@ -65,10 +70,7 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         f"{metrics['milliseconds']['8-bit']:.1f} ms ({metrics['milliseconds']['float']:.1f} ms in float), "
         f"one thread of {metrics['processor']}, other work going on beside it. No other processor was measured.",
         "",
-        "## Recipe",
-        "",
-        recipe,
-        "",
+        *(_recipe(recipe) if recipe else []),
         "## Classes",
         "",
         *[f"- {m}: {', '.join(s for s in classes.subs if classes.main_of[s] == m)}" for m in classes.mains],
@@ -77,6 +79,18 @@ def card(metrics: Mapping[str, Any], classes: Classes) -> str:
         *story.get("remarks", []),
     ]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _recipe(named: Mapping[str, Any]) -> list[str]:
+    """The fields of a recipe that there are: the file has also those of another version."""
+    return [
+        "## Recipe",
+        "",
+        f"All of it, with fingerprints of the data and the commands, is in [{FILE}]({FILE}).",
+        "",
+        *(f"- {each.name}: {named[each.name]}" for each in fields(Recipe) if each.name in named),
+        "",
+    ]
 
 
 _IN_WORDS: Final = {

@@ -42,6 +42,7 @@ from model.serving.familiar import Familiar
 from model.serving.predictor import Predictor
 from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, ReleaseError, load, seal
+from model.training import recipe_file
 from model.training.data import Photos, serving_pixels
 from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
@@ -166,7 +167,8 @@ def export(
         metrics["golden"] = {"photos": len(answers), "sub_right": sum("sub" in a for a in answers.values())}
         _write_json(part / "golden" / "golden.json", answers)
         _write_json(part / "metrics.json", metrics)
-        (part / "card.md").write_text(card(metrics, classes), encoding="utf-8")
+        (part / "card.md").write_text(card(metrics, classes, run.record.get("recipe", {})), encoding="utf-8")
+        recipe_file.write(part, run.record)
         seal(part)
         Predictor(load(part)).check_golden()
         os.replace(part, folder)

@@ -38,7 +38,12 @@ def open_network(release: Release, device: str = "cuda") -> GpuNetwork:
         ) from error
     if device == "cuda" and not is_here():
         raise ReleaseError("DEVICE=cuda: PyTorch finds no CUDA device. DEVICE=auto does without.")
+    size = release.metrics.get("size")
+    if not isinstance(size, int):
+        raise ReleaseError(
+            f"{release.version}: its metrics.json does not say at which size its network sees photos (size)."
+        )
     try:
-        return GpuNetwork(release.folder, release.classes, int(release.metrics["size"]), device)
+        return GpuNetwork(release.folder, release.classes, size, device)
     except WeightsError as error:
         raise ReleaseError(str(error)) from error

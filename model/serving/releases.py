@@ -2,9 +2,9 @@
 
     release = current(Path("model/releases"))
 
-A release folder holds `model.onnx`, `weights.safetensors`, `classes.json`, `metrics.json`, `card.md`, `held_out.csv`,
-`golden/` and `SHA256SUMS`, which is checked whenever the release is loaded (`sha256sum -c` reads it too). Which one is in
-use, `in_use.py` says.
+A release folder holds `model.onnx`, `weights.safetensors`, `classes.json`, `metrics.json`, `card.md`, `recipe.toml`,
+`held_out.csv`, `golden/` and `SHA256SUMS`, which is checked whenever the release is loaded (`sha256sum -c` reads it too).
+Which one is in use, `in_use.py` says.
 """
 
 from __future__ import annotations

@@ -53,9 +53,14 @@ def origin_of(
     }
 
 
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is not the same, but for the recipe."""
+    return [f"other {said}" for key, said in _PARTS.items() if before.get(key) != now[key]]
+
+
 def refuse_another(before: Mapping[str, Any], now: Mapping[str, Any], run: Path) -> None:
     """Raise WeightsError, naming what differs, when a run's folder holds a training of something else."""
-    other = [f"other {said}" for key, said in _PARTS.items() if before.get(key) != now[key]]
+    other = differences(before, now)
     recipe = before.get("recipe", {})
     other += [
         f"--{name.replace('_', '-')} {recipe.get(name)} instead of {value}"

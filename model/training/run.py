@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -23,8 +23,8 @@ from model.serving.familiar import FILE as FAMILIAR
 from model.serving.familiar import Familiar
 from model.serving.preprocess import INPUT_SIZE
 from model.serving.releases import Release, load
+from model.training import recipe_file
 from model.training.data import Photos, fingerprint
-from model.training.recipe import Recipe
 
 LEARNED: Final = "learned.npy"
 """In a release's folder: the checksums of the photos that it has learned from."""
@@ -49,12 +49,15 @@ class Run:
     """The release that it was read from: its network stays bit for bit as it is."""
     data: tuple[str, ...] = ()
     """The data folders that it was made of."""
+    record: dict[str, Any] = field(default_factory=dict)
+    """What its recipe.toml holds; nothing where none was kept."""
 
 
 def save_run(folder: Path, run: Run) -> None:
-    """Keep a finished run: `weights.safetensors` (float32) and `run.json`."""
+    """Keep a finished run: `weights.safetensors` (float32), `recipe.toml` and `run.json`."""
     state = {name: value.contiguous() for name, value in run.network.state_dict().items()}
     save_file(state, folder / "weights.safetensors")
+    recipe_file.write(folder, run.record)
     content = {
         "classes": json.loads(run.classes.to_json()),
         "story": run.story,
@@ -95,6 +98,7 @@ def load_run(folder: Path) -> Run:
         tuple(content.get("trained", HEADS)),
         None if learned is None else frozenset(learned),
         data=tuple(content.get("data", ())),
+        record=recipe_file.read_if_there(folder),
     )
 
 
@@ -114,6 +118,7 @@ def _of_release(release: Release) -> Run:
         release.classes.heads,
         learned=_read_learned(release.folder),
         release=release,
+        record=recipe_file.read_if_there(release.folder),
     )
 
 
@@ -142,10 +147,8 @@ def with_notes(run: Run, notes: Sequence[str]) -> Run:
     return replace(run, story=run.story | {"made_from": [*run.story.get("made_from", []), *notes]})
 
 
-def story(
-    recipe: Recipe, photos: Photos, learn: np.ndarray, *, begins_with: str, teacher: Path | None
-) -> dict[str, Any]:
-    """What a card says of how a run came about."""
+def story(photos: Photos, learn: np.ndarray, *, begins_with: str, teacher: Path | None) -> dict[str, Any]:
+    """What a card says of how a run came about, beside its recipe."""
     made_from = [f"{len(learn)} photos (data {fingerprint(photos)[:12]})", begins_with]
     made_from += [f"{teacher.name}, having learned the same photos, as a teacher"] if teacher else []
-    return {"made_from": made_from, "recipe": asdict(recipe), "torch": torch.__version__}
+    return {"made_from": made_from, "torch": torch.__version__}

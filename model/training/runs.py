@@ -23,7 +23,7 @@ from torch import nn
 import in_use
 from model.network import Network
 from model.serving.classes import HEADS, DataError
-from model.training import categories, clothing_head
+from model.training import categories, clothing_head, recipe_file
 from model.training.augment import Augmenter
 from model.training.data import Photos, beside
 from model.training.held_out_scores import FILE, save_scores
@@ -113,7 +113,10 @@ def _fold_of_each(collections: Sequence[Photos], fold: int, folds: int) -> Divis
 
 @dataclass
 class Plan:
-    """What a training is made of. teacher: a file of ResNet-50 weights. others: pictures without clothing."""
+    """What a training is made of.
+
+    teacher: a file of ResNet-50 weights. others: pictures without clothing. command: what was typed, if anything was.
+    """
 
     photos: Photos
     division: Division
@@ -122,6 +125,7 @@ class Plan:
     teacher: Path | None = None
     others: Sequence[np.ndarray] = ()
     data: tuple[Path, ...] = ()
+    command: str = ""
     progress: bool = True
     _views: np.ndarray | None = field(default=None, init=False)
 
@@ -135,6 +139,13 @@ class Plan:
         """What the result depends on, by content."""
         division = self.division
         return origin_of(self.photos, division.learn, division.held_out, self.recipe, self.start.network)
+
+    def fingerprints(self) -> dict[str, Any]:
+        """What the result depends on beside the recipe; the teacher by its file, before it learns."""
+        teachers = [in_use.checksum(self.teacher)] if self.teacher else []
+        return {key: value for key, value in self.origin().items() if key != "recipe"} | {
+            "teachers": teachers
+        }
 
     def views(self) -> np.ndarray:
         """Features of all photos, seen once (model/training/categories.py)."""
@@ -171,12 +182,13 @@ def learn(plan: Plan, run: Path) -> Run:
     finished = Run(
         network,
         start.classes,
-        story(recipe, photos, division.learn, begins_with=start.description, teacher=plan.teacher),
+        story(photos, division.learn, begins_with=start.description, teacher=plan.teacher),
         recipe.serve_size,
         familiarise(network, photos, division.learn, recipe.serve_size),
         trained=_trained(plan),
         learned=frozenset(photos.sha256[division.learn].tolist()) | start.learned,
         data=tuple(str(folder) for folder in plan.data),
+        record=recipe_file.record_of(recipe, plan.fingerprints(), plan.command),
     )
     save_run(run, finished)
     scores = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

@@ -1,8 +1,7 @@
-"""The steps of a training: which photos each sees, how fast it learns, what counts as wrong, what is kept."""
+"""The steps of a training: which photos each sees, what counts as wrong, what is kept."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.utils.data import DataLoader, Dataset
 
@@ -37,7 +36,7 @@ class Steps(Dataset[Batch]):
     ) -> None:
         self.augmenter, self.size, self.seed = augmenter, size, (recipe.seed, epoch)
         drawn = np.random.default_rng(self.seed).choice(learn, len(learn), p=rates)
-        self.batches = np.array_split(drawn, max(1, round(len(drawn) / recipe.batch)))
+        self.batches = np.array_split(drawn, steps_in_epoch(learn, recipe))
 
     def __len__(self) -> int:
         return len(self.batches)
@@ -51,6 +50,11 @@ class Steps(Dataset[Batch]):
         return iter(
             DataLoader(self, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
         )
+
+
+def steps_in_epoch(learn: np.ndarray, recipe: Recipe) -> int:
+    """How many batches an epoch of these photos has."""
+    return max(1, round(len(learn) / recipe.batch))
 
 
 def whole_photos(photos: Photos, which: np.ndarray, size: int) -> Iterator[Tensor]:
@@ -75,19 +79,6 @@ def draw_rates(photos: Photos, learn: np.ndarray, recipe: Recipe) -> np.ndarray:
     )
     result: np.ndarray = rates / rates.sum()
     return result
-
-
-def set_rates(optimiser: torch.optim.Optimizer, peak: float, done: float) -> None:
-    """Rise over the first tenth, then fall along a cosine to a hundredth of the peak; `done` from 0 to 1.
-
-    Every group of the optimiser gets its own `scale` of it.
-    """
-    warm = 0.1
-    share = (
-        done / warm if done < warm else 0.01 + 0.99 * (1 + math.cos(math.pi * (done - warm) / (1 - warm))) / 2
-    )
-    for group in optimiser.param_groups:
-        group["lr"] = peak * group["scale"] * max(share, 1e-3)
 
 
 def category_losses(main: Tensor, sub: Tensor, batch: Batch, smoothing: float) -> dict[str, Tensor]:
@@ -117,32 +108,6 @@ def cross_entropy_of_shares(
     each = F.cross_entropy(scores, shares, weights, label_smoothing=smoothing, reduction="none")
     known = shares.sum(1) > 0
     return (each * known).sum() / known.sum().clamp(min=1)
-
-
-def optimiser_step(
-    step: int,
-    losses: dict[str, Tensor],
-    network: nn.Module,
-    average: nn.Module,
-    optimiser: torch.optim.Optimizer,
-    decay: float,
-) -> None:
-    """Step number `step` of all: lessen the sum of the losses, and move the averaged weights along."""
-    optimiser.zero_grad(set_to_none=True)
-    torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-    nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-    optimiser.step()
-    _keep_average(average, network, decay, step)
-
-
-def _keep_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Move the averaged weights a little towards the present ones."""
-    keep = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-            mean.lerp_(now, 1 - keep)
-        for kept, seen in zip(average.buffers(), network.buffers(), strict=True):
-            kept.copy_(seen)
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

@@ -10,38 +10,25 @@ one is shown (Beyer et al. 2022), and for photos without a label as well.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from model.network import as_seen, load_weights
 from model.serving.answers import joint
 from model.serving.classes import Classes, WeightsError
 from model.torch_ops import torchvision
-from model.training.augment import Augmenter
-from model.training.curves import record
+from model.training.augment import Batch
 from model.training.data import Photos
 from model.training.labels import UNKNOWN
+from model.training.loop import Task, learn_in_epochs
 from model.training.origin import origin_of
 from model.training.recipe import Recipe
-from model.training.steps import (
-    Steps,
-    category_losses,
-    draw_rates,
-    fast_bfloat16,
-    load_checkpoint,
-    optimiser_step,
-    save_checkpoint,
-    set_rates,
-    whole_photos,
-)
+from model.training.steps import category_losses, whole_photos
 
 AVERAGE: Final = 0.99
 """Decay, a step, of the moving average of the teacher's weights: it has few steps."""
@@ -83,11 +70,6 @@ class Teacher(nn.Module):
         answers: Tensor = self.answer(seen.mean((2, 3)))
         return CategoryScores(answers[:, : self.mains], answers[:, self.mains :])
 
-    def learning(self) -> None:
-        """Training mode, but for the frozen layers' statistics."""
-        self.train()
-        self.frozen.eval()
-
 
 @torch.no_grad()
 def ensemble(teachers: Sequence[nn.Module], pixels: Tensor) -> CategoryScores:
@@ -114,86 +96,37 @@ def train_teacher(
     Kept in `run/teacher`, and goes on from its checkpoint there. Scored every epoch on the photos at `held_out` (may be
     empty). Returns the average of its weights, in evaluation mode.
     """
-    run = run / "teacher"
-    run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    state = _State.begin(photos.classes, weights, recipe)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    teacher = Teacher(photos.classes, weights)
+    teacher.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     learn = learn[photos.sub[learn] != UNKNOWN]
-    origin = origin_of(photos, learn, held_out, recipe, state.teacher)
-    state.resume(run / "checkpoint.pt", origin)
-    augmenter, rates = Augmenter(photos, blend=recipe.blend), draw_rates(photos, learn, recipe)
-    while state.epoch < recipe.teacher_epochs:
-        small = state.epoch < recipe.teacher_epochs // 2
-        size = max(32, recipe.size * 4 // 5 // 32 * 32) if small else recipe.size
-        steps = Steps(augmenter, learn, rates, size, recipe, state.epoch)
-        loss = _train_epoch(state, steps, recipe, progress)
-        scores = _check(state.average, photos, held_out, size) if len(held_out) else {}
-        state.epoch += 1
-        state.save(run / "checkpoint.pt", origin)
-        record(run, {"epoch": state.epoch, "size": size, "loss/categories": loss, **scores})
-    return state.average.eval()
+    origin = origin_of(photos, learn, held_out, recipe, teacher)
+    small = max(32, recipe.size * 4 // 5 // 32 * 32)
+    half = recipe.teacher_epochs // 2
 
+    def losses(pixels: Tensor, batch: Batch) -> dict[str, Tensor]:
+        said = teacher(pixels)
+        found = category_losses(said.main, said.sub, batch, recipe.smoothing)
+        return {"categories": found["sub"] + found["main"]}
 
-@dataclass
-class _State:
-    """What changes from step to step, and what a checkpoint keeps."""
-
-    teacher: Teacher
-    average: Teacher
-    optimiser: torch.optim.AdamW
-    epoch: int = 0
-
-    @staticmethod
-    def begin(classes: Classes, weights: Path, recipe: Recipe) -> _State:
-        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        teacher = Teacher(classes, weights).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        parts = ((teacher.layer3, 1.0), (teacher.layer4, 2.0), (teacher.answer, 10.0))
-        groups = [{"params": list(part.parameters()), "scale": scale} for part, scale in parts]
-        optimiser = torch.optim.AdamW(groups, lr=recipe.teacher_rate, weight_decay=recipe.decay, fused=True)
-        return _State(teacher, copy.deepcopy(teacher), optimiser)
-
-    def save(self, path: Path, origin: Mapping[str, Any]) -> None:
-        save_checkpoint(
-            path,
-            {
-                "origin": origin,
-                "teacher": self.teacher.state_dict(),
-                "average": self.average.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "epoch": self.epoch,
-            },
-        )
-
-    def resume(self, path: Path, origin: Mapping[str, Any]) -> None:
-        """Go on from a checkpoint of the same training, if there is one."""
-        saved = load_checkpoint(path, origin, self.teacher.answer.weight.device)
-        if saved:
-            self.teacher.load_state_dict(saved["teacher"])
-            self.average.load_state_dict(saved["average"])
-            self.optimiser.load_state_dict(saved["optimiser"])
-            self.epoch = saved["epoch"]
-
-
-def _train_epoch(state: _State, steps: Steps, recipe: Recipe, progress: bool) -> float:
-    """One pass; returns the mean loss."""
-    state.teacher.learning()
-    device = state.teacher.answer.weight.device
-    total = 0.0
-    name = f"teacher, epoch {state.epoch + 1}/{recipe.teacher_epochs}"
-    bar = tqdm(steps.ahead(), total=len(steps), desc=name, disable=not progress)
-    for step, drawn in enumerate(bar):
-        set_rates(
-            state.optimiser, recipe.teacher_rate, (state.epoch + step / len(steps)) / recipe.teacher_epochs
-        )
-        batch = drawn.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=fast_bfloat16(device)):
-            said = state.teacher(as_seen(batch.pixels, device))
-            losses = category_losses(said.main, said.sub, batch, recipe.smoothing)
-        number = state.epoch * len(steps) + step
-        optimiser_step(number, losses, state.teacher, state.average, state.optimiser, AVERAGE)
-        total += sum(loss.item() for loss in losses.values())
-        bar.set_postfix({"loss": f"{total / (step + 1):.3f}"})
-    return total / len(steps)
+    task = Task(
+        teacher,
+        parts=[
+            (teacher.layer3.parameters(), recipe.teacher_rate),
+            (teacher.layer4.parameters(), 2 * recipe.teacher_rate),
+            (teacher.answer.parameters(), 10 * recipe.teacher_rate),
+        ],
+        frozen=[teacher.frozen],
+        sizes=[small] * half + [recipe.size] * (recipe.teacher_epochs - half),
+        losses=losses,
+        check=lambda average, size: _check(average, photos, held_out, size) if len(held_out) else {},
+        average=AVERAGE,
+        # it has few epochs, and goes through all of them
+        patience=recipe.teacher_epochs + 1,
+        title="teacher, epoch",
+    )
+    return learn_in_epochs(task, photos, learn, recipe, run / "teacher", origin, progress=progress)
 
 
 @torch.inference_mode()

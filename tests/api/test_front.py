@@ -317,7 +317,9 @@ def test_what_reads_no_photo_is_answered_while_all_threads_work(
     released = threading.Event()
     engine = client.application.extensions["engine"]
     answers = engine.answer
-    monkeypatch.setattr(engine, "answer", lambda photos, **how: released.wait(60) and answers(photos, **how))
+    monkeypatch.setattr(
+        engine, "answer", lambda photos, **asked: released.wait(60) and answers(photos, **asked)
+    )
     with serving(client, threads=2) as port, contextlib.ExitStack() as busy:
         photo = picture()
         request = POST + f"Content-Length: {len(photo)}\r\n\r\n".encode() + photo

@@ -484,9 +484,9 @@ from batch import __main__
 from batch.night import sweep
 from batch.server import client
 
-def predict(self, *values, original=client.Client.predict):
+def predict(self, *values, original=client.Client.predict, **named):
     time.sleep(0.2)  # or it would be over before anybody can kill it
-    return original(self, *values)
+    return original(self, *values, **named)
 
 client.Client.predict = predict
 sweep.PHOTOS_PER_REQUEST = 8

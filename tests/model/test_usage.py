@@ -55,6 +55,8 @@ def commands(tmp_path: Path, make_photos: Make, monkeypatch: pytest.MonkeyPatch)
     return {
         "train": ["--data", str(photos), "--run", str(tmp_path / "run"), *QUICK],
         "export": [str(tmp_path / "run"), "three", "--data", str(photos)],
+        "prepare": [str(photos), "--to", str(tmp_path / "prepared")],
+        "audit-labels": [str(photos), "--out", str(tmp_path / "labels")],
         "calibrate": ["three", "--from", str(photos)],
         "evaluate": [str(photos)],
         "compare": ["one", "two", str(photos)],
@@ -98,7 +100,19 @@ HALF_A_MINUTE = pytest.param("train", marks=pytest.mark.optional)
 
 
 @pytest.mark.parametrize(
-    "name", ["export", "calibrate", "evaluate", "compare", "list", "promote", "rollback", HALF_A_MINUTE]
+    "name",
+    [
+        "prepare",
+        "audit-labels",
+        "export",
+        "calibrate",
+        "evaluate",
+        "compare",
+        "list",
+        "promote",
+        "rollback",
+        HALF_A_MINUTE,
+    ],
 )
 def test_a_wrong_argument_gets_a_sentence(
     name: str,

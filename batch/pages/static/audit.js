@@ -23,7 +23,7 @@ desk.start();
 
 function showEnd() {
   desk.place("empty").replaceChildren(
-    make("h2", {}, "Nothing is left to check"),
-    make("p", {}, "Each night marks some of those that it files; they come here."),
+    make("h2", {}, "Nothing is left for you to check"),
+    make("p", {}, "Each night marks some of those that it files; they come here. What others have on their screens comes back if they leave it."),
     make("p", {}, make("a", { href: given.addresses.home }, "To last night")));
 }

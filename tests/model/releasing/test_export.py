@@ -22,7 +22,6 @@ from model.serving.releases import ReleaseError
 from model.training import data
 from model.training.held_out_scores import HeldOutScores, load_held_out, save_scores
 from model.training.labels import UNKNOWN
-from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run, story
 from model.training.train import familiarise, label_sets, raw_scores
 
@@ -54,7 +53,6 @@ def save_held_out(folder: Path, run: Run, photos: data.Photos, which: np.ndarray
 
 def run_of(network: Network, photos: data.Photos, familiar: Familiar | None = None) -> Run:
     told = story(
-        Recipe(),
         photos,
         np.arange(len(photos)),
         begins_with="weights of resnet18.safetensors to begin with",
@@ -294,7 +292,7 @@ def told(heads: tuple[str, ...] = ("main", "sub", "colour"), colour: float = 0.9
     }
     return {
         "version": "v",
-        "story": {"made_from": ["9 photos"], "recipe": {"epochs": 3}},
+        "story": {"made_from": ["9 photos"]},
         "review": {"promised": 0.97, "filed": 0.8, "precision": 0.98},
         "promises": [{"promised": 0.97, "filed": 0.8, "precision": 0.98}],
         "doubts": {"any": {"share": 0.25}, "colour": {"share": 0.2, "right": 0.91}},
@@ -316,6 +314,14 @@ def told(heads: tuple[str, ...] = ("main", "sub", "colour"), colour: float = 0.9
 
 
 CLASSES = Classes(("a",), ("b",), {"b": "a"}, heads=("main", "sub", "colour"))
+
+
+def test_the_card_lists_the_fields_of_a_recipe_that_there_are_and_no_others() -> None:
+    text = card(told(), CLASSES, {"epochs": 3, "distil": 2.0})
+    assert "- epochs: 3" in text
+    assert "[recipe.toml](recipe.toml)" in text
+    assert "distil" not in text
+    assert "## Recipe" not in card(told(), CLASSES)
 
 
 def test_the_card_names_what_the_numbers_say() -> None:

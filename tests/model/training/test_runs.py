@@ -14,11 +14,12 @@ from model.__main__ import main
 from model.network import Network
 from model.releasing import outlook
 from model.serving.classes import Classes, DataError
-from model.training import data, palette, runs, start
+from model.training import data, palette, recipe_file, runs, start
 from model.training.held_out_scores import HeldOutScores
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.run import Run, load_run, save_run
+from this_python import VERSION
 
 Make = Callable[..., Path]
 QUICK = Recipe(
@@ -204,6 +205,29 @@ def test_from_a_folder_to_a_release_with_only_the_commands_that_it_names(
     assert metrics["test"] == {"photos": 18, "learned": 0, "crossed": True, "set_by": 18}
     card = (tmp_path / "releases/mine-2/card.md").read_text()
     assert "each is judged by a network that has not learned" in card
+    again = [
+        "train",
+        "--data",
+        str(root),
+        "--start",
+        str(known),
+        "--folds=3",
+        "--run",
+        str(tmp_path / "again"),
+    ]
+    assert main([*again, "--recipe", str(tmp_path / "releases/mine-1/recipe.toml")]) == 0
+    assert "made with other" not in capsys.readouterr().out
+    released, anew = (
+        recipe_file.read(tmp_path / name / "recipe.toml") for name in ("releases/mine-1", "again")
+    )
+    assert anew["recipe"] == released["recipe"]
+    assert anew["recipe"]["serve_size"] == 32
+    assert anew["data"] == released["data"]
+    assert released["version"] == VERSION
+    trained, exported = released["commands"]
+    assert trained.startswith("python -m model train --data photos --start known --folds 3 --epochs 0 ")
+    assert exported == f"python -m model export {Path(command[1]).name} mine-1 --float"
+    assert str(tmp_path) not in (tmp_path / "again/recipe.toml").read_text()
 
 
 def held_out(number: int, wrong: int) -> tuple[Classes, HeldOutScores]:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from model.torch_ops import torchvision
-from model.training import data, teacher, train
+from model.training import data, loop, train
 from model.training.labels import UNKNOWN
 from model.training.recipe import Recipe
 from model.training.start import begin
@@ -97,7 +97,7 @@ def test_it_goes_on_from_its_last_epoch_and_ends_as_if_nothing_had_been(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(teacher, "record", dies)
+        patch.setattr(loop, "record", dies)
         with pytest.raises(KeyboardInterrupt):
             run("killed")
     assert torch.equal(run("killed"), run("whole"))
