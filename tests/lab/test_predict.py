@@ -158,7 +158,7 @@ def test_serve_answers_in_the_sidecars_form(drawn: Path) -> None:
     for heads in ("main", "sub", "background", "colour"):
         assert given[heads] == expected[heads]
     extra = {key for key in expected if key not in given}
-    assert not extra - {"clothing", "doubts"}, extra
+    assert not extra - {"clothing", "doubts", "thresholds"}, extra
     assert same_form({key: expected[key] for key in given}, given)
 
 

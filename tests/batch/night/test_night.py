@@ -259,7 +259,7 @@ def test_further_patterns_can_be_left_alone(make_night: Callable[..., Night]) ->
 
 
 def test_a_photo_that_is_too_young_waits_for_the_next_night(make_night: Callable[..., Night]) -> None:
-    night = make_night(settle_seconds=30)
+    night = make_night(settle_seconds=8)
     path = night.drop("a.jpg", photo("a"))
     assert night.run() == 0
     assert night.waiting() == ["a.jpg"]
@@ -446,8 +446,9 @@ def test_a_release_that_has_learned_no_colours_leaves_their_cells_empty(
 
 @pytest.mark.parametrize("head", ["main", "sub"])
 def test_a_server_that_says_nothing_of_the_category_is_not_believed(
-    night: Night, sidecar: FakeSidecar, head: str
+    night: Night, sidecar: FakeSidecar, head: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("batch.server.sidecar.START_SECONDS", 1)
     sidecar.behaviour = answering(**{head: None})
     night.drop("a.jpg", photo("a"))
     assert night.run() != 0

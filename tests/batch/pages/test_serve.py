@@ -90,14 +90,13 @@ def test_no_browser_is_opened_where_nobody_sits(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_what_keeps_the_csv_from_following_is_said_once(
-    sample: Sample, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import logging
-
     from batch.pages import create_app
     from batch.records.csv_files import ExportError
 
-    monkeypatch.setattr(logging.getLogger("nightsort"), "propagate", True)
+    said: list[str] = []
+    monkeypatch.setattr("batch.pages.serve.log.warning", lambda text, *given: said.append(text % given))
     reasons = iter(["it is open in a spreadsheet", "it is open in a spreadsheet", "the disk is full"])
 
     def follow(*_: object) -> None:
@@ -107,5 +106,7 @@ def test_what_keeps_the_csv_from_following_is_said_once(
     app = create_app(sample.settings)
     for _ in range(3):
         serve._follow(app)
-    assert caplog.text.count("spreadsheet") == 1
-    assert caplog.text.count("disk is full") == 1
+    assert [reason.rpartition(": ")[2] for reason in said] == [
+        "it is open in a spreadsheet",
+        "the disk is full",
+    ]
