@@ -202,7 +202,6 @@ def test_a_sidecar_wants_a_token_says_when_it_is_ready_and_is_asked_by_the_healt
     assert engine.wait("sidecar") == 0
 
 
-@pytest.mark.skipif(not (ROOT / "batch" / "pages").is_dir(), reason="there are no pages")
 def test_pages_wait_for_their_first_user_who_then_has_to_sign_in(engine: Engine, places: Path) -> None:
     port = free_port()
     address = f"http://127.0.0.1:{port}"
