@@ -106,8 +106,21 @@ def refuse_if_at_work(folder: Path) -> None:
     refuse_if_locked(folder / LOCK_NAME)
 
 
+def is_at_work(folder: Path) -> bool:
+    """Whether a run is at work there.
+
+    Raises:
+        OSError: the lock cannot be read.
+    """
+    try:
+        refuse_if_at_work(folder)
+    except LockHeldError:
+        return True
+    return False
+
+
 def refuse_if_locked(path: Path) -> None:
-    """The same for any lock's file; one that is missing, or a folder, is nobody's.
+    """As `refuse_if_at_work` for any lock's file; one that is missing, or a folder, is nobody's.
 
     Raises:
         LockHeldError: somebody holds it.

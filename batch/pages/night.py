@@ -12,7 +12,7 @@ from batch.decisions import exports, listing, queue
 from batch.decisions.listing import Selection
 from batch.decisions.queue import Filter, Sort
 from batch.exits import Exit, is_good
-from batch.lock import LockHeldError, refuse_if_at_work
+from batch.lock import is_at_work
 from batch.pages.shared import audit_left, ledger, settings
 from batch.records import moments
 from batch.records.ledger import Ledger, Row, Run
@@ -71,13 +71,13 @@ def last() -> str:
     book = ledger()
     runs = book.runs(since=moments.days_before(moments.text_of(now), 7 * WEEKS + 7))
     newest = book.last_run()
-    is_at_work = newest is not None and newest.exit_code is None and _is_at_work(settings())
+    at_work = newest is not None and newest.exit_code is None and is_at_work(settings().ledger_path.parent)
     shown = _worth_showing(runs) or newest
     return render_template(
         "last_night.html",
         here="night",
         night=_last_night(book, shown) if shown else None,
-        at_work=newest if is_at_work else None,
+        at_work=newest if at_work else None,
         weeks=calendar(runs, settings(), now),
         machine=_machine(settings()),
         oldest=queue.counts(book).oldest,
@@ -180,14 +180,6 @@ def _line(run: Run) -> dict[str, Any]:
         "took": history.took(run),
         "seen": seen,
     }
-
-
-def _is_at_work(settings: BatchSettings) -> bool:
-    try:
-        refuse_if_at_work(settings.ledger_path.parent)
-    except LockHeldError:
-        return True
-    return False
 
 
 def _machine(settings: BatchSettings) -> list[tuple[str, str]]:

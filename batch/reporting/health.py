@@ -12,7 +12,7 @@ import in_use
 from batch.exits import Exit, is_good
 from batch.files.data_folder import StrangeFolderError, check
 from batch.files.scan import Scan
-from batch.lock import LockHeldError, refuse_if_at_work
+from batch.lock import is_at_work
 from batch.records import moments
 from batch.records.ledger import Ledger, LedgerError, Run
 from batch.reporting import audit, history, nights, summary, waiting
@@ -169,7 +169,7 @@ def _schedule() -> str:
 def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
     if last.exit_code is None:
         age = now - moments.local(last.started_at)
-        if not _is_at_work(settings):
+        if not is_at_work(settings.ledger_path.parent):
             return Finding(CRITICAL, "outcome", "the last run died; the next one finishes what it had begun")
         if age > LONG_NIGHT:
             return Finding(
@@ -183,14 +183,6 @@ def _outcome(settings: BatchSettings, last: Run, now: datetime) -> Finding:
         )
     level = WARNING if last.exit_code in (Exit.INTERRUPTED, Exit.TERMINATED) else CRITICAL
     return Finding(level, "outcome", f"{words}: {last.message or 'see `logs last`'}")
-
-
-def _is_at_work(settings: BatchSettings) -> bool:
-    try:
-        refuse_if_at_work(settings.ledger_path.parent)
-    except LockHeldError:
-        return True
-    return False
 
 
 def _quality(settings: BatchSettings, swept: list[Run]) -> Iterator[Finding]:
